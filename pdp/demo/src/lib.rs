@@ -1,0 +1,1 @@
+//! The demonstration: issuer, protected application and software authenticator.

@@ -1,0 +1,1 @@
+//! The only crate that decides: pure, without clock, files or network.

@@ -1,0 +1,1 @@
+//! The only crate of the decision point that knows wire formats, files and the clock.

@@ -1,0 +1,1 @@
+//! The only crate that sees webauthn-rs: ceremonies and what binds them.

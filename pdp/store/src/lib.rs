@@ -1,0 +1,1 @@
+//! The only crate that persists: the journal, and the view that is rebuilt from it.

@@ -1,0 +1,1 @@
+//! The harness and the integration tests of the whole product.
