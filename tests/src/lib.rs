@@ -1,9 +1,16 @@
 //! The harness: the real programs that the integration tests drive, each started on free loopback ports and ended with its handle.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a harness fails by panicking, with what it saw")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a harness fails by panicking, with what it saw"
+)]
 
 pub mod browser;
 pub mod fuzz;
 pub mod http;
 pub mod nginx;
 pub mod process;
+pub mod upstream;

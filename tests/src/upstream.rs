@@ -1,0 +1,79 @@
+//! The application behind the proxy: answers every request with what reached it, as JSON.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Map, Value, json};
+
+/// A running application. Its threads end with the test process.
+#[derive(Debug)]
+pub struct Upstream {
+    port: u16,
+    served: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    /// Starts on a free port.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    #[track_caller]
+    #[must_use]
+    pub fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap_or_else(|error| panic!("no port: {error}"));
+        let port = listener.local_addr().map(|address| address.port()).unwrap_or_else(|error| panic!("no address: {error}"));
+        let served = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&served);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let count = Arc::clone(&count);
+                std::thread::spawn(move || {
+                    let _ = answer(stream, &count);
+                });
+            }
+        });
+        Self { port, served }
+    }
+
+    /// The loopback port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many requests reached the application.
+    #[must_use]
+    pub fn served(&self) -> usize {
+        self.served.load(Ordering::SeqCst)
+    }
+}
+
+fn answer(stream: TcpStream, served: &AtomicUsize) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(crate::process::PATIENCE))?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.by_ref().take(16 * 1024).read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+    let mut headers = Map::new();
+    loop {
+        let mut line = String::new();
+        reader.by_ref().take(16 * 1024).read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        let entry = headers.entry(name.to_ascii_lowercase()).or_insert_with(|| json!([]));
+        if let Value::Array(values) = entry {
+            values.push(json!(value.trim()));
+        }
+    }
+    served.fetch_add(1, Ordering::SeqCst);
+    let body = json!({"reached": true, "method": method, "target": target, "headers": headers}).to_string();
+    let mut stream = reader.into_inner();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    stream.flush()
+}
