@@ -1,1 +1,19 @@
 //! The only crate that decides: pure, without clock, files or network.
+//!
+//! The stages are types that only the stage before can build: `request` normalizes, `identify` proves who asks, `decide` asks the risk model and
+//! the policy and settles. An allow carries a [`Permit`], which nobody else can make.
+
+pub mod decide;
+pub mod denial;
+pub mod facts;
+pub mod identify;
+pub mod input;
+pub mod keys;
+pub mod path;
+pub mod policy;
+pub mod record;
+pub mod remedy;
+pub mod request;
+pub mod snapshot;
+
+pub use denial::Denial;

@@ -1,0 +1,49 @@
+//! A refusal: a stable code for the wire, and a detail for records and operators. Every error becomes one in its own `From`, here and nowhere else.
+
+use countersign_sdk_types::{DenialCode, Fault};
+use serde::{Deserialize, Serialize};
+
+/// Why a request was denied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    code: DenialCode,
+    detail: String,
+}
+
+impl Denial {
+    /// A denial with a sentence for operators. The detail reaches records and the operator's explanation, never the wire; it holds no secret.
+    #[must_use]
+    pub fn new(code: DenialCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> DenialCode {
+        self.code
+    }
+
+    /// The sentence for operators.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Who is at fault.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        self.code.fault()
+    }
+}
+
+impl std::fmt::Display for Denial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl From<DenialCode> for Denial {
+    fn from(code: DenialCode) -> Self {
+        Self::new(code, code.as_str())
+    }
+}

@@ -1,0 +1,1 @@
+//! What the server looked up for a decision, as plain values.

@@ -1,0 +1,1 @@
+//! The only builder of the input document of contract 1.

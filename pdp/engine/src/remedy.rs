@@ -1,0 +1,1 @@
+//! Which proof would make it yes.

@@ -1,0 +1,1 @@
+//! From what an adapter read to a request without ambiguity.

@@ -1,0 +1,1 @@
+//! Everything that decides and is swapped whole.
