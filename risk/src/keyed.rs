@@ -1,0 +1,36 @@
+//! Identifiers as they are kept: a keyed hash under a per-subject salt, so that deleting the salt erases what they meant.
+
+use serde::{Deserialize, Serialize};
+
+/// The secret under which a subject's identifiers are hashed. Never serialized, never shown.
+#[derive(Clone)]
+pub struct SubjectSalt([u8; 32]);
+
+impl SubjectSalt {
+    /// Takes 32 random bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The first 32 bits of BLAKE3 keyed with the salt, over the kind and the value.
+    #[must_use]
+    pub fn key(&self, kind: &str, value: &[u8]) -> Keyed {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(kind.as_bytes()).update(&[0]).update(value);
+        let mut first = [0; 4];
+        hasher.finalize_xof().fill(&mut first);
+        Keyed(u32::from_le_bytes(first))
+    }
+}
+
+impl std::fmt::Debug for SubjectSalt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SubjectSalt(…)")
+    }
+}
+
+/// A keyed identifier: equal for equal values of one subject, meaningless without the salt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Keyed(pub u32);

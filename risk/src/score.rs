@@ -1,0 +1,93 @@
+//! From evidence to a number: the sum in nats, a monotone map to 0–100, and reasons whose points add up to it exactly.
+
+use std::collections::BTreeSet;
+
+use countersign_sdk_types::{Digest, Reason, RiskScore};
+use serde::{Deserialize, Serialize};
+
+use crate::{Evidence, EvidenceItem, Weights};
+
+/// A scored sighting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assessment {
+    inherent: RiskScore,
+    reasons: Vec<Reason>,
+    items: Vec<EvidenceItem>,
+    weights: Weights,
+}
+
+/// Scores evidence.
+#[must_use]
+pub fn score(evidence: &Evidence, weights: &Weights) -> Assessment {
+    let weighted = evidence.items().iter().map(|item| {
+        let factor = weights.factors.get(&item.signal).copied().unwrap_or(1.0);
+        EvidenceItem { nats: item.nats * factor, ..item.clone() }
+    });
+    let items: Vec<_> = weighted.collect();
+    let inherent = total(&items, weights, &BTreeSet::new());
+    let reasons = reasons(&items, inherent);
+    Assessment { inherent, reasons, items, weights: weights.clone() }
+}
+
+impl Assessment {
+    /// The threat evidence before any grant.
+    #[must_use]
+    pub const fn inherent(&self) -> RiskScore {
+        self.inherent
+    }
+
+    /// Why, the heaviest first. The points add up to [`Assessment::inherent`].
+    #[must_use]
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
+    /// What remains when the listed evidence is answered. Only evidence that a passkey answers can be.
+    #[must_use]
+    pub fn remaining(&self, answered: &BTreeSet<Digest>) -> RiskScore {
+        total(&self.items, &self.weights, answered).min(self.inherent)
+    }
+
+    /// The evidence that a passkey would answer.
+    #[must_use]
+    pub fn answerable(&self) -> BTreeSet<Digest> {
+        self.items.iter().filter(|item| item.signal.answered_by_passkey()).map(|item| item.digest).collect()
+    }
+}
+
+fn total(items: &[EvidenceItem], weights: &Weights, answered: &BTreeSet<Digest>) -> RiskScore {
+    let is_answered = |item: &EvidenceItem| item.signal.answered_by_passkey() && answered.contains(&item.digest);
+    if items.iter().any(|item| item.hard && !is_answered(item)) {
+        return RiskScore::MAX;
+    }
+    // Familiar evidence keeps its credit; only what speaks against the subject is answered.
+    let counted = items.iter().filter(|item| item.nats < 0.0 || !is_answered(item));
+    RiskScore::clamp(weights.points(counted.map(|item| item.nats).sum()))
+}
+
+/// Shares the score among what speaks against the subject, by largest remainder; familiar evidence is listed with zero points.
+fn reasons(items: &[EvidenceItem], score: RiskScore) -> Vec<Reason> {
+    let hard = items.iter().any(|item| item.hard);
+    let share = |item: &EvidenceItem| match (hard, item.hard) {
+        (true, true) => 1.0,
+        (true, false) => 0.0,
+        (false, _) => item.nats.max(0.0),
+    };
+    let all: f64 = items.iter().map(share).sum();
+    let score = f64::from(score.value());
+    let exact = |item: &EvidenceItem| if all > 0.0 { score * share(item) / all } else { 0.0 };
+    let mut parts: Vec<(&EvidenceItem, f64, f64)> =
+        items.iter().map(|item| (item, libm::floor(exact(item)), exact(item) - libm::floor(exact(item)))).collect();
+    let given: f64 = parts.iter().map(|(_, floor, _)| floor).sum();
+    parts.sort_by(|a, b| b.2.total_cmp(&a.2));
+    let mut left = score - given;
+    for (_, points, _) in parts.iter_mut().filter(|(item, _, _)| share(item) > 0.0) {
+        if left >= 1.0 {
+            *points += 1.0;
+            left -= 1.0;
+        }
+    }
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| b.0.nats.total_cmp(&a.0.nats)));
+    #[expect(clippy::cast_possible_truncation, reason = "points are whole numbers from 0 to 100")]
+    parts.into_iter().map(|(item, points, _)| Reason { signal: item.signal, points: points as i8, text: item.text.clone() }).collect()
+}

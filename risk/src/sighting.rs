@@ -1,0 +1,192 @@
+//! What one request shows of its subject, reduced to keyed identifiers and coarse places: safe to record, enough to replay.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use countersign_sdk_types::{Asn, Coordinates, Country, DeviceId, Kilometers, Place, SessionId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::signal::client::Family;
+use crate::{Keyed, LearnedEvent, Strength, SubjectSalt};
+
+/// How the device shows itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DevicePresented {
+    /// It does not.
+    None,
+    /// By a cookie, which can be copied.
+    Cookie(Keyed),
+    /// By a key that it proved on this request (DPoP, mTLS).
+    Key(Keyed),
+}
+
+/// Whether a declared key binding was proved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindingState {
+    /// The token declares no key.
+    #[default]
+    NotDeclared,
+    /// The declared key was proved on this request.
+    Proved,
+    /// A key is declared and was not proved.
+    Missing,
+    /// Another key was proved.
+    Mismatch,
+}
+
+/// What the inventory says of the device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posture {
+    /// It meets the rules.
+    pub compliant: Option<bool>,
+    /// The organisation manages it.
+    pub managed: Option<bool>,
+}
+
+/// Recent failures, decayed by their counter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// Failed assertions of this subject.
+    pub subject: u32,
+    /// Failures from this address, whoever the subject was.
+    pub address: u32,
+}
+
+/// What an enforcement point brought, before it is keyed.
+#[derive(Debug, Clone)]
+pub struct RawSighting<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// The client's address, where it can be believed.
+    pub address: Option<IpAddr>,
+    /// Where that address is.
+    pub place: &'a Place,
+    /// The `User-Agent` header.
+    pub user_agent: Option<&'a str>,
+    /// The device and whether it proved a key.
+    pub device: Option<(&'a DeviceId, BindingState)>,
+    /// The session.
+    pub session: &'a SessionId,
+    /// Whether the token's key was proved.
+    pub binding: BindingState,
+    /// An authenticator's counter went backwards since the last verified event.
+    pub counter_regressed: bool,
+    /// What the inventory says.
+    pub posture: Posture,
+    /// Recent failures.
+    pub failures: Failures,
+}
+
+/// What one request shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// When.
+    pub at: Timestamp,
+    /// /24 of IPv4, /48 of IPv6, keyed; `None` for private, shared, loopback or missing addresses.
+    pub prefix: Option<Keyed>,
+    /// The network's number.
+    pub asn: Option<Asn>,
+    /// The country.
+    pub country: Option<Country>,
+    /// The place, rounded to 0.1 degree.
+    pub point: Option<Coordinates>,
+    /// The radius that the database gives.
+    pub radius: Option<Kilometers>,
+    /// The IANA zone of the place.
+    pub time_zone: Option<String>,
+    /// Known to be an anonymizer or hosting.
+    pub anonymizer: bool,
+    /// There is an address, and it is of a kind that has no location.
+    pub private: bool,
+    /// Browser family, operating system and class.
+    pub family: Option<Family>,
+    /// The device.
+    pub device: DevicePresented,
+    /// The session, keyed.
+    pub session: Keyed,
+    /// Whether the token's key was proved.
+    pub binding: BindingState,
+    /// An authenticator's counter went backwards.
+    pub counter_regressed: bool,
+    /// What the inventory says.
+    pub posture: Posture,
+    /// Recent failures.
+    pub failures: Failures,
+}
+
+impl Sighting {
+    /// Keys a raw sighting under the subject's salt.
+    #[must_use]
+    pub fn new(raw: &RawSighting<'_>, salt: &SubjectSalt) -> Self {
+        let address = raw.address.map(|address| address.to_canonical());
+        let located = address.filter(|address| !has_no_location(*address));
+        let place = located.and(raw.place.known());
+        Self {
+            at: raw.at,
+            prefix: located.map(|address| salt.key("prefix", &prefix(address))),
+            asn: place.and_then(|place| place.asn),
+            country: place.and_then(|place| place.country),
+            point: place.and_then(|place| place.at).map(rounded),
+            radius: place.and_then(|place| place.radius),
+            time_zone: place.and_then(|place| place.time_zone.clone()),
+            anonymizer: place.and_then(|place| place.anonymizer).unwrap_or(false),
+            private: address.is_some() && located.is_none(),
+            family: raw.user_agent.map(Family::parse),
+            device: match raw.device {
+                None => DevicePresented::None,
+                Some((device, BindingState::Proved)) => DevicePresented::Key(salt.key("device", device.as_str().as_bytes())),
+                Some((device, _)) => DevicePresented::Cookie(salt.key("device", device.as_str().as_bytes())),
+            },
+            session: salt.key("session", raw.session.as_str().as_bytes()),
+            binding: raw.binding,
+            counter_regressed: raw.counter_regressed,
+            posture: raw.posture,
+            failures: raw.failures,
+        }
+    }
+
+    /// What a verified event leaves in the baseline.
+    #[must_use]
+    pub fn learned(&self, strength: Strength) -> LearnedEvent {
+        LearnedEvent {
+            at: self.at,
+            strength,
+            prefix: self.prefix,
+            asn: self.asn,
+            country: self.country,
+            point: self.point,
+            radius: self.radius,
+            time_zone: self.time_zone.clone(),
+            family: self.family,
+            device: match self.device {
+                DevicePresented::None => None,
+                DevicePresented::Cookie(device) | DevicePresented::Key(device) => Some(device),
+            },
+            session: self.session,
+        }
+    }
+}
+
+/// Private (RFC 1918, RFC 4193), shared (RFC 6598), loopback and link-local addresses say nothing about where somebody is.
+fn has_no_location(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = u32::from(v4) >> 22 == u32::from(Ipv4Addr::new(100, 64, 0, 0)) >> 22;
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+fn prefix(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().into_iter().take(3).collect(),
+        IpAddr::V6(v6) => v6.octets().into_iter().take(6).collect(),
+    }
+}
+
+fn rounded(point: Coordinates) -> Coordinates {
+    let tenth = |degrees: f64| libm::round(degrees * 10.0) / 10.0;
+    Coordinates { lat: tenth(point.lat), lon: tenth(point.lon) }
+}
