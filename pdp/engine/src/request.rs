@@ -1,1 +1,330 @@
-//! From what an adapter read to a request without ambiguity.
+//! From what an adapter read to a request without ambiguity: canonical path and host, the client's address through trusted proxies, chosen headers, and
+//! the credentials kept apart, so that the request can be recorded and they cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use countersign_sdk_types::contract::RESERVED_CONTEXT;
+use countersign_sdk_types::{Action, DenialCode, DeviceId, Digest, Entity, EvaluationRequest, Host, PepId, Tenant};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Denial;
+use crate::path::{CanonicalPath, canonical_host};
+
+mod headers;
+
+pub use headers::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE};
+
+/// An enforcement point, authenticated by the server, and what it may state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pep {
+    /// Its configured name.
+    pub id: PepId,
+    /// Its subjects are taken as stated.
+    pub asserts_subject: bool,
+    /// The client address that it states is taken.
+    pub asserts_client: bool,
+    /// Members of `context`, and properties, that it may state. `*` allows any that is not reserved.
+    pub asserts: BTreeSet<String>,
+}
+
+/// Where the client's address comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Client {
+    /// The peer of the connection and the `X-Forwarded-For` that it sent.
+    Chain {
+        /// Who connected.
+        peer: IpAddr,
+        /// The header as received.
+        forwarded: Option<String>,
+    },
+    /// An enforcement point that may, says so.
+    Asserted(IpAddr),
+    /// Nobody says.
+    Unknown,
+}
+
+/// A proxied request as an adapter read it. Nothing in it is believed yet.
+#[derive(Debug, Clone)]
+pub struct RawHttp {
+    /// The method.
+    pub method: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host and port.
+    pub authority: String,
+    /// Path and query as sent.
+    pub target: String,
+    /// The client's headers as they came.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Where the client is.
+    pub client: Client,
+    /// BLAKE3 is not used here: SHA-256 of the DER client certificate, base64url, from a trusted proxy (RFC 8705 §3.1).
+    pub client_certificate: Option<String>,
+}
+
+/// What an adapter hands in.
+#[derive(Debug, Clone)]
+pub struct RawCheck {
+    /// The tenant of the listener or host.
+    pub tenant: Tenant,
+    /// Who asks on the subject's behalf.
+    pub pep: Pep,
+    /// The proxied request, where there is one.
+    pub http: Option<RawHttp>,
+    /// The AuthZEN question, where there is one.
+    pub asked: Option<EvaluationRequest>,
+}
+
+/// What is configured for a protected host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostRules {
+    /// The cookie that carries the token.
+    pub token_cookie: Option<String>,
+    /// The application's own opaque session cookie.
+    pub session_cookie: Option<String>,
+}
+
+/// What is configured for requests.
+#[derive(Debug, Clone, Default)]
+pub struct RequestRules {
+    /// Proxies whose `X-Forwarded-For` is believed. Empty by default.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The protected hosts.
+    pub hosts: BTreeMap<Host, HostRules>,
+    /// Headers that policies may see, in lower case.
+    pub chosen_headers: BTreeSet<String>,
+}
+
+/// The proxied request in its one form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The host.
+    pub host: Host,
+    /// The canonical path.
+    pub path: CanonicalPath,
+    /// The path as sent.
+    pub raw_path: String,
+    /// The query without `?`.
+    pub query: String,
+    /// The chosen headers.
+    pub headers: BTreeMap<String, Vec<String>>,
+    /// A browser navigates here, so that it can be redirected.
+    pub navigation: bool,
+}
+
+/// A request without ambiguity and without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRequest {
+    pub(crate) tenant: Tenant,
+    pub(crate) pep: PepId,
+    pub(crate) http: Option<HttpRequest>,
+    pub(crate) asserted_subject: Option<Entity>,
+    pub(crate) action: Action,
+    pub(crate) resource: Entity,
+    pub(crate) caller: Map<String, Value>,
+    pub(crate) client_address: Option<IpAddr>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) client_certificate: Option<String>,
+}
+
+/// How a token was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// `Authorization: Bearer` (RFC 6750).
+    Bearer,
+    /// `Authorization: DPoP` (RFC 9449).
+    Dpop,
+    /// The configured cookie.
+    Cookie,
+}
+
+/// What the request proves itself with. Never serialized, never shown.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// The access token.
+    pub token: Option<(Scheme, String)>,
+    /// The application's session cookie.
+    pub session_cookie: Option<String>,
+    /// The device cookie.
+    pub device: Option<DeviceId>,
+    /// The secret of a grant.
+    pub grant: Option<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("token", &self.token.as_ref().map(|(scheme, _)| scheme)).finish_non_exhaustive()
+    }
+}
+
+/// Brings a raw check into its one form.
+///
+/// # Errors
+/// A denial of the malformed kind, or `conflicting_credentials`.
+pub fn normalize(raw: RawCheck, rules: &RequestRules) -> Result<(AccessRequest, Credentials), Denial> {
+    let (http, credentials, client, user_agent, client_certificate) = match raw.http {
+        None => (None, Credentials::default(), None, None, None),
+        Some(http) => {
+            let certificate = http.client_certificate.clone();
+            let client = client_address(&http.client, &rules.trusted_proxies)?;
+            let (http, credentials, user_agent) = normalize_http(http, rules)?;
+            (Some(http), credentials, client, user_agent, certificate)
+        }
+    };
+    let question = question(raw.asked, http.as_ref(), &raw.pep)?;
+    let request = AccessRequest {
+        tenant: raw.tenant,
+        pep: raw.pep.id,
+        http,
+        asserted_subject: question.subject,
+        action: question.action,
+        resource: question.resource,
+        caller: question.caller,
+        client_address: client,
+        user_agent,
+        client_certificate,
+    };
+    Ok((request, credentials))
+}
+
+struct Question {
+    subject: Option<Entity>,
+    action: Action,
+    resource: Entity,
+    caller: Map<String, Value>,
+}
+
+/// The subject by which an enforcement point says: look at the presented token.
+const PRESENTED: &str = "token";
+
+fn question(asked: Option<EvaluationRequest>, http: Option<&HttpRequest>, pep: &Pep) -> Result<Question, Denial> {
+    let Some(mut asked) = asked else {
+        let http = http.ok_or_else(|| Denial::new(DenialCode::MalformedRequest, "neither a question nor a proxied request"))?;
+        let action = Action { name: http.method.clone(), properties: Map::new() };
+        let id = format!("{}{}", http.host, http.path.as_str());
+        let resource = Entity { kind: "route".to_owned(), id, properties: Map::new() };
+        return Ok(Question { subject: None, action, resource, caller: Map::new() });
+    };
+    asked.context.remove("http");
+    if let Some(name) = asked.context.keys().find(|name| RESERVED_CONTEXT.contains(&name.as_str())) {
+        return Err(Denial::new(DenialCode::ReservedName, format!("`context.{name}` is computed here")));
+    }
+    let may = |name: &String| pep.asserts.contains("*") || pep.asserts.contains(name);
+    let stated = asked.context.keys().chain(asked.subject.properties.keys());
+    if let Some(name) = stated.into_iter().find(|name| !may(name)) {
+        return Err(Denial::new(DenialCode::NotAssertable, format!("`{}` may not state `{name}`", pep.id)));
+    }
+    let presented = asked.subject.kind == PRESENTED && http.is_some();
+    if !presented && !pep.asserts_subject {
+        return Err(Denial::new(DenialCode::NotAssertable, format!("`{}` may not state a subject", pep.id)));
+    }
+    let subject = (!presented).then_some(asked.subject);
+    Ok(Question { subject, action: asked.action, resource: asked.resource, caller: asked.context })
+}
+
+fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Credentials, Option<String>), Denial> {
+    let malformed = |why: &str| Denial::new(DenialCode::MalformedRequest, why);
+    // Methods are case-sensitive tokens (RFC 9110 §9.1); `get` is not `GET`, so it is nobody's.
+    let is_method = (1..=32).contains(&raw.method.len()) && raw.method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    if !is_method {
+        return Err(malformed("method is not an upper-case token"));
+    }
+    if !matches!(raw.scheme.as_str(), "http" | "https") {
+        return Err(malformed("scheme is neither http nor https"));
+    }
+    let host = canonical_host(&raw.authority, &raw.scheme).map_err(|why| malformed(&why.to_string()))?;
+    let host_rules = rules.hosts.get(&host).ok_or_else(|| Denial::new(DenialCode::UnknownHost, "host is not protected here"))?;
+    let (raw_path, query) = raw.target.split_once('?').unwrap_or((&raw.target, ""));
+    let path = CanonicalPath::parse(raw_path).map_err(|why| Denial::new(DenialCode::AmbiguousPath, why.to_string()))?;
+    if query.len() > 8 * 1024 || query.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#') {
+        return Err(malformed("query is too long or has characters that must be encoded"));
+    }
+    let headers = headers::Headers::read(&raw.headers)?;
+    let credentials = headers.credentials(host_rules)?;
+    let navigation = headers.navigation(&raw.method);
+    let user_agent = headers.one("user-agent")?.map(ToOwned::to_owned);
+    let chosen = headers.chosen(&rules.chosen_headers);
+    let (raw_path, query) = (raw_path.to_owned(), query.to_owned());
+    let http = HttpRequest { method: raw.method, scheme: raw.scheme, host, path, raw_path, query, headers: chosen, navigation };
+    Ok((http, credentials, user_agent))
+}
+
+/// The most hops that a chain may have.
+const HOPS: usize = 32;
+
+/// The right-most hop that is not a trusted proxy. A hop that is no address makes the client unknown: never the next one to the left.
+fn client_address(client: &Client, trusted: &[IpNet]) -> Result<Option<IpAddr>, Denial> {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let (peer, forwarded) = match client {
+        Client::Unknown => return Ok(None),
+        Client::Asserted(address) => return Ok(Some(address.to_canonical())),
+        Client::Chain { peer, forwarded } => (peer.to_canonical(), forwarded.as_deref().unwrap_or_default()),
+    };
+    if !is_trusted(&peer) {
+        return Ok(Some(peer));
+    }
+    let hops: Vec<&str> = forwarded.split(',').map(str::trim).filter(|hop| !hop.is_empty()).collect();
+    if hops.len() > HOPS {
+        return Err(Denial::new(DenialCode::MalformedRequest, "more than 32 forwarding hops"));
+    }
+    for hop in hops.into_iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { return Ok(None) };
+        let address = address.to_canonical();
+        if !is_trusted(&address) {
+            return Ok(Some(address));
+        }
+    }
+    Ok(None)
+}
+
+impl AccessRequest {
+    /// The tenant.
+    #[must_use]
+    pub const fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// The proxied request.
+    #[must_use]
+    pub const fn http(&self) -> Option<&HttpRequest> {
+        self.http.as_ref()
+    }
+
+    /// The client's address.
+    #[must_use]
+    pub const fn client_address(&self) -> Option<IpAddr> {
+        self.client_address
+    }
+
+    /// The `User-Agent`.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref()
+    }
+
+    /// The subject that an enforcement point stated.
+    #[must_use]
+    pub const fn asserted_subject(&self) -> Option<&Entity> {
+        self.asserted_subject.as_ref()
+    }
+
+    /// What is asked for, whoever asks: action, resource and the caller's context. A step-up is bound to it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key("countersign request 1");
+        let query = self.http.as_ref().map(|http| http.query.as_str());
+        let bound = serde_json::to_vec(&(&self.tenant, &self.action, &self.resource, query, &self.caller)).unwrap_or_default();
+        Digest(*hasher.update(&bound).finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Headers of the subject's request: one value where there may be one, no aliases of the names that decide, cookies with their bounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_sdk_types::{DenialCode, DeviceId};
+
+use super::{Credentials, HostRules, Scheme};
+use crate::Denial;
+
+/// The cookie that names a browser.
+pub const DEVICE_COOKIE: &str = "__Host-countersign-device";
+/// The cookie that ties a ceremony to the browser that began it.
+pub const PRE_COOKIE: &str = "__Host-countersign-pre";
+/// The cookie that holds a grant's secret.
+pub const GRANT_COOKIE: &str = "__Host-countersign-grant";
+
+/// Names of which a second value, or an alias, could make two readers see two requests.
+const SECURITY: [&str; 12] = [
+    "authorization",
+    "cookie",
+    "dpop",
+    "host",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-method",
+    "x-forwarded-proto",
+    "x-forwarded-uri",
+    "x-original-method",
+    "x-original-url",
+    "x-countersign-pep",
+];
+
+const MOST_HEADERS: usize = 128;
+const LONGEST_VALUE: usize = 16 * 1024;
+
+pub(super) struct Headers(BTreeMap<String, Vec<String>>);
+
+impl Headers {
+    pub(super) fn read(raw: &[(String, Vec<u8>)]) -> Result<Self, Denial> {
+        if raw.len() > MOST_HEADERS {
+            return Err(Denial::new(DenialCode::MalformedRequest, "more than 128 headers"));
+        }
+        let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in raw {
+            let name = name.to_ascii_lowercase();
+            let plain: String = name.chars().map(|letter| if matches!(letter, '_' | '.' | ' ') { '-' } else { letter }).collect();
+            if plain != name && SECURITY.contains(&plain.trim_end_matches('-')) {
+                return Err(Denial::new(DenialCode::AmbiguousHeader, format!("alias of `{plain}`")));
+            }
+            let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= LONGEST_VALUE && !text.chars().any(char::is_control));
+            let text = text.ok_or_else(|| Denial::new(DenialCode::MalformedRequest, "header value is not clean text"))?;
+            let values = headers.entry(name).or_default();
+            values.push(text.to_owned());
+            if values.len() > 1 && SECURITY.contains(&plain.as_str()) {
+                return Err(Denial::new(DenialCode::AmbiguousHeader, format!("`{plain}` appears twice")));
+            }
+        }
+        Ok(Self(headers))
+    }
+
+    /// The value of a header that may appear once.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Denial> {
+        match self.0.get(name).map(Vec::as_slice) {
+            None | Some([]) => Ok(None),
+            Some([value]) => Ok(Some(value)),
+            Some(_) => Err(Denial::new(DenialCode::AmbiguousHeader, format!("`{name}` appears twice"))),
+        }
+    }
+
+    /// The headers that policies may see. What carries credentials never is one.
+    pub(super) fn chosen(&self, names: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+        let secret = ["authorization", "cookie", "dpop", "x-countersign-pep"];
+        let chosen = self.0.iter().filter(|(name, _)| names.contains(*name) && !secret.contains(&name.as_str()));
+        chosen.map(|(name, values)| (name.clone(), values.clone())).collect()
+    }
+
+    /// A browser navigates: by fetch metadata where it is sent, else by what it accepts.
+    pub(super) fn navigation(&self, method: &str) -> bool {
+        let first = |name: &str| self.0.get(name).and_then(|values| values.first()).map(String::as_str);
+        if let Some(mode) = first("sec-fetch-mode") {
+            return mode == "navigate";
+        }
+        let reads_pages = first("accept").is_some_and(|accept| accept.contains("text/html"));
+        matches!(method, "GET" | "HEAD") && reads_pages && first("x-requested-with").is_none()
+    }
+
+    pub(super) fn credentials(&self, rules: &HostRules) -> Result<Credentials, Denial> {
+        let cookies = self.cookies(rules)?;
+        let cookie = |name: &str| cookies.get(name).map(|value| (*value).to_owned());
+        let header = self.one("authorization")?.map(authorization).transpose()?.flatten();
+        let in_cookie = rules.token_cookie.as_deref().and_then(cookie).map(|token| (Scheme::Cookie, token));
+        let token = match (header, in_cookie) {
+            (Some((_, header)), Some((_, cookie))) if header != cookie => {
+                return Err(Denial::new(DenialCode::ConflictingCredentials, "header and cookie carry different tokens"));
+            }
+            (header, cookie) => header.or(cookie),
+        };
+        let device = cookie(DEVICE_COOKIE).map(DeviceId::new).transpose();
+        let device = device.map_err(|_| Denial::new(DenialCode::MalformedRequest, "device cookie is not an identifier"))?;
+        let session_cookie = rules.session_cookie.as_deref().and_then(cookie);
+        Ok(Credentials { token, session_cookie, device, grant: cookie(GRANT_COOKIE) })
+    }
+
+    /// The cookies of the request (RFC 6265 §4.2). One of ours, or a configured one, that appears twice is refused.
+    fn cookies(&self, rules: &HostRules) -> Result<BTreeMap<&str, &str>, Denial> {
+        let mut cookies = BTreeMap::new();
+        let configured = [rules.token_cookie.as_deref(), rules.session_cookie.as_deref()];
+        let decides = |name: &str| [DEVICE_COOKIE, PRE_COOKIE, GRANT_COOKIE].contains(&name) || configured.contains(&Some(name));
+        let pairs = self.one("cookie")?.unwrap_or_default().split(';').take(200);
+        for (name, value) in pairs.filter_map(|pair| pair.trim().split_once('=')) {
+            if cookies.insert(name, value).is_some() && decides(name) {
+                return Err(Denial::new(DenialCode::AmbiguousHeader, format!("cookie `{name}` appears twice")));
+            }
+        }
+        Ok(cookies)
+    }
+}
+
+/// The token in an `Authorization` header. Other schemes are the application's own business and carry no token for us.
+fn authorization(value: &str) -> Result<Option<(Scheme, String)>, Denial> {
+    let Some((scheme, token)) = value.split_once(' ') else { return Ok(None) };
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Scheme::Bearer,
+        "dpop" => Scheme::Dpop,
+        _ => return Ok(None),
+    };
+    // One scheme, one token: `Bearer a, DPoP b` is two credentials.
+    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte));
+    is_token
+        .then(|| Some((scheme, token.to_owned())))
+        .ok_or_else(|| Denial::new(DenialCode::AmbiguousHeader, "authorization holds more than one token"))
+}

@@ -1,0 +1,151 @@
+//! Requests: provenance, headers, cookies, forwarding.
+
+use serde_json::json;
+
+use super::*;
+
+const NGINX: &str = "127.0.0.1";
+
+fn pep(asserts_subject: bool, asserts: &[&str]) -> Pep {
+    let asserts = asserts.iter().map(ToString::to_string).collect();
+    Pep { id: PepId::new("nginx").unwrap(), asserts_subject, asserts_client: true, asserts }
+}
+
+fn rules() -> RequestRules {
+    let host = HostRules { token_cookie: Some("access_token".to_owned()), session_cookie: Some("sid".to_owned()) };
+    RequestRules {
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
+        hosts: BTreeMap::from([(Host::new("app.example").unwrap(), host)]),
+        chosen_headers: BTreeSet::from(["accept-language".to_owned(), "cookie".to_owned()]),
+    }
+}
+
+fn http(target: &str, headers: &[(&str, &str)]) -> RawHttp {
+    RawHttp {
+        method: "GET".to_owned(),
+        scheme: "https".to_owned(),
+        authority: "app.example".to_owned(),
+        target: target.to_owned(),
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect(),
+        client: Client::Chain { peer: NGINX.parse().unwrap(), forwarded: Some("203.0.113.9".to_owned()) },
+        client_certificate: None,
+    }
+}
+
+fn check(http: RawHttp) -> Result<(AccessRequest, Credentials), Denial> {
+    normalize(RawCheck { tenant: Tenant::new("main").unwrap(), pep: pep(false, &[]), http: Some(http), asked: None }, &rules())
+}
+
+#[track_caller]
+fn refused(http: RawHttp, code: DenialCode) {
+    let found = check(http);
+    assert_eq!(found.as_ref().map_err(Denial::code).err(), Some(code), "{found:?}");
+}
+
+#[test]
+fn a_proxied_request_becomes_action_and_route() {
+    let (request, _) = check(http("/pay%72oll?year=2026", &[("Accept-Language", "fr"), ("Cookie", "a=b")])).unwrap();
+    assert_eq!((request.action.name.as_str(), request.resource.id.as_str()), ("GET", "app.example/payroll"));
+    let http = request.http().unwrap();
+    assert_eq!((http.raw_path.as_str(), http.query.as_str()), ("/pay%72oll", "year=2026"));
+    assert_eq!(http.headers.keys().collect::<Vec<_>>(), ["accept-language"], "credentials are never chosen");
+}
+
+#[test]
+fn ambiguity_is_a_denial() {
+    refused(http("/public/../admin", &[]), DenialCode::AmbiguousPath);
+    refused(http("/a?b#c", &[]), DenialCode::MalformedRequest);
+    refused(RawHttp { method: "get".to_owned(), ..http("/", &[]) }, DenialCode::MalformedRequest);
+    refused(RawHttp { scheme: "ftp".to_owned(), ..http("/", &[]) }, DenialCode::MalformedRequest);
+    refused(RawHttp { authority: "evil.example".to_owned(), ..http("/", &[]) }, DenialCode::UnknownHost);
+    refused(RawHttp { authority: "app.example@evil".to_owned(), ..http("/", &[]) }, DenialCode::MalformedRequest);
+    refused(http("/", &[("Authorization", "Bearer a"), ("authorization", "Bearer b")]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("X_Forwarded_Uri", "/x")]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("X.Forwarded.For", "1.2.3.4")]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("Authorization", "Bearer a, DPoP b")]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("Cookie", "sid=a; sid=b")]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("Cookie", &format!("{GRANT_COOKIE}=a; {GRANT_COOKIE}=b"))]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("User-Agent", "a\nb")]), DenialCode::MalformedRequest);
+    refused(http("/", &[("Authorization", "Bearer a"), ("Cookie", "access_token=b")]), DenialCode::ConflictingCredentials);
+}
+
+#[test]
+fn credentials_are_read_and_kept_apart() {
+    let cookie = format!("x=y; access_token=secret-token; sid=secret-session; {GRANT_COOKIE}=secret-grant; {DEVICE_COOKIE}=laptop");
+    let (request, credentials) = check(http("/", &[("Cookie", &cookie)])).unwrap();
+    assert_eq!(credentials.token, Some((Scheme::Cookie, "secret-token".to_owned())));
+    assert_eq!(credentials.session_cookie.as_deref(), Some("secret-session"));
+    assert_eq!(credentials.grant.as_deref(), Some("secret-grant"));
+    let shown = format!("{request:?} {credentials:?} {}", serde_json::to_string(&request).unwrap());
+    assert!(!shown.contains("secret"), "{shown}");
+    let (_, same) = check(http("/", &[("Authorization", "bearer t"), ("Cookie", "access_token=t")])).unwrap();
+    assert_eq!(same.token, Some((Scheme::Bearer, "t".to_owned())));
+    let (_, basic) = check(http("/", &[("Authorization", "Basic dTpw")])).unwrap();
+    assert_eq!(basic.token, None);
+}
+
+#[track_caller]
+fn client(peer: &str, forwarded: &str, expected: Option<&str>) {
+    let chain = Client::Chain { peer: peer.parse().unwrap(), forwarded: Some(forwarded.to_owned()) };
+    let found = client_address(&chain, &rules().trusted_proxies).unwrap();
+    assert_eq!(found, expected.map(|address| address.parse().unwrap()), "{peer} {forwarded}");
+}
+
+#[test]
+fn the_client_is_the_right_most_untrusted_hop() {
+    client(NGINX, "203.0.113.9", Some("203.0.113.9"));
+    client(NGINX, "1.1.1.1, 203.0.113.9", Some("203.0.113.9"));
+    client(NGINX, "203.0.113.9, 10.0.0.2", Some("203.0.113.9"));
+    client(NGINX, "::ffff:203.0.113.9", Some("203.0.113.9"));
+    client(NGINX, "203.0.113.9, junk", None);
+    client(NGINX, "fe80::1%eth0", None);
+    client(NGINX, "10.0.0.3", None);
+    client(NGINX, "", None);
+    // Whoever is not a trusted proxy speaks for itself only.
+    client("198.51.100.4", "203.0.113.9", Some("198.51.100.4"));
+    let long = Client::Chain { peer: NGINX.parse().unwrap(), forwarded: Some("1.1.1.1,".repeat(40)) };
+    assert!(client_address(&long, &rules().trusted_proxies).is_err());
+}
+
+#[track_caller]
+fn ask(pep: Pep, body: Value) -> Result<(AccessRequest, Credentials), Denial> {
+    let asked = serde_json::from_value(body).unwrap();
+    normalize(RawCheck { tenant: Tenant::new("main").unwrap(), pep, http: None, asked: Some(asked) }, &rules())
+}
+
+#[test]
+fn an_enforcement_point_states_only_what_it_may() {
+    let body = |context: Value, properties: Value| {
+        json!({"subject": {"type": "user", "id": "alice", "properties": properties}, "action": {"name": "read"},
+            "resource": {"type": "record", "id": "1"}, "context": context})
+    };
+    let code = |result: Result<(AccessRequest, Credentials), Denial>| result.err().map(|denial| denial.code());
+    assert_eq!(code(ask(pep(true, &[]), body(json!({}), json!({})))), None);
+    assert_eq!(code(ask(pep(false, &[]), body(json!({}), json!({})))), Some(DenialCode::NotAssertable));
+    assert_eq!(code(ask(pep(true, &[]), body(json!({"mood": 1}), json!({})))), Some(DenialCode::NotAssertable));
+    assert_eq!(code(ask(pep(true, &["mood"]), body(json!({"mood": 1}), json!({})))), None);
+    assert_eq!(code(ask(pep(true, &["role"]), body(json!({}), json!({"role": "admin"})))), None);
+    assert_eq!(code(ask(pep(true, &[]), body(json!({}), json!({"role": "admin"})))), Some(DenialCode::NotAssertable));
+    for name in RESERVED_CONTEXT {
+        assert_eq!(code(ask(pep(true, &["*"]), body(json!({name: 0}), json!({})))), Some(DenialCode::ReservedName), "{name}");
+    }
+}
+
+#[test]
+fn a_step_up_is_bound_to_what_was_asked() {
+    let digest = |target: &str| check(http(target, &[])).unwrap().0.digest();
+    assert_eq!(digest("/a"), digest("/%61"));
+    assert_ne!(digest("/a"), digest("/b"));
+    assert_ne!(digest("/a?x=1"), digest("/a?x=2"));
+}
+
+#[test]
+fn only_a_navigation_is_redirected() {
+    let navigation = |headers: &[(&str, &str)]| check(http("/", headers)).unwrap().0.http().unwrap().navigation;
+    assert!(navigation(&[("Sec-Fetch-Mode", "navigate")]));
+    assert!(!navigation(&[("Sec-Fetch-Mode", "cors"), ("Accept", "text/html")]));
+    assert!(navigation(&[("Accept", "text/html,*/*")]));
+    assert!(!navigation(&[("Accept", "text/html"), ("X-Requested-With", "XMLHttpRequest")]));
+    assert!(!navigation(&[("Accept", "application/json")]));
+    assert!(!navigation(&[]));
+}
