@@ -3,6 +3,8 @@
 use countersign_sdk_types::{DenialCode, Fault};
 use serde::{Deserialize, Serialize};
 
+use crate::policy::PolicyError;
+
 /// Why a request was denied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
@@ -45,5 +47,20 @@ impl std::fmt::Display for Denial {
 impl From<DenialCode> for Denial {
     fn from(code: DenialCode) -> Self {
         Self::new(code, code.as_str())
+    }
+}
+
+impl From<PolicyError> for Denial {
+    fn from(error: PolicyError) -> Self {
+        let code = match &error {
+            PolicyError::Refused(_) => DenialCode::NoPolicy,
+            PolicyError::Undefined => DenialCode::PolicyUndefined,
+            PolicyError::Shape(_) => DenialCode::PolicyShape,
+            PolicyError::Conflict(_) => DenialCode::PolicyConflict,
+            PolicyError::Failed(_) => DenialCode::PolicyError,
+            PolicyError::Budget => DenialCode::PolicyBudget,
+            PolicyError::Panic => DenialCode::PolicyPanic,
+        };
+        Self::new(code, error.to_string())
     }
 }

@@ -1,1 +1,354 @@
 //! Loads policies and asks them.
+//!
+//! The interpreter decides, with strict errors of built-ins: the library's bytecode machine swallows errors and then allows. A policy is compiled
+//! once; each evaluation works on a copy-on-write clone, so a panic poisons nothing.
+
+pub mod builtins;
+pub mod candidate;
+mod check;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use countersign_sdk_types::contract::{Input, Verdict};
+use countersign_sdk_types::strict::{self, Limits};
+use countersign_sdk_types::{Digest, Effect};
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, LimitError, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
+pub use check::{MAX_CHAIN, MAX_RULES};
+pub use scan::{MAX_DEPTH, MAX_FILE, ScanError};
+
+/// The most files of a policy.
+pub const MAX_FILES: usize = 500;
+/// The package that is asked where the configuration names none.
+pub const DEFAULT_PACKAGE: &str = "authz";
+/// The time that one rule may take.
+pub const BUDGET: Duration = Duration::from_millis(10);
+const MAX_TEXTS: usize = 32;
+const MAX_TEXT: usize = 512;
+
+/// The files of a policy before anything looked into them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicySource {
+    /// The `.rego` files, by path.
+    pub files: Vec<PolicyFile>,
+    /// The data documents, merged.
+    pub data: serde_json::Value,
+    /// Which dialect each file is written in.
+    pub dialects: Dialects,
+    /// The package whose `decision` or `allow` is asked, such as `authz`.
+    pub package: String,
+}
+
+/// One file of Rego.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyFile {
+    /// Its path in the bundle.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The dialects that a `.manifest` declares (OPA, bundle file format).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialects {
+    /// For files that are not listed.
+    #[serde(default, rename = "rego_version")]
+    pub default: Option<u8>,
+    /// By path; a leading slash is optional.
+    #[serde(default, rename = "file_rego_versions")]
+    pub files: BTreeMap<String, u8>,
+}
+
+impl Dialects {
+    fn of(&self, path: &str) -> Option<u8> {
+        let bare = path.trim_start_matches('/');
+        self.files.iter().find(|(listed, _)| listed.trim_start_matches('/') == bare).map(|(_, version)| *version).or(self.default)
+    }
+}
+
+/// Why a policy cannot be loaded, or gave no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// It is refused before it is ever asked.
+    #[error("policy is refused: {}", first(.0))]
+    Refused(Vec<Problem>),
+    /// The entry point gave nothing.
+    #[error("policy gives no result")]
+    Undefined,
+    /// The result is neither a boolean `allow` nor a `decision` object.
+    #[error("policy gives a result of the wrong shape: {0}")]
+    Shape(String),
+    /// Two results disagree.
+    #[error("results of the policy disagree: {0}")]
+    Conflict(String),
+    /// The evaluation failed.
+    #[error("policy failed: {0}")]
+    Failed(String),
+    /// The evaluation took too long or too much.
+    #[error("policy used up its budget")]
+    Budget,
+    /// The evaluator panicked.
+    #[error("evaluator panicked")]
+    Panic,
+}
+
+fn first(problems: &[Problem]) -> String {
+    problems.first().map_or_else(|| "no reason is known".to_owned(), ToString::to_string)
+}
+
+impl PolicySource {
+    /// Sorts the files of a folder or bundle: Rego, `data.json` (placed by its folder, as OPA does) and `.manifest`. Other files are passed over.
+    ///
+    /// # Errors
+    /// When there are too many files, one is not text, or a document is refused.
+    pub fn from_files(package: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, PolicyError> {
+        let mut source = Self {
+            files: Vec::new(),
+            data: serde_json::Value::Object(Map::new()),
+            dialects: Dialects::default(),
+            package: package.to_owned(),
+        };
+        for (path, bytes) in files {
+            let path = path.trim_start_matches('/').to_owned();
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            match name {
+                ".manifest" if folder.is_empty() => source.dialects = manifest(&bytes).map_err(|error| refused_file(&path, &error))?,
+                "data.json" => {
+                    let document = strict::value(&bytes, Limits::DATA).map_err(|error| refused_file(&path, &error))?;
+                    graft(&mut source.data, folder, document).map_err(|error| refused_file(&path, &error))?;
+                }
+                _ if has_extension(name) => {
+                    let text = String::from_utf8(bytes).map_err(|_| refused_file(&path, &"file is not UTF-8"))?;
+                    source.files.push(PolicyFile { path, text });
+                }
+                _ => {}
+            }
+            if source.files.len() > MAX_FILES {
+                return Err(PolicyError::Refused(vec![Problem::new(format!("policy has more than {MAX_FILES} files"))]));
+            }
+        }
+        source.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(source)
+    }
+
+    /// A digest of everything that can change an answer; a revision where no other name is known.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        Digest(*blake3::Hasher::new_derive_key("countersign policy source v1").update(&bytes).finalize().as_bytes())
+    }
+}
+
+fn has_extension(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|extension| extension == "rego")
+}
+
+fn manifest(bytes: &[u8]) -> Result<Dialects, strict::StrictError> {
+    strict::from_slice(bytes, Limits::REQUEST)
+}
+
+fn refused_file(path: &str, error: &impl ToString) -> PolicyError {
+    PolicyError::Refused(vec![Problem { file: Some(path.to_owned()), line: None, text: error.to_string() }])
+}
+
+fn graft(data: &mut serde_json::Value, folder: &str, document: serde_json::Value) -> Result<(), &'static str> {
+    let serde_json::Value::Object(members) = document else { return Err("data document is not an object") };
+    let mut at = data;
+    for name in folder.split('/').filter(|name| !name.is_empty()) {
+        let object = at.as_object_mut().ok_or("data documents overlap")?;
+        at = object.entry(name).or_insert_with(|| serde_json::Value::Object(Map::new()));
+    }
+    let object = at.as_object_mut().ok_or("data documents overlap")?;
+    for (name, member) in members {
+        if object.insert(name, member).is_some() {
+            return Err("data documents overlap");
+        }
+    }
+    Ok(())
+}
+
+/// A policy that passed every static check, ready to be asked any number of times.
+#[derive(Clone)]
+pub struct Policy {
+    engine: Engine,
+    decision: Option<String>,
+    allow: Option<String>,
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policy").field("decision", &self.decision).field("allow", &self.allow).finish_non_exhaustive()
+    }
+}
+
+impl Policy {
+    /// Scans, parses, checks and prepares a policy. Files that end in `_test.rego` are not part of it.
+    ///
+    /// # Errors
+    /// [`PolicyError::Refused`] with every problem that was found.
+    pub fn compile(source: &PolicySource) -> Result<Self, PolicyError> {
+        let served = |file: &&PolicyFile| !file.path.ends_with("_test.rego");
+        let (engine, outline) = load(source, source.files.iter().filter(served), BUDGET)?;
+        let entry = |name: &str| {
+            let path = format!("data.{}.{name}", source.package);
+            outline.rules.contains(&path).then_some(path)
+        };
+        let policy = Self { engine, decision: entry("decision"), allow: entry("allow") };
+        if policy.decision.is_none() && policy.allow.is_none() {
+            let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
+            return Err(PolicyError::Refused(vec![Problem::new(text)]));
+        }
+        Ok(policy)
+    }
+
+    /// Asks the policy. Same input, same answer.
+    ///
+    /// # Errors
+    /// Every error is a deny: nothing, a wrong shape, a disagreement, a failure, an exhausted budget, a panic.
+    pub fn evaluate(&self, input: &Input) -> Result<Verdict, PolicyError> {
+        let input = document(input)?;
+        let decision = self.ask(self.decision.as_deref(), &input)?;
+        let allow = self.ask(self.allow.as_deref(), &input)?;
+        settle(decision, allow)
+    }
+
+    fn ask(&self, entry: Option<&str>, input: &Value) -> Result<Value, PolicyError> {
+        let Some(entry) = entry else { return Ok(Value::Undefined) };
+        let mut engine = self.engine.clone();
+        engine.set_input(input.clone());
+        guarded(engine, entry)
+    }
+}
+
+/// Evaluates one rule; a panic in the evaluator drops this clone and nothing else.
+fn guarded(mut engine: Engine, entry: &str) -> Result<Value, PolicyError> {
+    match catch_unwind(AssertUnwindSafe(move || engine.eval_rule(entry.to_owned()))) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(if exhausted(&error) { PolicyError::Budget } else { PolicyError::Failed(shortened(&format!("{error:#}"))) }),
+        Err(_) => Err(PolicyError::Panic),
+    }
+}
+
+fn exhausted(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<LimitError>().is_some() || error.to_string().contains("execution exceeded time limit")
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|character| *character != '\n').take(MAX_TEXT).collect()
+}
+
+/// The input document as the library wants it.
+fn document(input: &Input) -> Result<Value, PolicyError> {
+    serde_json::to_value(input).map(Value::from).map_err(|error| PolicyError::Failed(error.to_string()))
+}
+
+fn load<'a>(
+    source: &PolicySource,
+    files: impl Iterator<Item = &'a PolicyFile>,
+    budget: Duration,
+) -> Result<(Engine, check::Outline), PolicyError> {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(true);
+    let check_interval = NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN);
+    engine.set_execution_timer_config(ExecutionTimerConfig { limit: budget, check_interval });
+    let mut problems = Vec::new();
+    for file in files {
+        if let Err(problem) = parse(&mut engine, file, source.dialects.of(&file.path)) {
+            problems.push(problem);
+        }
+    }
+    if !problems.is_empty() {
+        return Err(PolicyError::Refused(problems));
+    }
+    let (outline, problems) = check::check(engine.get_modules());
+    if !problems.is_empty() {
+        return Err(PolicyError::Refused(problems));
+    }
+    builtins::install(&mut engine).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
+    let refused = |error: anyhow::Error| PolicyError::Refused(vec![Problem::new(shortened(&format!("{error:#}")))]);
+    engine.add_data(Value::from(source.data.clone())).map_err(refused)?;
+    Ok((engine, outline))
+}
+
+/// A file that no manifest speaks of is read as today's Rego, and then as the dialect before 1.0.
+fn parse(engine: &mut Engine, file: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
+    let of = |line: Option<usize>, text: String| Problem { file: Some(file.path.clone()), line, text };
+    scan::scan(&file.text).map_err(|error| of(error.line(), error.to_string()))?;
+    let mut add = |v0: bool| {
+        engine.set_rego_v0(v0);
+        engine.add_policy(file.path.clone(), file.text.clone())
+    };
+    let parsed = match dialect {
+        Some(0) => add(true),
+        Some(1) => add(false),
+        None => add(false).or_else(|error| add(true).map_err(|_| error)),
+        Some(other) => return Err(of(None, format!("dialect {other} of Rego is not known"))),
+    };
+    parsed.map(drop).map_err(|error| of(line_of(&error.to_string(), &file.path), shortened(&format!("{error:#}"))))
+}
+
+/// The library's messages name the place as `--> path:line:column`.
+fn line_of(message: &str, path: &str) -> Option<usize> {
+    let (_, rest) = message.split_once(&format!("{path}:"))?;
+    rest.split(':').next()?.trim().parse().ok()
+}
+
+fn settle(decision: Value, allow: Value) -> Result<Verdict, PolicyError> {
+    let allow = match allow {
+        Value::Undefined => None,
+        Value::Bool(allow) => Some(allow),
+        other => return Err(PolicyError::Shape(format!("`allow` is {}", kind(&other)))),
+    };
+    let verdict = match decision {
+        Value::Undefined => return allow.map(plain_verdict).ok_or(PolicyError::Undefined),
+        Value::Object(_) => verdict(&decision)?,
+        other => return Err(PolicyError::Shape(format!("`decision` is {}", kind(&other)))),
+    };
+    match allow {
+        Some(allow) if allow != (verdict.effect == Effect::Allow) => Err(PolicyError::Conflict("`decision` and `allow`".to_owned())),
+        _ => Ok(verdict),
+    }
+}
+
+fn plain_verdict(allow: bool) -> Verdict {
+    let effect = if allow { Effect::Allow } else { Effect::Deny };
+    Verdict { effect, acr: None, max_age: None, reasons: Vec::new(), obligations: Vec::new(), is_final: false }
+}
+
+fn verdict(decision: &Value) -> Result<Verdict, PolicyError> {
+    let json = decision.to_json_str().map_err(|error| PolicyError::Shape(shortened(&error.to_string())))?;
+    let verdict: Verdict =
+        strict::from_slice(json.as_bytes(), Limits::REQUEST).map_err(|error| PolicyError::Shape(shortened(&error.to_string())))?;
+    let levels = verdict.effect != Effect::StepUp && (verdict.acr.is_some() || verdict.max_age.is_some());
+    let long = verdict.reasons.len() > MAX_TEXTS
+        || verdict.obligations.len() > MAX_TEXTS
+        || verdict.reasons.iter().any(|text| text.len() > MAX_TEXT);
+    match () {
+        () if levels => Err(PolicyError::Shape("`acr` and `max_age` belong to a step-up".to_owned())),
+        () if long => Err(PolicyError::Shape("too many or too long reasons or obligations".to_owned())),
+        () => Ok(verdict),
+    }
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Set(_) => "a set",
+        Value::Object(_) => "an object",
+        _ => "nothing",
+    }
+}

@@ -1,0 +1,374 @@
+//! What must hold of a policy before it is ever evaluated: every called name exists and is allowed, and no rule or function needs itself.
+//!
+//! The library checks neither at load; a function that calls itself ends the process, and no handler sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
+
+use super::builtins::{self, Refused};
+use super::candidate::Problem;
+
+/// The longest chain of rules and functions that need each other.
+pub const MAX_CHAIN: usize = 100;
+/// The most rules in a policy.
+pub const MAX_RULES: usize = 4_000;
+
+/// What the modules of a policy define.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Outline {
+    /// The full path of every rule and function, such as `data.authz.allow`.
+    pub rules: BTreeSet<String>,
+    /// The full paths of rules whose name begins with `test_`, with their file.
+    pub tests: BTreeSet<(String, String)>,
+}
+
+/// Checks all modules together.
+#[must_use]
+pub(super) fn check(modules: &[Ref<Module>]) -> (Outline, Vec<Problem>) {
+    let outline = outline(modules);
+    let mut walk = Walk { outline: &outline, problems: Vec::new(), needs: BTreeMap::new() };
+    let rules: usize = modules.iter().map(|module| module.policy.len()).sum();
+    if rules > MAX_RULES {
+        walk.problems.push(Problem::new(format!("policy has more than {MAX_RULES} rules")));
+        return (outline.clone(), walk.problems);
+    }
+    for module in modules {
+        walk.module(module);
+    }
+    let Walk { mut problems, needs, .. } = walk;
+    problems.extend(chains(&needs));
+    (outline, problems)
+}
+
+fn outline(modules: &[Ref<Module>]) -> Outline {
+    let mut outline = Outline::default();
+    for module in modules {
+        let package = package(module);
+        for rule in &module.policy {
+            let Some(path) = rule_path(&package, rule) else { continue };
+            if path.strip_prefix(&package).is_some_and(|name| name.starts_with(".test_")) {
+                outline.tests.insert((path.clone(), module.package.span.source.file().clone()));
+            }
+            outline.rules.insert(path);
+        }
+    }
+    outline
+}
+
+fn package(module: &Module) -> String {
+    let (names, _) = constant_path(&module.package.refr);
+    let path = names.join(".");
+    if path.starts_with("data.") { path } else { format!("data.{path}") }
+}
+
+fn rule_path(package: &str, rule: &Rule) -> Option<String> {
+    let head = match rule {
+        Rule::Default { refr, .. } => refr,
+        Rule::Spec { head, .. } => match head {
+            RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. } => refr,
+        },
+    };
+    let (names, _) = constant_path(head);
+    (!names.is_empty()).then(|| format!("{package}.{}", names.join(".")))
+}
+
+/// The constant beginning of a reference, and whether that is all of it.
+fn constant_path(expression: &Expr) -> (Vec<String>, bool) {
+    let mut steps = Vec::new();
+    let mut at = expression;
+    loop {
+        match at {
+            Expr::RefDot { refr, field, .. } => {
+                steps.push(Some(plain(&field.1)));
+                at = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                steps.push(match index.as_ref() {
+                    Expr::String { value, .. } | Expr::RawString { value, .. } => Some(plain(value)),
+                    _ => None,
+                });
+                at = refr;
+            }
+            Expr::Var { value, .. } => {
+                steps.push(Some(plain(value)));
+                break;
+            }
+            _ => return (Vec::new(), false),
+        }
+    }
+    let all = steps.len();
+    let names: Vec<String> = steps.into_iter().rev().map_while(|step| step).collect();
+    let whole = names.len() == all;
+    (names, whole)
+}
+
+fn plain(value: &regorus::Value) -> String {
+    value.as_string().map_or_else(|_| String::new(), |text| text.to_string())
+}
+
+struct Walk<'a> {
+    outline: &'a Outline,
+    problems: Vec<Problem>,
+    needs: BTreeMap<String, BTreeSet<String>>,
+}
+
+struct Place<'a> {
+    package: &'a str,
+    imports: &'a BTreeMap<String, String>,
+    rule: &'a str,
+    locals: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    fn module(&mut self, module: &Module) {
+        let package = package(module);
+        let imports = imports(module);
+        for rule in &module.policy {
+            let Some(path) = rule_path(&package, rule) else {
+                self.problem(rule.span(), "rule has no name that can be checked".to_owned());
+                continue;
+            };
+            self.needs.entry(path.clone()).or_default();
+            let mut place = Place { package: &package, imports: &imports, rule: &path, locals: BTreeSet::new() };
+            match rule.as_ref() {
+                Rule::Default { value, .. } => self.expression(&place, value),
+                Rule::Spec { head, bodies, .. } => self.rule(&mut place, head, bodies),
+            }
+        }
+    }
+
+    fn rule(&mut self, place: &mut Place<'_>, head: &RuleHead, bodies: &[RuleBody]) {
+        if let RuleHead::Func { args, .. } = head {
+            args.iter().for_each(|argument| variables(argument, &mut place.locals));
+        }
+        let outer = place.locals.clone();
+        // A name in the head is a local of the rule only where every body declares it.
+        let mut shared: Option<BTreeSet<String>> = None;
+        for body in bodies {
+            let declared = declared(&body.query);
+            place.locals.extend(declared.iter().cloned());
+            if let Some(assign) = &body.assign {
+                self.expression(place, &assign.value);
+            }
+            self.query(place, &body.query);
+            place.locals.clone_from(&outer);
+            shared = Some(match shared {
+                Some(shared) => shared.intersection(&declared).cloned().collect(),
+                None => declared,
+            });
+        }
+        place.locals.extend(shared.unwrap_or_default());
+        let (reference, parts) = match head {
+            RuleHead::Compr { refr, assign, .. } | RuleHead::Func { refr, assign, .. } => {
+                (refr, assign.as_ref().map(|assign| &assign.value))
+            }
+            RuleHead::Set { refr, key, .. } => (refr, key.as_ref()),
+        };
+        self.indices(place, reference);
+        if let Some(part) = parts {
+            self.expression(place, part);
+        }
+    }
+
+    fn query(&mut self, place: &Place<'_>, query: &Query) {
+        let mut locals = place.locals.clone();
+        locals.extend(declared(query));
+        let place = Place { locals, ..*place };
+        query.stmts.iter().for_each(|statement| self.statement(&place, statement));
+    }
+
+    fn statement(&mut self, place: &Place<'_>, statement: &LiteralStmt) {
+        match &statement.literal {
+            Literal::SomeVars { .. } => {}
+            Literal::SomeIn { key, value, collection, .. } => {
+                key.iter().chain([value, collection]).for_each(|part| self.expression(place, part));
+            }
+            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expression(place, expr),
+            Literal::Every { key, value, domain, query, .. } => {
+                self.expression(place, domain);
+                let mut locals = place.locals.clone();
+                locals.extend(key.iter().chain([value]).map(|name| name.text().to_owned()));
+                self.query(&Place { locals, ..*place }, query);
+            }
+        }
+        for replacement in &statement.with_mods {
+            self.expression(place, &replacement.refr);
+            self.expression(place, &replacement.r#as);
+        }
+    }
+
+    fn expression(&mut self, place: &Place<'_>, expression: &Expr) {
+        match expression {
+            Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => {}
+            Expr::Var { span, .. } => self.reference(place, span, expression),
+            Expr::RefDot { span, .. } | Expr::RefBrack { span, .. } => {
+                self.reference(place, span, expression);
+                self.indices(place, expression);
+            }
+            Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().for_each(|item| self.expression(place, item)),
+            Expr::Object { fields, .. } => fields.iter().for_each(|(_, name, value)| {
+                self.expression(place, name);
+                self.expression(place, value);
+            }),
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => self.comprehension(place, &[term], query),
+            Expr::ObjectCompr { key, value, query, .. } => self.comprehension(place, &[key, value], query),
+            Expr::Call { span, fcn, params, .. } => {
+                self.call(place, span, fcn);
+                params.iter().for_each(|parameter| self.expression(place, parameter));
+            }
+            Expr::UnaryExpr { expr, .. } => self.expression(place, expr),
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. }
+            | Expr::AssignExpr { lhs, rhs, .. } => {
+                self.expression(place, lhs);
+                self.expression(place, rhs);
+            }
+            Expr::Membership { key, value, collection, .. } => {
+                key.iter().chain([value, collection]).for_each(|part| self.expression(place, part));
+            }
+        }
+    }
+
+    fn comprehension(&mut self, place: &Place<'_>, terms: &[&Ref<Expr>], query: &Query) {
+        let mut locals = place.locals.clone();
+        locals.extend(declared(query));
+        let inner = Place { locals, ..*place };
+        terms.iter().for_each(|term| self.expression(&inner, term));
+        self.query(place, query);
+    }
+
+    /// The parts of a reference that are expressions of their own.
+    fn indices(&mut self, place: &Place<'_>, expression: &Expr) {
+        let mut at = expression;
+        loop {
+            match at {
+                Expr::RefDot { refr, .. } => at = refr,
+                Expr::RefBrack { refr, index, .. } => {
+                    self.expression(place, index);
+                    at = refr;
+                }
+                Expr::Var { .. } => break,
+                other => return self.expression(place, other),
+            }
+        }
+    }
+
+    fn reference(&mut self, place: &Place<'_>, span: &Span, expression: &Expr) {
+        let (names, _) = constant_path(expression);
+        if let Some(refused) = builtins::denied(&names.join(".")) {
+            self.problem(span, refused.sentence(&names.join(".")));
+        }
+        if let Some(path) = resolve(place, &names) {
+            self.need(place, &path);
+        }
+    }
+
+    fn call(&mut self, place: &Place<'_>, span: &Span, function: &Expr) {
+        let (names, whole) = constant_path(function);
+        let name = names.join(".");
+        let defined = resolve(place, &names).filter(|path| self.outline.rules.contains(path));
+        let refused = match &defined {
+            _ if !whole => Some(Refused::Missing),
+            Some(_) => builtins::denied(&name),
+            None => builtins::called(&name),
+        };
+        if let Some(refused) = refused {
+            self.problem(span, refused.sentence(&name));
+        }
+        if let Some(path) = defined {
+            self.need(place, &path);
+        }
+    }
+
+    /// A reference to a document needs every rule at, above and below it.
+    fn need(&mut self, place: &Place<'_>, path: &str) {
+        let touched = self.outline.rules.iter().filter(|rule| is_within(rule, path) || is_within(path, rule));
+        self.needs.entry(place.rule.to_owned()).or_default().extend(touched.cloned());
+    }
+
+    fn problem(&mut self, span: &Span, text: String) {
+        self.problems.push(Problem { file: Some(span.source.file().clone()), line: Some(span.line as usize), text });
+    }
+}
+
+fn is_within(path: &str, of: &str) -> bool {
+    path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn imports(module: &Module) -> BTreeMap<String, String> {
+    let mut imports = BTreeMap::new();
+    for import in &module.imports {
+        let (names, _) = constant_path(&import.refr);
+        let alias = import.r#as.as_ref().map(|alias| alias.text().to_owned()).or_else(|| names.last().cloned());
+        if let (Some(alias), Some("data")) = (alias, names.first().map(String::as_str)) {
+            imports.insert(alias, names.join("."));
+        }
+    }
+    imports
+}
+
+/// The full path under `data` that a reference reaches, where it reaches any.
+fn resolve(place: &Place<'_>, names: &[String]) -> Option<String> {
+    let (first, rest) = names.split_first()?;
+    let root = match first.as_str() {
+        "input" => return None,
+        "data" => "data".to_owned(),
+        name if place.locals.contains(name) => return None,
+        name => place.imports.get(name).cloned().unwrap_or_else(|| format!("{}.{name}", place.package)),
+    };
+    Some(rest.iter().fold(root, |path, name| path + "." + name))
+}
+
+/// The names that a query declares itself.
+fn declared(query: &Query) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for statement in &query.stmts {
+        match &statement.literal {
+            Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|name| name.text().to_owned())),
+            Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|part| variables(part, &mut names)),
+            Literal::Expr { expr, .. } => {
+                if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
+                    variables(lhs, &mut names);
+                }
+            }
+            Literal::NotExpr { .. } | Literal::Every { .. } => {}
+        }
+    }
+    names
+}
+
+/// The variables of a pattern.
+fn variables(pattern: &Expr, names: &mut BTreeSet<String>) {
+    match pattern {
+        Expr::Var { value, .. } => {
+            names.insert(plain(value));
+        }
+        Expr::Array { items, .. } => items.iter().for_each(|item| variables(item, names)),
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| variables(value, names)),
+        _ => {}
+    }
+}
+
+/// Peels off what needs nothing that is left; what remains needs itself.
+fn chains(needs: &BTreeMap<String, BTreeSet<String>>) -> Vec<Problem> {
+    let mut height: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut left: Vec<&String> = needs.keys().collect();
+    loop {
+        let before = left.len();
+        left.retain(|rule| {
+            let below = needs.get(*rule).into_iter().flatten().map(|need| height.get(need.as_str()).copied());
+            let Some(tallest) = below.collect::<Option<Vec<_>>>() else { return true };
+            height.insert(rule, 1 + tallest.into_iter().max().unwrap_or(0));
+            false
+        });
+        if left.len() == before {
+            break;
+        }
+    }
+    let long = height.iter().filter(|(_, height)| **height > MAX_CHAIN);
+    let long = long.map(|(rule, _)| Problem::new(format!("`{rule}` needs a chain of more than {MAX_CHAIN} rules"))).take(1);
+    let looped = left.iter().map(|rule| Problem::new(format!("`{rule}` needs itself, or a rule that does"))).take(8);
+    long.chain(looped).collect()
+}
