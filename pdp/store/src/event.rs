@@ -1,0 +1,227 @@
+//! What the `state` chain says: every fact that must not be lost, as one enum with one version.
+
+use std::collections::BTreeSet;
+
+use countersign_sdk_types::strict::{self, Limits};
+use countersign_sdk_types::{
+    Acr, CeremonyId, CredentialId, DeviceId, Digest, GrantId, Host, Revision, SessionId, SubjectId, Tenant, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::learning::LearnedEvent;
+
+/// One fact. Names its tenant, always.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the vocabulary; the variants say what happened")]
+pub enum StateEvent {
+    /// A passkey was enrolled. Single-use: a credential id is registered once in a tenant.
+    CredentialAdded { subject: SubjectId, credential: StoredCredential },
+    /// A passkey's counter or label changed. The subject must own it.
+    CredentialUpdated { subject: SubjectId, credential: StoredCredential },
+    /// A passkey was withdrawn.
+    CredentialRemoved { subject: SubjectId, id: CredentialId, by: String, at: Timestamp },
+    /// An operator let a subject enrol; only the digest of the code is kept. Single-use.
+    EnrollCodeIssued { code: Digest, subject: SubjectId, expires: Timestamp, by: String },
+    /// The code was used. Single-use, before it expires, by its subject.
+    EnrollCodeSpent { code: Digest, subject: SubjectId, at: Timestamp },
+    /// A ceremony was finished. Single-use.
+    CeremonySpent { ceremony: CeremonyId, subject: SubjectId, credential: Option<CredentialId>, at: Timestamp },
+    /// A finished ceremony left a grant. Single-use: a secret is granted once.
+    GrantCreated { grant: GrantRecord },
+    /// Something is no longer believed.
+    Revoked { target: RevocationTarget, at: Timestamp, by: String, reason: String },
+    /// A revocation was taken back.
+    Unrevoked { target: RevocationTarget, at: Timestamp, by: String },
+    /// Step-up is closed for a while.
+    Locked { target: LockTarget, until: Timestamp },
+    /// A verified request taught the subject's baseline.
+    Learned { subject: SubjectId, event: LearnedEvent },
+    /// The inventory knows a device.
+    DeviceUpserted { tenant: Tenant, device: DeviceId, record: DeviceRecord },
+    /// The directory knows a user, by the name that policies see.
+    UserUpserted { tenant: Tenant, name: String, record: RoleRecord },
+    /// A cookie session of a protected host belongs to a subject.
+    SessionLinked { tenant: Tenant, host: Host, cookie: Digest, subject: SubjectId, claims: Value, expires: Timestamp },
+    /// A policy revision became active.
+    Activated { tenant: Tenant, activation: Activation },
+    /// A subject passes by the emergency path for a while.
+    BreakGlass { subject: SubjectId, expires: Timestamp, by: String, reason: String },
+    /// The clock of this node had reached this instant. It never moves back.
+    ClockMark { tenant: Tenant, at: Timestamp },
+    /// The store was opened for the `n`th time: part of every decision id.
+    Incarnation { n: u64, at: Timestamp },
+}
+
+/// An enrolled passkey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredCredential {
+    /// The WebAuthn credential id.
+    pub id: CredentialId,
+    /// What the step-up crate needs to verify an assertion. Opaque here.
+    pub passkey: Value,
+    /// The name that its owner sees.
+    pub label: String,
+    /// When it was enrolled.
+    pub created: Timestamp,
+    /// Whether it may be copied to other devices.
+    pub backup_eligible: bool,
+    /// The last signature counter.
+    pub counter: u32,
+}
+
+/// What a finished ceremony leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRecord {
+    /// Its name.
+    pub id: GrantId,
+    /// Whose it is; it counts for nobody else.
+    pub subject: SubjectId,
+    /// The digest of the secret that the performing browser holds.
+    pub secret: Digest,
+    /// The session in which it was demanded.
+    pub session: SessionId,
+    /// The passkey that was used.
+    pub credential: CredentialId,
+    /// The level that was reached.
+    pub acr: Acr,
+    /// The digests of the evidence that it answers.
+    pub answers: BTreeSet<Digest>,
+    /// When the ceremony was finished.
+    pub created: Timestamp,
+    /// When it stops to count.
+    pub expires: Timestamp,
+}
+
+/// What a revocation names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the vocabulary")]
+pub enum RevocationTarget {
+    /// Everything of a subject.
+    Subject(SubjectId),
+    /// One session.
+    Session { tenant: Tenant, session: SessionId },
+    /// One token; forgotten some time after it would have expired anyway.
+    Token { tenant: Tenant, token: TokenName, expires: Timestamp },
+    /// One device.
+    Device { tenant: Tenant, device: DeviceId },
+}
+
+/// How a token is named: never by its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the vocabulary")]
+pub enum TokenName {
+    /// The `jti` is unique for one issuer only.
+    Jti { iss: String, jti: String },
+    /// The digest of the whole token.
+    Digest(Digest),
+}
+
+/// What a lock closes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the vocabulary")]
+pub enum LockTarget {
+    /// All sessions of a subject.
+    Subject(SubjectId),
+    /// One session.
+    Session { tenant: Tenant, session: SessionId },
+}
+
+/// What the inventory says about a device; absent is unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceRecord {
+    /// Whether it meets the rules.
+    pub compliant: Option<bool>,
+    /// Whether it is managed.
+    pub managed: Option<bool>,
+    /// The name that people see.
+    pub label: Option<String>,
+}
+
+/// What the directory says about a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRecord {
+    /// The one role of the simple policies.
+    pub role: Option<String>,
+    /// All roles.
+    pub roles: Vec<String>,
+}
+
+/// A policy revision that became active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activation {
+    /// Which revision.
+    pub revision: Revision,
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Whose signature held.
+    pub signer: Option<String>,
+    /// Who activated it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl RevocationTarget {
+    /// The tenant of the target.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        match self {
+            Self::Subject(subject) => &subject.tenant,
+            Self::Session { tenant, .. } | Self::Token { tenant, .. } | Self::Device { tenant, .. } => tenant,
+        }
+    }
+}
+
+/// One frame of the `state` chain: events that happen together or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StateRecord {
+    v: Version,
+    pub(crate) events: Vec<StateEvent>,
+}
+
+/// The one version of a record that this build reads. A later one is refused, not guessed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub(crate) struct Version;
+
+impl From<Version> for u32 {
+    fn from(_: Version) -> Self {
+        1
+    }
+}
+
+impl TryFrom<u32> for Version {
+    type Error = String;
+    fn try_from(version: u32) -> Result<Self, String> {
+        if version == 1 { Ok(Self) } else { Err(format!("record version {version} is not known")) }
+    }
+}
+
+/// How large and deep a record may be.
+pub(crate) const RECORD: Limits = Limits { bytes: 1024 * 1024, depth: 40, values: 100_000 };
+
+impl StateRecord {
+    /// The payload of a frame, and the record as a reader of that payload will see it.
+    ///
+    /// INVARIANT: live and replayed records are folded from the same bytes, so they cannot differ.
+    pub(crate) fn encode(events: Vec<StateEvent>) -> Result<(Vec<u8>, Self), strict::StrictError> {
+        let payload = serde_json::to_vec(&Self { v: Version, events })?;
+        let record = Self::decode(&payload)?;
+        Ok((payload, record))
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, strict::StrictError> {
+        strict::from_slice(payload, RECORD)
+    }
+}
