@@ -1,1 +1,429 @@
-//! Tests.
+//! The laws of a decision, the seed's story, and what the shipped policies do.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use countersign_risk::{Baseline, BindingState, RawSighting, Strength, SubjectSalt};
+use countersign_sdk_types::{
+    Action, Asn, Coordinates, Country, DeviceId, Entity, GrantId, Kilometers, PepId, Place, PlaceGap, PlaceRecord, SessionId, Tenant,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::facts::{DirectoryUser, Inventory, LiveGrant};
+use crate::identify::{IdentifiedBy, TokenFacts};
+use crate::policy::{Policy, PolicySource, check_candidate};
+use crate::request::AccessRequest;
+
+/// Tuesday 2026-03-03, 00:00 in Paris.
+const TUESDAY: i64 = 1_772_492_400_000;
+const HOUR: i64 = 3_600_000;
+const CHROME: &str =
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+const CURL: &str = "curl/8.5.0";
+
+pub(crate) fn salt() -> SubjectSalt {
+    SubjectSalt::new([7; 32])
+}
+
+pub(crate) fn at(hour: i64, minute: i64) -> Timestamp {
+    Timestamp(TUESDAY + hour * HOUR + minute * 60_000)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Paris,
+    Singapore,
+    Nowhere,
+}
+
+impl From {
+    pub(crate) fn place(self) -> Place {
+        let (country, lat, lon, zone, asn) = match self {
+            Self::Paris => ("FR", 48.9, 2.4, "Europe/Paris", 64_496),
+            Self::Singapore => ("SG", 1.3, 103.8, "Asia/Singapore", 64_500),
+            Self::Nowhere => return Place::Unknown(PlaceGap::NoDatabase),
+        };
+        Place::Known(PlaceRecord {
+            country: Country::new(country),
+            at: Some(Coordinates { lat, lon }),
+            radius: Some(Kilometers(20.0)),
+            time_zone: Some(zone.to_owned()),
+            asn: Some(Asn(asn)),
+            ..PlaceRecord::default()
+        })
+    }
+
+    fn address(self) -> Option<IpAddr> {
+        let text = match self {
+            Self::Paris => "192.0.2.10",
+            Self::Singapore => "203.0.113.7",
+            Self::Nowhere => return None,
+        };
+        text.parse().ok()
+    }
+}
+
+pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&str>) -> Identified {
+    let tenant = Tenant::new("default").expect("tenant");
+    let request = AccessRequest {
+        tenant: tenant.clone(),
+        pep: PepId::new("proxy").expect("pep"),
+        http: None,
+        asserted_subject: None,
+        action: Action { name: action.to_owned(), properties: serde_json::Map::new() },
+        resource: Entity { kind: "route".to_owned(), id: "payroll.example/salaries".to_owned(), properties: serde_json::Map::new() },
+        caller: serde_json::Map::new(),
+        client_address: from.address(),
+        user_agent: Some(agent.to_owned()),
+        client_certificate: None,
+    };
+    Identified {
+        request,
+        subject: SubjectId { tenant, iss: "https://issuer.example".to_owned(), sub: "alice".to_owned() },
+        session: SessionId::new("sid:1").expect("session"),
+        device: device.map(|device| DeviceId::new(device).expect("device")),
+        token: TokenFacts { iss: "https://issuer.example".to_owned(), sub: "alice".to_owned(), ..TokenFacts::default() },
+        binding: BindingState::NotDeclared,
+        by: IdentifiedBy::Token,
+    }
+}
+
+/// Five weeks of working days in Paris, four step-ups a day.
+pub(crate) fn weekdays_in_paris() -> Baseline {
+    let mut baseline = Baseline::empty();
+    let (place, session, device) =
+        (From::Paris.place(), SessionId::new("sid:1").expect("session"), DeviceId::new("laptop").expect("device"));
+    for day in (1..=35).rev() {
+        // Day 0 is a Tuesday: two days before it is a Sunday, three a Saturday.
+        if matches!(day % 7, 2 | 3) {
+            continue;
+        }
+        for hour in [9, 10, 14, 16] {
+            let raw = RawSighting {
+                at: Timestamp(TUESDAY - day * 24 * HOUR + hour * HOUR),
+                address: From::Paris.address(),
+                place: &place,
+                user_agent: Some(CHROME),
+                device: Some((&device, BindingState::NotDeclared)),
+                session: &session,
+                binding: BindingState::NotDeclared,
+                counter_regressed: false,
+                posture: countersign_risk::Posture { compliant: Some(true), managed: Some(true) },
+                failures: countersign_risk::Failures::default(),
+            };
+            baseline.learn(&Sighting::new(&raw, &salt()).learned(Strength::StepUp));
+        }
+    }
+    baseline
+}
+
+pub(crate) fn facts(role: &str, from: From) -> Facts {
+    let mut facts = Facts::unknown(salt(), from.place());
+    facts.baseline = weekdays_in_paris();
+    facts.user = Some(DirectoryUser { role: role.to_owned(), roles: BTreeSet::new() });
+    facts.device.inventory = Some(Inventory { compliant: Some(true), managed: Some(true) });
+    facts.reachable = vec![Acr::phr()];
+    facts
+}
+
+fn policy(text: &str) -> Policy {
+    let file = ("authz.rego".to_owned(), text.as_bytes().to_vec());
+    Policy::compile(&PolicySource::from_files("authz", [file]).expect("source")).expect("policy")
+}
+
+fn snapshot(policy: Policy) -> Snapshot {
+    Snapshot::new(Revision::new("test").expect("revision"), policy)
+}
+
+pub(crate) fn seed() -> Snapshot {
+    snapshot(policy(include_str!("../../../../policies/examples/seed/authz.rego")))
+}
+
+fn starter_source() -> PolicySource {
+    let files = [
+        ("access.rego", include_str!("../../../../policies/starter/access.rego")),
+        ("access_test.rego", include_str!("../../../../policies/starter/access_test.rego")),
+        ("data.json", include_str!("../../../../policies/starter/data.json")),
+    ];
+    PolicySource::from_files("authz", files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))).expect("source")
+}
+
+fn starter() -> Snapshot {
+    snapshot(Policy::compile(&starter_source()).expect("starter policy"))
+}
+
+/// What the server keeps of a finished ceremony.
+pub(crate) fn grant(decided: &Decided, ladder: &countersign_sdk_types::Ladder, acr: &Acr, now: Timestamp) -> LiveGrant {
+    LiveGrant {
+        id: GrantId::new("g1").expect("grant"),
+        acr: acr.clone(),
+        satisfied: ladder.satisfied_by(acr).iter().cloned().collect(),
+        answers: decided.trace.answerable.clone(),
+        auth_time: now,
+        expires: now.after(Seconds(600)),
+    }
+}
+
+fn code(decided: &Decided) -> Option<DenialCode> {
+    match &decided.decision {
+        Decision::Deny(denial) => Some(denial.code()),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_seeds_story() {
+    let (snapshot, now) = (seed(), at(3, 40));
+    let home = decide(&identified("GET", From::Paris, CHROME, Some("laptop")), &facts("admin", From::Paris), &snapshot, at(9, 5));
+    assert_eq!(home.decision.effect(), Effect::Allow, "{home:?}");
+    let stolen = identified("GET", From::Singapore, CURL, None);
+    let mut known = facts("admin", From::Singapore);
+    let answer = decide(&stolen, &known, &snapshot, now);
+    let Decision::StepUp(demand) = &answer.decision else { panic!("{answer:?}") };
+    assert_eq!(demand.acr, Acr::phr());
+    known.reachable.clear();
+    assert_eq!(code(&decide(&stolen, &known, &snapshot, now)), Some(DenialCode::NotEnrolled));
+    known.reachable = vec![Acr::phr()];
+    known.grants = vec![grant(&answer, &snapshot.ladder, &Acr::phr(), now)];
+    let after = decide(&stolen, &known, &snapshot, Timestamp(now.0 + 5_000));
+    let Decision::Allow(permit) = &after.decision else { panic!("{after:?}") };
+    assert_eq!((permit.subject(), permit.request()), (&stolen.subject, stolen.request.digest()));
+}
+
+#[test]
+fn what_a_passkey_does_not_answer_stays_denied() {
+    let snapshot = seed();
+    let who = identified("GET", From::Singapore, CURL, None);
+    assert_eq!(code(&decide(&who, &facts("clerk", From::Singapore), &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
+    let mut unmanaged = facts("admin", From::Singapore);
+    unmanaged.device.inventory = None;
+    assert_eq!(code(&decide(&who, &unmanaged, &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
+    let mut replayed = who;
+    replayed.binding = BindingState::Mismatch;
+    assert_eq!(code(&decide(&replayed, &facts("admin", From::Singapore), &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
+}
+
+#[test]
+fn revoked_and_locked_come_before_the_policy() {
+    let snapshot = snapshot(policy("package authz\nallow = true"));
+    let who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    let mut known = facts("admin", From::Paris);
+    assert_eq!(decide(&who, &known, &snapshot, at(9, 0)).decision.effect(), Effect::Allow);
+    known.locked_until = Some(at(10, 0));
+    assert_eq!(code(&decide(&who, &known, &snapshot, at(9, 0))), Some(DenialCode::Locked));
+    assert_eq!(code(&decide(&who, &known, &snapshot, at(10, 0))), None);
+    known.revoked = Some("subject".to_owned());
+    assert_eq!(code(&decide(&who, &known, &snapshot, at(10, 0))), Some(DenialCode::Revoked));
+}
+
+#[test]
+fn a_level_in_a_token_counts_only_when_it_was_proved_here() {
+    let snapshot = snapshot(policy("package authz\ndefault allow = false\nallow { input.session.acr_satisfied[_] == \"phr\" }"));
+    let mut who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    who.token.acr = Some(Acr::phr());
+    who.token.auth_time = Some(at(8, 0));
+    let mut known = facts("admin", From::Paris);
+    let effect = |who: &Identified, known: &Facts| decide(who, known, &snapshot, at(9, 0)).decision.effect();
+    assert_eq!(effect(&who, &known), Effect::StepUp);
+    known.demanded_at = Some(at(8, 30));
+    assert_eq!(effect(&who, &known), Effect::StepUp);
+    known.demanded_at = Some(at(7, 30));
+    assert_eq!(effect(&who, &known), Effect::Allow);
+    known.demanded_at = None;
+    who.binding = BindingState::Proved;
+    assert_eq!(effect(&who, &known), Effect::Allow);
+}
+
+#[test]
+fn a_policy_that_always_demands_never_loops() {
+    let snapshot = snapshot(policy("package authz\ndecision = {\"effect\": \"step_up\", \"acr\": \"phr\"}"));
+    let who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    let mut known = facts("admin", From::Paris);
+    let first = decide(&who, &known, &snapshot, at(9, 0));
+    assert_eq!(code(&first), Some(DenialCode::PolicyDenied));
+    known.grants = vec![grant(&first, &snapshot.ladder, &Acr::phr(), at(9, 0))];
+    assert_eq!(code(&decide(&who, &known, &snapshot, at(9, 1))), Some(DenialCode::StepUpExhausted));
+}
+
+#[test]
+fn a_demand_for_a_younger_proof_is_made_once() {
+    let text = "package authz\ndefault allow = false\nallow { input.context.time / 1000 - input.session.auth_time < 1 }";
+    let snapshot = snapshot(policy(text));
+    let who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    let mut known = facts("admin", From::Paris);
+    let first = decide(&who, &known, &snapshot, at(9, 0));
+    assert_eq!(first.decision.effect(), Effect::StepUp);
+    known.grants = vec![grant(&first, &snapshot.ladder, &Acr::phr(), at(9, 0))];
+    assert_eq!(code(&decide(&who, &known, &snapshot, Timestamp(at(9, 0).0 + 10_000))), Some(DenialCode::StepUpExhausted));
+    assert_eq!(decide(&who, &known, &snapshot, at(9, 5)).decision.effect(), Effect::StepUp);
+    known.repeated_demand = true;
+    assert_eq!(code(&decide(&who, &known, &snapshot, at(9, 5))), Some(DenialCode::StepUpExhausted));
+}
+
+#[test]
+fn a_higher_level_is_asked_for_only_where_the_lower_does_not_help() {
+    let snapshot = snapshot(policy("package authz\ndefault allow = false\nallow { input.session.acr_satisfied[_] == \"phrh\" }"));
+    let who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    let mut known = facts("admin", From::Paris);
+    assert_eq!(code(&decide(&who, &known, &snapshot, at(9, 0))), Some(DenialCode::NotEnrolled));
+    known.reachable = vec![Acr::phr(), Acr::phrh()];
+    let answer = decide(&who, &known, &snapshot, at(9, 0));
+    let Decision::StepUp(demand) = &answer.decision else { panic!("{answer:?}") };
+    assert_eq!(demand.acr, Acr::phrh());
+    assert_eq!(answer.trace.tried.len(), 2);
+}
+
+#[test]
+fn an_error_in_the_counterfactual_is_a_deny() {
+    let text =
+        "package authz\ndefault allow = false\nallow { count(input.session.acr_satisfied) / (count(input.session.acr_satisfied) - 1) > 9 }";
+    let answer = decide(&identified("GET", From::Paris, CHROME, None), &facts("admin", From::Paris), &snapshot(policy(text)), at(9, 0));
+    assert_eq!(code(&answer), Some(DenialCode::PolicyError));
+}
+
+#[test]
+fn a_final_no_has_no_remedy() {
+    let text = "package authz\nimport rego.v1\ndecision := {\"effect\": \"deny\", \"final\": true} if count(input.session.acr_satisfied) == 0\n\
+                decision := {\"effect\": \"allow\"} if count(input.session.acr_satisfied) > 0";
+    let answer = decide(&identified("GET", From::Paris, CHROME, None), &facts("admin", From::Paris), &snapshot(policy(text)), at(9, 0));
+    assert_eq!(code(&answer), Some(DenialCode::PolicyDenied));
+    assert!(answer.trace.tried.is_empty());
+}
+
+#[test]
+fn broken_glass_is_a_role_and_an_obligation_and_nothing_else() {
+    let snapshot = snapshot(policy("package authz\ndefault allow = false\nallow { input.user.roles[_] == \"break_glass\" }"));
+    let who = identified("GET", From::Paris, CHROME, None);
+    let mut known = facts("admin", From::Paris);
+    known.user = Some(DirectoryUser { role: "admin".to_owned(), roles: ["break_glass".to_owned()].into() });
+    assert_eq!(code(&decide(&who, &known, &snapshot, at(9, 0))), Some(DenialCode::PolicyDenied));
+    known.break_glass = true;
+    let answer = decide(&who, &known, &snapshot, at(9, 0));
+    let Decision::Allow(permit) = &answer.decision else { panic!("{answer:?}") };
+    assert_eq!(permit.obligations().first().map(|obligation| obligation.kind.as_str()), Some("break-glass"));
+}
+
+#[test]
+fn the_shipped_policies_pass_their_own_checks() {
+    let report = check_candidate(&starter_source());
+    assert!(report.is_accepted(), "{report:#?}");
+    assert_eq!(report.tests.len(), 8);
+}
+
+fn circumstances() -> impl Strategy<Value = (Identified, Facts, Timestamp)> {
+    let from = prop::sample::select(vec![From::Paris, From::Singapore, From::Nowhere]);
+    let action = prop::sample::select(vec!["GET", "POST", "DELETE"]);
+    let role = prop::sample::select(vec!["", "admin", "employee"]);
+    let device = prop::sample::select(vec![None, Some("laptop"), Some("other")]);
+    let agent = prop::sample::select(vec![CHROME, CURL]);
+    let rest = (0_i64..168 * 60, any::<Option<bool>>(), any::<Option<bool>>(), 0_u32..12);
+    (from, action, role, device, agent, rest).prop_map(|(from, action, role, device, agent, (minute, compliant, managed, failures))| {
+        let mut known = facts(role, from);
+        known.device.inventory = Some(Inventory { compliant, managed });
+        known.failures.subject = failures;
+        known.reachable = vec![Acr::phr(), Acr::phrh()];
+        (identified(action, from, agent, device), known, at(0, minute))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_the_ceremony_the_answer_is_allow((who, mut known, now) in circumstances()) {
+        for snapshot in [seed(), starter()] {
+            known.grants.clear();
+            let before = decide(&who, &known, &snapshot, now);
+            if let Decision::StepUp(demand) = &before.decision {
+                known.grants = vec![grant(&before, &snapshot.ladder, &demand.acr, now)];
+                let after = decide(&who, &known, &snapshot, now);
+                prop_assert_eq!(after.decision.effect(), Effect::Allow, "{:?}", after);
+            }
+        }
+    }
+
+    #[test]
+    fn more_assurance_never_removes_an_allow((who, mut known, now) in circumstances()) {
+        for snapshot in [seed(), starter()] {
+            known.grants.clear();
+            let before = decide(&who, &known, &snapshot, now);
+            for acr in [Acr::phr(), Acr::phrh()] {
+                known.grants.push(grant(&before, &snapshot.ladder, &acr, now));
+                let after = decide(&who, &known, &snapshot, now);
+                prop_assert!(before.decision.effect() != Effect::Allow || after.decision.effect() == Effect::Allow);
+                prop_assert!(after.trace.remaining <= before.trace.remaining);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_arguments_give_the_same_answer((who, known, now) in circumstances()) {
+        let snapshot = starter();
+        let (once, again) = (decide(&who, &known, &snapshot, now), decide(&who, &known, &snapshot, now));
+        prop_assert_eq!(serde_json::to_vec(&once.trace).ok(), serde_json::to_vec(&again.trace).ok());
+        prop_assert_eq!(once.decision, again.decision);
+    }
+
+    #[test]
+    fn a_failing_policy_denies_whatever_is_known((who, known, now) in circumstances()) {
+        for text in ["allow { 1 / 0 > 1 }", "allow = 1", "allow = true\nallow = false", "allow { input.nothing.here }"] {
+            let broken = snapshot(policy(&format!("package authz\n{text}")));
+            prop_assert_eq!(decide(&who, &known, &broken, now).decision.effect(), Effect::Deny);
+        }
+    }
+}
+
+#[test]
+fn the_matrix_is_what_people_reviewed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/matrix.golden");
+    let matrix = matrix();
+    #[expect(clippy::disallowed_methods, reason = "a test rewrites its golden file only when it is told to")]
+    if std::env::var("UPDATE").is_ok_and(|update| update == "1") {
+        std::fs::write(&path, &matrix).expect("golden file is written");
+    }
+    let golden = std::fs::read_to_string(&path).expect("golden file");
+    assert!(golden == matrix, "the matrix changed; read it, then run with UPDATE=1\n{matrix}");
+}
+
+const ACTIONS: [&str; 3] = ["GET", "POST", "DELETE"];
+
+fn matrix() -> String {
+    let snapshot = starter();
+    let mut text = String::from("# The starter policy: ✔ allow  ▲ step-up  ✘ deny. Past: five weeks of working days in Paris.\n");
+    text.push_str(&format!("{:<11}{:<12}{:<13}{:<11}", "persona", "device", "hour (Paris)", "place"));
+    text.push_str(&ACTIONS.map(|action| format!("{action:<7}")).concat());
+    for persona in ["employee", "unenrolled", "stranger"] {
+        for device in ["own", "new", "unmanaged"] {
+            for (hour, now) in [("Tue 10:00", at(10, 0)), ("Tue 03:40", at(3, 40)), ("Sun 15:00", at(5 * 24 + 15, 0))] {
+                for from in [From::Paris, From::Singapore, From::Nowhere] {
+                    let place = format!("{from:?}");
+                    text = text.trim_end().to_owned();
+                    text.push_str(&format!("\n{persona:<11}{device:<12}{hour:<13}{place:<11}"));
+                    for action in ACTIONS {
+                        text.push_str(cell(&snapshot, persona, device, from, now, action));
+                        text.push_str("      ");
+                    }
+                }
+            }
+        }
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+fn cell(snapshot: &Snapshot, persona: &str, device: &str, from: From, now: Timestamp, action: &str) -> &'static str {
+    let mut known = facts(if persona == "stranger" { "" } else { "employee" }, from);
+    if persona == "unenrolled" {
+        known.reachable.clear();
+    }
+    if device == "unmanaged" {
+        known.device.inventory = None;
+    }
+    let presented = if device == "own" { "laptop" } else { "another" };
+    match decide(&identified(action, from, CHROME, Some(presented)), &known, snapshot, now).decision.effect() {
+        Effect::Allow => "✔",
+        Effect::StepUp => "▲",
+        Effect::Deny => "✘",
+    }
+}
