@@ -35,7 +35,7 @@ enum Entry {
 /// The handle of the chain.
 pub struct Decisions {
     folder: Option<PathBuf>,
-    kept: Arc<Mutex<VecDeque<(DecisionId, Value)>>>,
+    kept: Arc<Mutex<Kept>>,
     gaps: Arc<Gaps>,
     chain: Chain<Recorder>,
     record_bytes: usize,
@@ -54,12 +54,14 @@ impl Gaps {
     }
 }
 
+type Kept = VecDeque<(DecisionId, Value)>;
+
 /// Decisions that the twin in memory keeps.
 const KEPT: usize = 10_000;
 
 struct Recorder {
     /// `None` when there is a folder to read from.
-    kept: Option<Arc<Mutex<VecDeque<(DecisionId, Value)>>>>,
+    kept: Option<Arc<Mutex<Kept>>>,
     gaps: Arc<Gaps>,
     reported: u64,
 }

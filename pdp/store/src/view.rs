@@ -166,7 +166,7 @@ impl View {
 
     /// All entries as stored; for comparing two views.
     #[cfg(test)]
-    pub(crate) fn dump(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ViewError> {
+    pub(crate) fn dump(&self) -> Result<Vec<kv::Entry>, ViewError> {
         self.kv.scan(&[])
     }
 

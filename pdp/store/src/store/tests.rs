@@ -1,1 +1,399 @@
+use std::sync::Barrier;
+use std::thread;
 
+use countersign_risk::{Keyed, LearnedEvent, Strength};
+use countersign_sdk_types::{CeremonyId, CredentialId, DeviceId, Digest, SessionId};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::event::{DeviceRecord, LockTarget, RevocationTarget, RoleRecord, StoredCredential, TokenName};
+use crate::view::RevocationQuery;
+
+fn tenant() -> Tenant {
+    Tenant::new("acme").unwrap()
+}
+
+fn subject(name: &str) -> SubjectId {
+    SubjectId { tenant: tenant(), iss: "https://issuer.example".to_owned(), sub: name.to_owned() }
+}
+
+fn digest(n: u8) -> Digest {
+    Digest([n; 32])
+}
+
+fn credential(id: &str) -> StoredCredential {
+    StoredCredential {
+        id: CredentialId::new(id).unwrap(),
+        passkey: json!({"key": [1, 2, 0.1]}),
+        label: "laptop".to_owned(),
+        created: Timestamp(5),
+        backup_eligible: false,
+        counter: 0,
+    }
+}
+
+fn added(who: &str, id: &str) -> StateEvent {
+    StateEvent::CredentialAdded { subject: subject(who), credential: credential(id) }
+}
+
+fn issued(code: u8, who: &str) -> StateEvent {
+    StateEvent::EnrollCodeIssued { code: digest(code), subject: subject(who), expires: Timestamp(100), by: "op".to_owned() }
+}
+
+fn spent(code: u8, who: &str, at: i64) -> StateEvent {
+    StateEvent::EnrollCodeSpent { code: digest(code), subject: subject(who), at: Timestamp(at) }
+}
+
+fn finished(ceremony: &str) -> StateEvent {
+    let ceremony = CeremonyId::new(ceremony).unwrap();
+    StateEvent::CeremonySpent { ceremony, subject: subject("alice"), credential: None, at: Timestamp(9) }
+}
+
+fn learned(who: &str, at: i64) -> StateEvent {
+    let event = LearnedEvent {
+        at: Timestamp(at),
+        strength: Strength::StepUp,
+        prefix: Some(Keyed(7)),
+        asn: None,
+        country: None,
+        point: None,
+        radius: None,
+        time_zone: Some("Europe/Paris".to_owned()),
+        family: None,
+        device: Some(Keyed(at.unsigned_abs() as u32)),
+        session: Keyed(1),
+    };
+    StateEvent::Learned { subject: subject(who), event }
+}
+
+fn put(store: &Store, event: StateEvent) -> Result<(), AppendError> {
+    store.append(event, Expect::Any).wait().map(drop)
+}
+
+fn open(folder: &Path) -> Result<Store, StoreError> {
+    Store::open(folder, small(), Timestamp(1))
+}
+
+/// Small segments, so that short tests rotate.
+fn small() -> Options {
+    Options { segment_bytes: 2048, ..Options::default() }
+}
+
+/// The state without the counter of openings.
+fn content(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
+    store.view().dump().unwrap().into_iter().filter(|(key, _)| key.first() != Some(&0)).collect()
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = {
+        let store = open(folder.path()).unwrap();
+        put(&store, added("alice", "c1")).unwrap();
+        put(&store, learned("alice", 10)).unwrap();
+        content(&store)
+    };
+    let store = open(folder.path()).unwrap();
+    assert_eq!(content(&store), before);
+    assert_eq!(store.view().incarnation().unwrap(), 2);
+    assert_eq!(store.view().credentials(&subject("alice")).unwrap(), vec![credential("c1")]);
+    let owner = store.view().credential_owner(&tenant(), &CredentialId::new("c1").unwrap()).unwrap();
+    assert_eq!(owner, Some(subject("alice")));
+    assert!(store.view().baseline(&subject("alice")).unwrap().knows_device(Keyed(10)));
+}
+
+#[test]
+fn another_process_is_kept_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let _store = open(folder.path()).unwrap();
+    assert!(matches!(open(folder.path()), Err(StoreError::InUse(_))));
+}
+
+#[test]
+fn a_code_is_spent_once_by_its_subject_in_time() {
+    let store = Store::memory().unwrap();
+    put(&store, issued(1, "alice")).unwrap();
+    assert_eq!(put(&store, issued(1, "mallory")), Err(Refusal::Used.into()));
+    assert_eq!(put(&store, spent(2, "alice", 50)), Err(Refusal::Unknown.into()));
+    assert_eq!(put(&store, spent(1, "mallory", 50)), Err(Refusal::Foreign.into()));
+    assert_eq!(put(&store, spent(1, "alice", 100)), Err(Refusal::Expired.into()));
+    assert!(store.view().enroll_code(&tenant(), &digest(1), Timestamp(99)).unwrap().is_some());
+    assert!(store.view().enroll_code(&tenant(), &digest(1), Timestamp(100)).unwrap().is_none());
+    assert_eq!(put(&store, spent(1, "alice", 50)), Ok(()));
+    assert_eq!(put(&store, spent(1, "alice", 50)), Err(Refusal::Used.into()));
+    assert!(store.view().enroll_code(&tenant(), &digest(1), Timestamp(60)).unwrap().is_none());
+}
+
+#[test]
+fn events_of_one_record_happen_together_or_not_at_all() {
+    let store = Store::memory().unwrap();
+    put(&store, added("alice", "c1")).unwrap();
+    let both = store.append_all(vec![finished("n1"), added("bob", "c1")], Expect::Any).wait();
+    assert_eq!(both.map(drop), Err(Refusal::Used.into()));
+    assert!(store.view().spent_ceremony(&tenant(), &CeremonyId::new("n1").unwrap()).unwrap().is_none());
+    let twice = store.append_all(vec![finished("n2"), finished("n2")], Expect::Any).wait();
+    assert_eq!(twice.map(drop), Err(Refusal::Used.into()));
+}
+
+#[test]
+fn of_many_spenders_exactly_one_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let barrier = Barrier::new(64);
+    let successes: usize = thread::scope(|scope| {
+        let spenders: Vec<_> = (0..64)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    (0..16).filter(|round| put(&store, finished(&format!("n{round}"))).is_ok()).count()
+                })
+            })
+            .collect();
+        spenders.into_iter().map(|spender| spender.join().unwrap()).sum()
+    });
+    assert_eq!(successes, 16);
+}
+
+#[test]
+fn an_activation_can_expect_the_revision_that_was_seen() {
+    let store = Store::memory().unwrap();
+    let activate = |revision: &str, seen: Option<&str>| {
+        let activation = crate::Activation {
+            revision: Revision::new(revision).unwrap(),
+            digest: digest(1),
+            signer: None,
+            by: "op".to_owned(),
+            at: Timestamp(1),
+        };
+        let expect = Expect::Active { tenant: tenant(), revision: seen.map(|seen| Revision::new(seen).unwrap()) };
+        store.append(StateEvent::Activated { tenant: tenant(), activation }, expect).wait().map(drop)
+    };
+    assert_eq!(activate("r1", None), Ok(()));
+    assert_eq!(activate("r2", None), Err(Refusal::Changed.into()));
+    assert_eq!(activate("r2", Some("r1")), Ok(()));
+    assert_eq!(store.view().activation(&tenant()).unwrap().unwrap().revision.as_str(), "r2");
+}
+
+#[test]
+fn revocations_meet_what_they_name_and_can_be_taken_back() {
+    let store = Store::memory().unwrap();
+    let (alice, session, device) = (subject("alice"), SessionId::new("sid:1").unwrap(), DeviceId::new("d1").unwrap());
+    let token = TokenName::Jti { iss: alice.iss.clone(), jti: "j".to_owned() };
+    let query = RevocationQuery { subject: &alice, session: Some(&session), tokens: std::slice::from_ref(&token), device: Some(&device) };
+    let targets = [
+        RevocationTarget::Subject(alice.clone()),
+        RevocationTarget::Session { tenant: tenant(), session: session.clone() },
+        RevocationTarget::Token { tenant: tenant(), token: token.clone(), expires: Timestamp(5) },
+        RevocationTarget::Device { tenant: tenant(), device: device.clone() },
+    ];
+    for target in targets {
+        let (by, reason) = ("op".to_owned(), "lost".to_owned());
+        put(&store, StateEvent::Revoked { target: target.clone(), at: Timestamp(1), by, reason }).unwrap();
+        assert_eq!(store.view().is_revoked(&query).unwrap().unwrap().target, target);
+        assert_eq!(store.view().list_revocations(&tenant()).unwrap().len(), 1);
+        put(&store, StateEvent::Unrevoked { target, at: Timestamp(2), by: "op".to_owned() }).unwrap();
+        assert_eq!(store.view().is_revoked(&query).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_receipt_can_be_awaited() {
+    let store = Store::memory().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let committed = runtime.block_on(store.append(added("alice", "c1"), Expect::Any)).unwrap();
+    assert_eq!(committed.head.map(|head| head.seq), Some(2));
+}
+
+#[test]
+fn a_record_beyond_the_limit_is_refused() {
+    let store = Store::memory().unwrap();
+    let (name, record) = ("x".repeat(300_000), RoleRecord::default());
+    let refused = put(&store, StateEvent::UserUpserted { tenant: tenant(), name, record });
+    assert_eq!(refused, Err(AppendError::TooLarge(256 * 1024)));
+}
+
+#[test]
+fn decisions_are_found_by_their_id_until_retention_removes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes: 512, decision_segments: 3, ..Options::default() };
+    let store = Store::open(folder.path(), options, Timestamp(1)).unwrap();
+    let id = |n: u32| DecisionId::new(format!("node.1.{n}")).unwrap();
+    for n in 0..40 {
+        store.append_decision(&id(n), &json!({"n": n}), AuditMode::Required).wait().unwrap();
+    }
+    assert_eq!(store.decision(&id(39)).unwrap(), Some(json!({"n": 39})));
+    assert_eq!(store.decision(&id(38)).unwrap(), Some(json!({"n": 38})));
+    assert_eq!(store.decision(&id(0)).unwrap(), None);
+    assert_eq!(store.decision(&id(99)).unwrap(), None);
+    let (_, decisions) = store.verify().unwrap().unwrap();
+    assert_eq!(decisions.head.seq, 40);
+    drop(store);
+    let store = Store::open(folder.path(), options, Timestamp(1)).unwrap();
+    assert_eq!(store.decision(&id(39)).unwrap(), Some(json!({"n": 39})));
+}
+
+#[test]
+fn a_lost_best_effort_record_leaves_a_counted_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let id = |n: u32| DecisionId::new(format!("node.1.{n}")).unwrap();
+    let huge = json!("x".repeat(300_000));
+    let refused = store.append_decision(&id(1), &huge, AuditMode::Required).wait();
+    assert_eq!(refused.map(drop), Err(AppendError::TooLarge(256 * 1024)));
+    assert_eq!(store.decisions().lost(), 0);
+    store.append_decision(&id(2), &huge, AuditMode::BestEffort).wait().unwrap();
+    assert_eq!(store.decisions().lost(), 1);
+    let after = store.append_decision(&id(3), &json!(3), AuditMode::Required).wait().unwrap();
+    assert_eq!(after.head.map(|head| head.seq), Some(2), "the gap is the first record");
+    let next = store.append_decision(&id(4), &json!(4), AuditMode::Required).wait().unwrap();
+    assert_eq!(next.head.map(|head| head.seq), Some(3), "a gap is told once");
+    assert_eq!(store.decision(&id(3)).unwrap(), Some(json!(3)));
+}
+
+#[test]
+fn a_deleted_a_foreign_and_an_older_view_are_rebuilt() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let fill = |folder: &Path, who: &str| {
+        let store = open(folder).unwrap();
+        (0..20).for_each(|n| put(&store, added(who, &format!("c{n}"))).unwrap());
+        content(&store)
+    };
+    let before = fill(folder.path(), "alice");
+    fill(other.path(), "bob");
+    let view = folder.path().join("view");
+    fs::remove_dir_all(&view).unwrap();
+    assert_eq!(content(&open(folder.path()).unwrap()), before);
+    fs::remove_dir_all(&view).unwrap();
+    fs::rename(other.path().join("view"), &view).unwrap();
+    assert_eq!(content(&open(folder.path()).unwrap()), before);
+    assert!(folder.path().join("view.quarantined").exists());
+    // Older: the view of now, the journal of later.
+    let store = open(folder.path()).unwrap();
+    let kept = copy(&view);
+    put(&store, added("carol", "later")).unwrap();
+    let after = content(&store);
+    drop(store);
+    fs::remove_dir_all(&view).unwrap();
+    fs::rename(kept.path(), &view).unwrap();
+    assert_eq!(content(&open(folder.path()).unwrap()), after);
+}
+
+fn copy(folder: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir_in(folder.parent().unwrap()).unwrap();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let target = to.path().join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::rename(copy(&entry.path()).keep(), target).unwrap();
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+    to
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.path() {
+            path if path.is_dir() => files(&path, found),
+            path => found.push(path),
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_an_error_or_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    (0..20).for_each(|n| put(&store, added("alice", &format!("c{n}"))).unwrap());
+    (0..20).for_each(|n| put(&store, learned("alice", n)).unwrap());
+    let salt = store.salt(&subject("alice"), || [7; 32]).unwrap();
+    let before = content(&store);
+    drop(store);
+    let (mut refused, mut harmless) = (0, 0);
+    for round in 0..200_usize {
+        let parent = tempfile::tempdir().unwrap();
+        let damaged = parent.path().join("store");
+        fs::create_dir(&damaged).unwrap();
+        let inside = copy(folder.path()).keep();
+        fs::remove_dir(&damaged).unwrap();
+        fs::rename(inside, &damaged).unwrap();
+        flip(&damaged, round);
+        match open(&damaged) {
+            Ok(store) => {
+                assert_eq!(content(&store), before, "round {round}");
+                assert_eq!(store.salt(&subject("alice"), || [8; 32]).unwrap(), salt, "round {round}");
+                harmless += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 0 && harmless > 0, "refused {refused}, harmless {harmless}");
+}
+
+/// Flips one bit: every other round in the journal or keyring, otherwise in the view's files.
+fn flip(folder: &Path, round: usize) {
+    let mut all = Vec::new();
+    files(folder, &mut all);
+    all.sort();
+    let of_view = |path: &Path| path.strip_prefix(folder).unwrap().starts_with("view");
+    all.retain(|path| of_view(path) == round.is_multiple_of(2) && fs::metadata(path).unwrap().len() > 0);
+    let path = &all[(round / 2) % all.len()];
+    let mut bytes = fs::read(path).unwrap();
+    // sled's file is mostly empty; the front of it is what it uses.
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(bytes.len(), |last| last + 1);
+    let at = (round * 7_919) % used;
+    bytes[at] ^= 1 << (round % 8);
+    fs::write(path, bytes).unwrap();
+}
+
+fn any_event() -> impl Strategy<Value = StateEvent> {
+    let who = || prop_oneof![Just("alice"), Just("bob")];
+    let n = 0..6_u8;
+    prop_oneof![
+        (who(), n.clone()).prop_map(|(who, n)| added(who, &format!("c{n}"))),
+        (who(), n.clone()).prop_map(|(who, n)| StateEvent::CredentialRemoved {
+            subject: subject(who),
+            id: CredentialId::new(format!("c{n}")).unwrap(),
+            by: "op".to_owned(),
+            at: Timestamp(3),
+        }),
+        (who(), n.clone()).prop_map(|(who, n)| issued(n, who)),
+        (who(), n.clone()).prop_map(|(who, n)| spent(n, who, 50)),
+        n.clone().prop_map(|n| finished(&format!("n{n}"))),
+        (who(), 0..1_000_000_000_i64).prop_map(|(who, at)| learned(who, at)),
+        (who(), n.clone())
+            .prop_map(|(who, n)| StateEvent::Locked { target: LockTarget::Subject(subject(who)), until: Timestamp(i64::from(n)) }),
+        n.clone().prop_map(|n| StateEvent::DeviceUpserted {
+            tenant: tenant(),
+            device: DeviceId::new(format!("d{n}")).unwrap(),
+            record: DeviceRecord { compliant: Some(n > 2), managed: None, label: None },
+        }),
+        n.clone().prop_map(|n| StateEvent::ClockMark { tenant: tenant(), at: Timestamp(i64::from(n)) }),
+        (who(), n).prop_map(|(who, n)| StateEvent::BreakGlass {
+            subject: subject(who),
+            expires: Timestamp(i64::from(n)),
+            by: "op".to_owned(),
+            reason: "r".to_owned(),
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_view_is_the_fold_however_it_came_about(events in proptest::collection::vec(any_event(), 0..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Store::memory().unwrap();
+        let store = open(folder.path()).unwrap();
+        for event in events {
+            prop_assert_eq!(put(&store, event.clone()), put(&memory, event));
+        }
+        prop_assert_eq!(content(&store), content(&memory));
+        drop(store);
+        prop_assert_eq!(content(&open(folder.path()).unwrap()), content(&memory));
+        fs::remove_dir_all(folder.path().join("view")).unwrap();
+        prop_assert_eq!(content(&open(folder.path()).unwrap()), content(&memory));
+    }
+}

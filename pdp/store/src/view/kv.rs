@@ -13,7 +13,7 @@ use crate::event::TokenName;
 
 /// An entry to write, or with `None` to remove.
 pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
-type Entry = (Vec<u8>, Vec<u8>);
+pub(super) type Entry = (Vec<u8>, Vec<u8>);
 
 /// An ordered map of bytes. A commit is seen whole or not at all.
 pub(super) trait Kv: Send + Sync {
