@@ -2,27 +2,57 @@
 
 use std::hint::black_box;
 
+use countersign_pdp_engine::decide;
+use countersign_pdp_engine::facts::{DirectoryUser, Facts, Inventory};
+use countersign_pdp_engine::identify::{Identified, Issuers, identify};
 use countersign_pdp_engine::policy::{Policy, PolicySource};
-use countersign_sdk_types::contract::Input;
+use countersign_pdp_engine::request::{Pep, RawCheck, RequestRules, normalize};
+use countersign_pdp_engine::snapshot::Snapshot;
+use countersign_risk::SubjectSalt;
+use countersign_sdk_types::{Action, Entity, EvaluationRequest, PepId, Place, PlaceGap, Revision, Tenant, Timestamp};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-const GOLDEN: &str = include_str!("../../../policies/schema/input.golden.json");
+const NOW: Timestamp = Timestamp(1_772_528_400_000);
 const SEED: &[(&str, &str)] = &[("authz.rego", include_str!("../../../policies/examples/seed/authz.rego"))];
 const STARTER: &[(&str, &str)] = &[
     ("access.rego", include_str!("../../../policies/starter/access.rego")),
     ("data.json", include_str!("../../../policies/starter/data.json")),
 ];
 
-fn policy(files: &[(&str, &str)]) -> Option<Policy> {
+fn snapshot(files: &[(&str, &str)]) -> Option<Snapshot> {
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
-    Policy::compile(&PolicySource::from_files("authz", files).ok()?).ok()
+    let policy = Policy::compile(&PolicySource::from_files("authz", files).ok()?).ok()?;
+    Some(Snapshot::new(Revision::new("bench").ok()?, policy))
+}
+
+fn identified() -> Option<Identified> {
+    let entity = |kind: &str, id: &str| Entity { kind: kind.to_owned(), id: id.to_owned(), properties: serde_json::Map::new() };
+    let action = Action { name: "GET".to_owned(), properties: serde_json::Map::new() };
+    let pep =
+        Pep { id: PepId::new("bench").ok()?, asserts_subject: true, asserts_client: false, asserts: std::collections::BTreeSet::new() };
+    let asked =
+        EvaluationRequest { subject: entity("user", "alice"), action, resource: entity("record", "1"), context: serde_json::Map::new() };
+    let raw = RawCheck { tenant: Tenant::new("default").ok()?, pep, http: None, asked: Some(asked) };
+    let (request, credentials) = normalize(raw, &RequestRules::default()).ok()?;
+    identify(request, &credentials, &Issuers::default(), None, NOW).ok()
+}
+
+fn facts() -> Facts {
+    let mut facts = Facts::unknown(SubjectSalt::new([7; 32]), Place::Unknown(PlaceGap::NoAddress));
+    facts.user = Some(DirectoryUser { role: "admin".to_owned(), roles: std::collections::BTreeSet::new() });
+    facts.device.inventory = Some(Inventory { compliant: Some(true), managed: Some(true) });
+    facts
 }
 
 fn decisions(criterion: &mut Criterion) {
-    let Ok(input) = serde_json::from_str::<Input>(GOLDEN) else { return };
+    let facts = facts();
     for (name, files) in [("seed", SEED), ("starter", STARTER)] {
-        let Some(policy) = policy(files) else { return };
-        criterion.bench_function(&format!("evaluate/{name}"), |bencher| bencher.iter(|| policy.evaluate(black_box(&input))));
+        let (Some(snapshot), Some(identified)) = (snapshot(files), identified()) else {
+            criterion.bench_function(&format!("decide/{name} could not be set up"), |bencher| bencher.iter(|| black_box(0)));
+            continue;
+        };
+        criterion
+            .bench_function(&format!("decide/{name}"), |bencher| bencher.iter(|| decide(black_box(&identified), &facts, &snapshot, NOW)));
     }
 }
 

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
-pub use check::{MAX_CHAIN, MAX_RULES};
+pub use check::{MAX_CHAIN, MAX_PRODUCTS, MAX_RULES};
 pub use scan::{MAX_DEPTH, MAX_FILE, ScanError};
 
 /// The most files of a policy.

@@ -11,6 +11,8 @@ const MAX_ITEMS: usize = 10_000;
 const MAX_TEXT: usize = 1024 * 1024;
 /// The widest column and the longest fraction in a format.
 const MAX_WIDTH: usize = 255;
+/// The most digits of the factors of a product together.
+const MAX_DIGITS: usize = 4_096;
 /// The furthest shift, in bits.
 const MAX_SHIFT: i64 = 1_024;
 
@@ -79,6 +81,7 @@ const BOUNDED: &[(&str, u8, Checked)] = &[
     ("replace", 3, replaced),
     ("strings.replace_n", 2, replaced_n),
     ("array.concat", 2, chained),
+    ("product", 1, multiplied),
 ];
 
 /// Puts the bounded forms into an engine.
@@ -190,8 +193,18 @@ fn replaced_n(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bou
 }
 
 fn chained(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let items = values.iter().map(|value| value.as_array().map_or(0, |items| items.len())).sum();
+    let items = values.iter().map(|value| value.as_array().map_or(0, regorus::value::Array::len)).sum();
     within(name, items, MAX_ITEMS)
+}
+
+/// Numbers have no bound: the digits of a product are at most those of its factors together.
+fn multiplied(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
+    let digits = match values.first() {
+        Some(Value::Array(items)) => items.iter().map(|item| item.to_string().len()).sum(),
+        Some(Value::Set(items)) => items.iter().map(|item| item.to_string().len()).sum(),
+        _ => 0,
+    };
+    within(name, digits, MAX_DIGITS)
 }
 
 /// About how much text a value becomes.

@@ -4,13 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
+use regorus::unstable::{ArithOp, AssignOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
 
 use super::builtins::{self, Refused};
 use super::candidate::Problem;
 
 /// The longest chain of rules and functions that need each other.
 pub const MAX_CHAIN: usize = 100;
+/// The most products of two computed numbers along any chain of rules: numbers have no bound, each product can double their length, and no timer
+/// stops a multiplication.
+pub const MAX_PRODUCTS: u64 = 12;
 /// The most rules in a policy.
 pub const MAX_RULES: usize = 4_000;
 
@@ -27,7 +30,7 @@ pub(super) struct Outline {
 #[must_use]
 pub(super) fn check(modules: &[Ref<Module>]) -> (Outline, Vec<Problem>) {
     let outline = outline(modules);
-    let mut walk = Walk { outline: &outline, problems: Vec::new(), needs: BTreeMap::new() };
+    let mut walk = Walk { outline: &outline, problems: Vec::new(), needs: BTreeMap::new(), products: BTreeMap::new() };
     let rules: usize = modules.iter().map(|module| module.policy.len()).sum();
     if rules > MAX_RULES {
         walk.problems.push(Problem::new(format!("policy has more than {MAX_RULES} rules")));
@@ -36,8 +39,8 @@ pub(super) fn check(modules: &[Ref<Module>]) -> (Outline, Vec<Problem>) {
     for module in modules {
         walk.module(module);
     }
-    let Walk { mut problems, needs, .. } = walk;
-    problems.extend(chains(&needs));
+    let Walk { mut problems, needs, products, .. } = walk;
+    problems.extend(chains(&needs, &products));
     (outline, problems)
 }
 
@@ -104,13 +107,16 @@ fn constant_path(expression: &Expr) -> (Vec<String>, bool) {
 }
 
 fn plain(value: &regorus::Value) -> String {
-    value.as_string().map_or_else(|_| String::new(), |text| text.to_string())
+    value.as_string().map_or_else(|_| String::new(), ToString::to_string)
 }
 
 struct Walk<'a> {
     outline: &'a Outline,
     problems: Vec<Problem>,
-    needs: BTreeMap<String, BTreeSet<String>>,
+    /// What each rule needs, and at how many places.
+    needs: BTreeMap<String, BTreeMap<String, u64>>,
+    /// How many products of two computed numbers each rule holds itself.
+    products: BTreeMap<String, u64>,
 }
 
 struct Place<'a> {
@@ -218,10 +224,14 @@ impl Walk<'_> {
                 params.iter().for_each(|parameter| self.expression(place, parameter));
             }
             Expr::UnaryExpr { expr, .. } => self.expression(place, expr),
-            Expr::BinExpr { lhs, rhs, .. }
-            | Expr::BoolExpr { lhs, rhs, .. }
-            | Expr::ArithExpr { lhs, rhs, .. }
-            | Expr::AssignExpr { lhs, rhs, .. } => {
+            Expr::ArithExpr { op, lhs, rhs, .. } => {
+                if *op == ArithOp::Mul && !is_number(lhs) && !is_number(rhs) {
+                    *self.products.entry(place.rule.to_owned()).or_default() += 1;
+                }
+                self.expression(place, lhs);
+                self.expression(place, rhs);
+            }
+            Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::AssignExpr { lhs, rhs, .. } => {
                 self.expression(place, lhs);
                 self.expression(place, rhs);
             }
@@ -285,12 +295,19 @@ impl Walk<'_> {
     /// A reference to a document needs every rule at, above and below it.
     fn need(&mut self, place: &Place<'_>, path: &str) {
         let touched = self.outline.rules.iter().filter(|rule| is_within(rule, path) || is_within(path, rule));
-        self.needs.entry(place.rule.to_owned()).or_default().extend(touched.cloned());
+        let needs = self.needs.entry(place.rule.to_owned()).or_default();
+        for rule in touched {
+            *needs.entry(rule.clone()).or_default() += 1;
+        }
     }
 
     fn problem(&mut self, span: &Span, text: String) {
         self.problems.push(Problem { file: Some(span.source.file().clone()), line: Some(span.line as usize), text });
     }
+}
+
+fn is_number(expression: &Expr) -> bool {
+    matches!(expression, Expr::Number { .. })
 }
 
 fn is_within(path: &str, of: &str) -> bool {
@@ -352,23 +369,41 @@ fn variables(pattern: &Expr, names: &mut BTreeSet<String>) {
 }
 
 /// Peels off what needs nothing that is left; what remains needs itself.
-fn chains(needs: &BTreeMap<String, BTreeSet<String>>) -> Vec<Problem> {
-    let mut height: BTreeMap<&str, usize> = BTreeMap::new();
+fn chains(needs: &BTreeMap<String, BTreeMap<String, u64>>, products: &BTreeMap<String, u64>) -> Vec<Problem> {
+    let mut done: BTreeMap<&str, Chain> = BTreeMap::new();
     let mut left: Vec<&String> = needs.keys().collect();
     loop {
         let before = left.len();
         left.retain(|rule| {
-            let below = needs.get(*rule).into_iter().flatten().map(|need| height.get(need.as_str()).copied());
-            let Some(tallest) = below.collect::<Option<Vec<_>>>() else { return true };
-            height.insert(rule, 1 + tallest.into_iter().max().unwrap_or(0));
+            let below = needs.get(*rule).into_iter().flatten().map(|(need, times)| Some((*done.get(need.as_str())?, *times)));
+            let Some(below) = below.collect::<Option<Vec<_>>>() else { return true };
+            done.insert(rule, Chain::over(&below, products.get(*rule).copied().unwrap_or(0)));
             false
         });
         if left.len() == before {
             break;
         }
     }
-    let long = height.iter().filter(|(_, height)| **height > MAX_CHAIN);
-    let long = long.map(|(rule, _)| Problem::new(format!("`{rule}` needs a chain of more than {MAX_CHAIN} rules"))).take(1);
+    let first = |fault: fn(&Chain) -> bool| done.iter().find(|(_, chain)| fault(chain)).map(|(rule, _)| rule);
+    let long =
+        first(|chain| chain.height > MAX_CHAIN).map(|rule| Problem::new(format!("`{rule}` needs a chain of more than {MAX_CHAIN} rules")));
+    let large = first(|chain| chain.products > MAX_PRODUCTS)
+        .map(|rule| Problem::new(format!("`{rule}` multiplies computed numbers more than {MAX_PRODUCTS} times")));
     let looped = left.iter().map(|rule| Problem::new(format!("`{rule}` needs itself, or a rule that does"))).take(8);
-    long.chain(looped).collect()
+    long.into_iter().chain(large).chain(looped).collect()
+}
+
+/// What stands on a rule's shoulders: how long its longest chain is, and how many products feed it.
+#[derive(Clone, Copy)]
+struct Chain {
+    height: usize,
+    products: u64,
+}
+
+impl Chain {
+    fn over(below: &[(Self, u64)], own: u64) -> Self {
+        let height = 1 + below.iter().map(|(chain, _)| chain.height).max().unwrap_or(0);
+        let products = below.iter().fold(own, |sum, (chain, times)| sum.saturating_add(chain.products.saturating_mul(*times)));
+        Self { height, products }
+    }
 }

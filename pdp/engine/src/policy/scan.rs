@@ -65,7 +65,7 @@ pub(super) fn scan(text: &str) -> Result<(), ScanError> {
             b'[' | b'{' | b'(' => depth += 1,
             b']' | b'}' | b')' => depth = depth.saturating_sub(1),
             b'0'..=b'9' if !before.is_ascii_alphanumeric() && before != b'_' => {
-                number(&mut bytes).then_some(()).ok_or(ScanError::LongNumber { line })?
+                number(&mut bytes).then_some(()).ok_or(ScanError::LongNumber { line })?;
             }
             _ => {}
         }

@@ -126,6 +126,17 @@ fn nothing_may_need_itself() {
 }
 
 #[test]
+fn numbers_cannot_be_squared_without_end() {
+    let squares = (1..40).map(|at| format!("n{at} := n{0} * n{0}", at - 1)).collect::<Vec<_>>().join("\n");
+    refused(&v1(&format!("n0 := 9999999\n{squares}\nallow if n39 > 1")), "multiplies computed numbers");
+    let calls = (1..40).map(|at| format!("n{at} := f(n{})", at - 1)).collect::<Vec<_>>().join("; ");
+    refused(&v1(&format!("f(x) := x * x\nallow if {{ n0 := 9; {calls}; n39 > 1 }}")), "multiplies computed numbers");
+    effect(&v1("allow if product([2, 3]) * input.contract * 2 == 12"), Effect::Allow);
+    let answer = ask(&v1("allow if product([123456789 | some _ in numbers.range(1, 9000)]) > 1"));
+    assert!(matches!(answer, Err(PolicyError::Failed(_))), "{answer:?}");
+}
+
+#[test]
 fn locals_and_arguments_are_not_rules() {
     effect(&v1("user := input.user.id\nallow if { user := 1; user == 1 }"), Effect::Allow);
     effect(&v1("f(allow) := allow\nallow if f(true)"), Effect::Allow);
