@@ -395,7 +395,7 @@ fn matrix() -> String {
     text.push_str(&format!("{:<11}{:<12}{:<13}{:<11}", "persona", "device", "hour (Paris)", "place"));
     text.push_str(&ACTIONS.map(|action| format!("{action:<7}")).concat());
     for persona in ["employee", "unenrolled", "stranger"] {
-        for device in ["own", "new", "unmanaged"] {
+        for device in ["own", "new", "unlisted"] {
             for (hour, now) in [("Tue 10:00", at(10, 0)), ("Tue 03:40", at(3, 40)), ("Sun 15:00", at(5 * 24 + 15, 0))] {
                 for from in [From::Paris, From::Singapore, From::Nowhere] {
                     let place = format!("{from:?}");
@@ -417,7 +417,7 @@ fn cell(snapshot: &Snapshot, persona: &str, device: &str, from: From, now: Times
     if persona == "unenrolled" {
         known.reachable.clear();
     }
-    if device == "unmanaged" {
+    if device == "unlisted" {
         known.device.inventory = None;
     }
     let presented = if device == "own" { "laptop" } else { "another" };

@@ -249,3 +249,18 @@ fn assurance_and_score_reach_the_policy_typed() {
         assert_eq!(policy.evaluate(&input).map(|verdict| verdict.effect), Ok(expected), "{score}");
     }
 }
+
+#[test]
+fn a_panic_of_the_evaluator_is_an_error_and_poisons_nothing() {
+    let mut engine = Engine::new();
+    engine.add_extension("boom".to_owned(), 0, Box::new(|_| panic!("as some inputs make some built-ins do"))).expect("extension");
+    engine.add_policy("a.rego".to_owned(), v1("allow if boom()\nfine := true")).expect("policy");
+    assert_eq!(guarded(engine.clone(), "data.authz.allow"), Err(PolicyError::Panic));
+    assert_eq!(guarded(engine, "data.authz.fine"), Ok(Value::Bool(true)));
+}
+
+#[test]
+fn a_policy_is_shared_by_threads() {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Policy>();
+}
