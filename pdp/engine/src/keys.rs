@@ -190,7 +190,7 @@ fn rsa(modulus: &str, exponent: &str) -> Option<DecodingKey> {
     let e = decode(exponent).ok()?;
     let significant = n.iter().skip_while(|byte| **byte == 0).count();
     let e = (e.len() <= 4).then(|| e.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))?;
-    let strong = significant >= 256 && significant <= 1024 && e >= 65_537 && e % 2 == 1;
+    let strong = (256..=1024).contains(&significant) && e >= 65_537 && e % 2 == 1;
     strong.then(|| DecodingKey::from_rsa_components(modulus, exponent).ok()).flatten()
 }
 

@@ -1,1 +1,13 @@
 //! The only crate of the decision point that knows wire formats, files and the clock.
+
+pub mod adapter;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod directory;
+pub mod front_door;
+pub mod operations;
+pub mod pipeline;
+pub mod places;
+pub mod policies;
+pub mod serve;

@@ -1,0 +1,141 @@
+//! nginx `auth_request`: the original request is in `X-Original-*` and `X-Forwarded-For`, and of our answer nginx keeps a 2xx, a 401 or a 403.
+//!
+//! Other proxies' header sets ride along unread. Whatever cannot be understood is a 403; what is our own fault is a 503, which nginx turns into
+//! a 500: closed in each case.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_pdp_engine::Denial;
+use countersign_pdp_engine::decide::{Decision, Demand, Permit};
+use countersign_pdp_engine::request::{Client, RawCheck, RawHttp};
+use countersign_sdk_types::{DenialCode, Fault, RiskLevel};
+
+use super::{PEP_HEADER, enforcer, single};
+use crate::pipeline::Answer;
+use crate::serve::Decider;
+
+/// What this adapter reads itself; the rest of the headers is the client's.
+const OWN: [&str; 6] = ["x-original-method", "x-original-url", "x-forwarded-for", "host", "connection", PEP_HEADER];
+
+/// `GET /authz/nginx`.
+pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
+    render(&decider.pdp.check(parse(&decider, peer.ip(), &headers)))
+}
+
+fn parse(decider: &Decider, peer: IpAddr, headers: &HeaderMap) -> Result<RawCheck, Denial> {
+    let pep = enforcer(headers, peer, &decider.enforcers)?;
+    let missing = |name: &str| Denial::new(DenialCode::MalformedRequest, format!("`{name}` is missing"));
+    let method = single(headers, "x-original-method")?.ok_or_else(|| missing("X-Original-Method"))?;
+    let url = single(headers, "x-original-url")?.ok_or_else(|| missing("X-Original-URL"))?;
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| Denial::new(DenialCode::MalformedRequest, "X-Original-URL has no scheme"))?;
+    let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(at);
+    let forwarded = single(headers, "x-forwarded-for")?.map(ToOwned::to_owned);
+    let clients = headers.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+    let http = RawHttp {
+        method: method.to_owned(),
+        scheme: scheme.to_owned(),
+        authority: authority.to_owned(),
+        target: target.to_owned(),
+        headers: clients.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
+        client: Client::Chain { peer, forwarded },
+        client_certificate: None,
+    };
+    Ok(RawCheck { tenant: decider.tenant.clone(), pep, http: Some(http), asked: None })
+}
+
+fn render(answer: &Answer) -> Response {
+    let mut response = match &answer.decision {
+        Decision::Allow(permit) => allow(permit),
+        Decision::StepUp(demand) => challenge(demand),
+        Decision::Deny(denial) => deny(denial),
+    };
+    let headers = response.headers_mut();
+    // An identity header that is not set would leave the client's own in place: every one is set on every answer.
+    headers.entry("remote-user").or_insert(HeaderValue::from_static(""));
+    headers.insert("x-countersign-decision", text(&answer.id));
+    headers.insert("x-countersign-risk", HeaderValue::from_static(level(answer.level)));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn allow(permit: &Permit) -> Response {
+    (StatusCode::OK, [("remote-user", text(&permit.subject().sub))]).into_response()
+}
+
+/// RFC 9470 §3. Level and age only: the reasons are for operators and for the subject's own page.
+fn challenge(demand: &Demand) -> Response {
+    let challenge = format!(
+        "Bearer error=\"insufficient_user_authentication\", error_description=\"a different authentication level is required\", acr_values=\"{}\", max_age=\"{}\"",
+        demand.acr, demand.max_age.0
+    );
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, text(&challenge))]).into_response()
+}
+
+fn deny(denial: &Denial) -> Response {
+    match denial.fault() {
+        Fault::Unauthenticated if denial.code() == DenialCode::NoCredentials => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
+        }
+        Fault::Unauthenticated => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")]).into_response()
+        }
+        Fault::Malformed | Fault::Forbidden | Fault::Policy => StatusCode::FORBIDDEN.into_response(),
+        Fault::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response(),
+    }
+}
+
+/// A header value; a text that cannot be one becomes empty, which no backend takes for a user.
+fn text(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+const fn level(level: Option<RiskLevel>) -> &'static str {
+    match level {
+        None => "",
+        Some(RiskLevel::Low) => "low",
+        Some(RiskLevel::Medium) => "medium",
+        Some(RiskLevel::High) => "high",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Every denial through the door: never a 2xx, and the identity header always set.
+
+    use countersign_sdk_types::Acr;
+    use countersign_sdk_types::Seconds;
+
+    use super::*;
+
+    fn rendered(decision: Decision) -> Response {
+        render(&Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, navigation: false })
+    }
+
+    #[test]
+    fn no_denial_is_ever_a_success() {
+        for code in DenialCode::ALL {
+            let response = rendered(Decision::Deny(Denial::new(*code, "why")));
+            assert!(matches!(response.status().as_u16(), 401 | 403 | 503), "{code}: {}", response.status());
+            assert_eq!(response.headers()["remote-user"], "", "{code}");
+            assert_eq!(response.headers()["cache-control"], "no-store");
+            assert!(!format!("{response:?}").contains("why"), "the detail is for operators");
+        }
+    }
+
+    #[test]
+    fn a_step_up_is_a_challenge_without_reasons() {
+        let response = rendered(Decision::StepUp(Demand { acr: Acr::phr(), max_age: Seconds(300), reasons: Vec::new() }));
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(
+            challenge.contains("insufficient_user_authentication")
+                && challenge.contains("acr_values=\"phr\"")
+                && challenge.contains("max_age=\"300\"")
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! The command line. Exit codes: 0 done, 1 found something, 2 could not, 64 usage, 78 configuration.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use countersign_pdp_engine::policy::{DEFAULT_PACKAGE, PolicySource, check_candidate};
+
+use crate::config::Config;
+use crate::{policies, serve};
+
+/// A zero-trust policy decision point: allow, deny, or prove it again.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the decision point.
+    Serve {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Say everything that is wrong with a configuration and with what it names.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Check a folder of policies as before activation: static rules, compilation, its own tests, a smoke evaluation.
+    CheckPolicy {
+        /// The folder.
+        folder: PathBuf,
+        /// The package that is asked.
+        #[arg(long, default_value = DEFAULT_PACKAGE)]
+        package: String,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+const COULD_NOT: u8 = 2;
+const USAGE: u8 = 64;
+const CONFIGURATION: u8 = 78;
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => run_command(arguments.command),
+        Err(error) => {
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+    }
+}
+
+fn run_command(command: Command) -> ExitCode {
+    match command {
+        Command::Serve { config } => with_config(&config, |config| finish(start(config))),
+        Command::CheckConfig { config } => with_config(&config, |config| match serve::build(config) {
+            Ok(_) => say("the configuration can be used"),
+            Err(error) => fail(CONFIGURATION, &error),
+        }),
+        Command::CheckPolicy { folder, package } => check_policy(&folder, &package),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn with_config(file: &std::path::Path, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match Config::load(file) {
+        Ok(config) => then(config),
+        Err(error) => fail(CONFIGURATION, &error.to_string()),
+    }
+}
+
+fn start(config: Config) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::new("info");
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 * 1024 * 1024).build();
+    runtime.map_err(|error| error.to_string())?.block_on(serve::run(config))
+}
+
+fn check_policy(folder: &std::path::Path, package: &str) -> ExitCode {
+    let source = policies::read(folder).and_then(|files| PolicySource::from_files(package, files).map_err(|error| error.to_string()));
+    match source {
+        Err(error) => fail(COULD_NOT, &error),
+        Ok(source) => {
+            let report = check_candidate(&source);
+            let _ = say(&serde_json::to_string_pretty(&report).unwrap_or_default());
+            if report.is_accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn finish(result: Result<(), String>) -> ExitCode {
+    result.map_or_else(|error| fail(COULD_NOT, &error), |()| ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stderr, reason = "the one place that tells a person what went wrong")]
+fn fail(code: u8, text: &str) -> ExitCode {
+    eprintln!("countersign: {text}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,58 @@
+//! Configurations: what is wrong is all said at once, with its key.
+
+use super::*;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "a secret of some length\n").unwrap();
+    std::fs::write(folder.path().join("short"), "short\n").unwrap();
+    std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    Config::load(&folder.path().join("c.toml"))
+}
+
+const GOOD: &str = r#"
+[listen]
+decision = "127.0.0.1:0"
+operations = "127.0.0.1:0"
+[[pep]]
+id = "nginx"
+secret_file = "secret"
+from = ["127.0.0.1"]
+[[host]]
+origin = "http://Payroll.localhost:8080"
+[policy]
+path = "policies"
+"#;
+
+#[test]
+fn a_small_configuration_is_enough() {
+    let config = load(GOOD).unwrap();
+    assert_eq!(config.rules.hosts.keys().next().unwrap().as_str(), "payroll.localhost:8080");
+    assert!(config.rules.trusted_proxies.is_empty(), "nobody is trusted by default");
+    assert!(!format!("{config:?}").contains("a secret"));
+}
+
+#[test]
+fn all_problems_are_reported_with_their_keys() {
+    let broken =
+        GOOD.replace("127.0.0.1:0\"\noperations", "nowhere\"\noperations").replace("\"secret\"", "\"short\"").replace("http://", "ftp://")
+            + "[[issuer]]\niss = \"i\"\njwks_file = \"none\"\nalgorithms = [\"HS256\"]\naudiences = []\n[proxy]\ntrusted = [\"x\"]\n";
+    let ConfigError(problems) = load(&broken).unwrap_err();
+    for key in [
+        "listen.decision",
+        "proxy.trusted",
+        "pep[0].secret_file",
+        "host[0].origin",
+        "issuer[0].algorithms",
+        "issuer[0].audiences",
+        "issuer[0].jwks_file",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key} is not in {problems:?}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused() {
+    let ConfigError(problems) = load(&format!("{GOOD}\nmax_age = \"1 month\"\n")).unwrap_err();
+    assert!(problems[0].contains("max_age"), "{problems:?}");
+}

@@ -1,0 +1,116 @@
+//! Puts the parts together and runs them until SIGTERM or SIGINT.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use countersign_sdk_types::Tenant;
+use countersign_sdk_types::strict::Limits as JsonLimits;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::adapter::{authzen, nginx};
+use crate::config::{Config, Enforcer};
+use crate::directory::Directory;
+use crate::front_door::{self, Limits};
+use crate::pipeline::Pdp;
+use crate::places::Places;
+use crate::{clock, operations, policies};
+
+/// What the decision listener's handlers share.
+#[derive(Debug)]
+pub struct Decider {
+    /// The decision point.
+    pub pdp: Pdp,
+    /// Who may ask.
+    pub enforcers: Vec<Enforcer>,
+    /// The tenant of this listener.
+    pub tenant: Tenant,
+}
+
+/// How often files are looked at for changes.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// Builds a decision point from its configuration.
+///
+/// # Errors
+/// What cannot be used, in words for an operator.
+pub fn build(config: Config) -> Result<Decider, String> {
+    let snapshot = policies::load(&config.policy, &config.package)?;
+    let directory = Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?;
+    let mut node_secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut node_secret).map_err(|_| "the system gives no random numbers".to_owned())?;
+    let pdp = Pdp {
+        snapshot: ArcSwap::from_pointee(snapshot),
+        rules: config.rules,
+        issuers: config.issuers,
+        places: Places::new(config.city, config.asn, config.places_max_age),
+        directory,
+        incarnation: clock::now().0.to_string(),
+        node_secret,
+        sequence: AtomicU64::new(1),
+    };
+    Ok(Decider { pdp, enforcers: config.enforcers, tenant: config.tenant })
+}
+
+/// The router of the decision listener.
+pub fn router(decider: Arc<Decider>) -> Router {
+    Router::new()
+        .route("/authz/nginx", get(nginx::check))
+        .route("/access/v1/evaluation", post(authzen::evaluate))
+        .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
+        .with_state(decider)
+}
+
+/// Runs the decision point.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn run(config: Config) -> Result<(), String> {
+    for danger in &config.dangers {
+        tracing::warn!("{danger}");
+    }
+    let (decision, operations_at) = (bind(config.decision).await?, bind(config.operations).await?);
+    let decider = Arc::new(build(config)?);
+    let draining = Arc::new(AtomicBool::new(false));
+    let (stop, stopped) = watch::channel(false);
+    let address = decision.local_addr().map_err(|error| error.to_string())?;
+    tracing::info!(%address, revision = %decider.pdp.snapshot.load().revision, "deciding");
+    let served = tokio::spawn(front_door::serve(decision, router(Arc::clone(&decider)), Limits::default(), stopped.clone()));
+    let observed = tokio::spawn(front_door::serve(operations_at, operations::router(Arc::clone(&draining)), Limits::default(), stopped));
+    let refreshed = tokio::spawn(refresh(decider));
+    wait_for_end().await?;
+    tracing::info!("draining");
+    draining.store(true, Ordering::SeqCst);
+    let _ = stop.send(true);
+    let _ = tokio::join!(served, observed);
+    refreshed.abort();
+    Ok(())
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+async fn refresh(decider: Arc<Decider>) {
+    let mut ticks = tokio::time::interval(REFRESH);
+    loop {
+        ticks.tick().await;
+        let decider = Arc::clone(&decider);
+        let _ = tokio::task::spawn_blocking(move || decider.pdp.places.refresh()).await;
+    }
+}
+
+async fn wait_for_end() -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(())
+}
