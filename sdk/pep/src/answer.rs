@@ -1,0 +1,70 @@
+//! What a client sees when it may not pass. The wire carries the level and the age only, never a reason.
+
+use axum_core::body::Body;
+use countersign_sdk_client::{Deny, StepUp};
+use countersign_sdk_types::{DenialCode, Fault};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, LOCATION, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+
+/// Who asks: a person who can be led through a ceremony, or a program that is told what is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Browser,
+    Program,
+}
+
+impl Asker {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let is = |name: &str, wanted: &str| parts.headers.get(name).is_some_and(|value| value.as_bytes() == wanted.as_bytes());
+        let html = || parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains("text/html"));
+        let page = parts.method == Method::GET && !parts.headers.contains_key(AUTHORIZATION);
+        let navigates = if parts.headers.contains_key("sec-fetch-mode") { is("sec-fetch-mode", "navigate") } else { html() };
+        if page && navigates { Self::Browser } else { Self::Program }
+    }
+}
+
+pub(crate) fn step_up(step_up: &StepUp, asker: Asker) -> Response<Body> {
+    match (asker, step_up.ceremony()) {
+        (Asker::Browser, Some(url)) => refuse(StatusCode::FOUND, Some((LOCATION, url.to_string()))),
+        _ => refuse(StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, challenge(step_up)))),
+    }
+}
+
+/// RFC 9470 §3. A level has no quotes or backslashes in it ([`countersign_sdk_types::Acr`]).
+fn challenge(step_up: &StepUp) -> String {
+    let age = step_up.max_age().map(|age| format!(", max_age=\"{}\"", age.0)).unwrap_or_default();
+    let what = "error=\"insufficient_user_authentication\", error_description=\"a different authentication level is required\"";
+    format!("Bearer {what}, acr_values=\"{}\"{age}", step_up.acr())
+}
+
+pub(crate) fn deny(deny: &Deny) -> Response<Body> {
+    match deny.code() {
+        Some(DenialCode::NoCredentials) => refuse(StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer".to_owned()))),
+        Some(code) if code.fault() == Fault::Unauthenticated => {
+            refuse(StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"".to_owned())))
+        }
+        Some(code) if code.fault() == Fault::Unavailable => unavailable(),
+        _ => refuse(StatusCode::FORBIDDEN, None),
+    }
+}
+
+pub(crate) fn unavailable() -> Response<Body> {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, None)
+}
+
+pub(crate) fn ambiguous() -> Response<Body> {
+    refuse(StatusCode::BAD_REQUEST, None)
+}
+
+fn refuse(status: StatusCode, header: Option<(HeaderName, String)>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match header.map(|(name, text)| (name, HeaderValue::try_from(text))) {
+        Some((name, Ok(value))) => drop(response.headers_mut().insert(name, value)),
+        // A text that cannot be a header leaves a refusal without it.
+        Some((_, Err(_))) | None => {}
+    }
+    response
+}
