@@ -1,7 +1,14 @@
 //! The integration tests: one binary, a module a topic.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking, with what it saw")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, with what it saw"
+)]
 
 mod fuzz_replay;
+mod nginx;
 mod strict_json;
 mod tidy;

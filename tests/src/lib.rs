@@ -11,6 +11,7 @@
 pub mod browser;
 pub mod fuzz;
 pub mod http;
+pub mod issuer;
 pub mod nginx;
 pub mod process;
 pub mod upstream;
