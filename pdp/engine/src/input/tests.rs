@@ -1,3 +1,5 @@
+//! The input document: the golden example, the schemas and the pessimistic defaults.
+
 use countersign_sdk_types::Effect;
 use countersign_sdk_types::contract::Verdict;
 use serde_json::Value;
