@@ -105,12 +105,12 @@ impl Answer {
     pub fn from_response(response: &EvaluationResponse) -> Result<Self, Error> {
         let context = &response.context;
         let obligations: Vec<Obligation> = member(context, "obligations")?.unwrap_or_default();
-        let decision_id = member(context, "decision_id")?;
+        let decision_id = member(context, "id")?;
         match (response.decision, obligations.as_slice()) {
             (true, []) => Ok(Self::Allow(Allow { decision_id })),
             (false, [only]) if only.kind == "step-up" => Ok(Self::StepUp(step_up(decision_id, only, context)?)),
             // A code of a later version is still a denial, so an unknown one is no error.
-            _ => Ok(Self::Deny(Deny { decision_id, code: member(context, "code").unwrap_or_default() })),
+            _ => Ok(Self::Deny(Deny { decision_id, code: member(context, "reason").unwrap_or_default() })),
         }
     }
 

@@ -66,26 +66,25 @@ fn http(parts: &Parts, origin: &Origin, path: &str) -> Result<Map<String, Value>
     put("method", json!(parts.method.as_str()));
     put("scheme", json!(origin.scheme));
     put("host", json!(origin.host));
-    put("path", json!(path));
-    put("query", json!(parts.uri.query().unwrap_or_default()));
-    put("headers", Value::Object(headers(&parts.headers)?));
+    put("target", json!(parts.uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))));
+    put("headers", json!(headers(&parts.headers)?));
     if let Some(ClientAddress(address)) = parts.extensions.get() {
         put("client_address", json!(address));
     }
     Ok(http)
 }
 
-fn headers(all: &HeaderMap) -> Result<Map<String, Value>, Ambiguous> {
-    let mut shown = Map::new();
+fn headers(all: &HeaderMap) -> Result<Vec<(&str, String)>, Ambiguous> {
+    let mut shown = Vec::new();
     for name in SHOWN {
         if let Some(value) = only(all, name)? {
-            shown.insert(name.to_owned(), json!(value));
+            shown.push((name, value.to_owned()));
         }
     }
     // HTTP/2 may split cookies over several fields (RFC 9113 §8.2.3); everything else appears once.
     let cookies = all.get_all(COOKIE).iter().map(|value| value.to_str().map_err(|_| Ambiguous)).collect::<Result<Vec<_>, _>>()?;
     if !cookies.is_empty() {
-        shown.insert("cookie".to_owned(), json!(cookies.join("; ")));
+        shown.push(("cookie", cookies.join("; ")));
     }
     Ok(shown)
 }

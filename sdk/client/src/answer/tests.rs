@@ -19,7 +19,7 @@ fn check(body: &str, expected: &str) {
 #[test]
 fn only_a_clean_true_is_an_allow() {
     check(r#"{"decision":true}"#, "allow");
-    check(r#"{"decision":true,"context":{"decision_id":"d1","obligations":[]}}"#, "allow");
+    check(r#"{"decision":true,"context":{"id":"d1","obligations":[]}}"#, "allow");
     check(r#"{"decision":true,"context":{"obligations":[{"id":"o","type":"notification"}]}}"#, "deny");
     check(r#"{"decision":true,"context":{"obligations":[{"id":"o","type":"step-up","properties":{"acr_value":"phr"}}]}}"#, "deny");
     check(r#"{"decision":true,"context":{"obligations":null}}"#, "error");
@@ -51,8 +51,8 @@ fn depth_and_size_are_bounded() {
 #[test]
 fn a_denial_keeps_its_code_and_survives_an_unknown_one() {
     check(r#"{"decision":false}"#, "deny");
-    check(r#"{"decision":false,"context":{"code":"of_a_later_version"}}"#, "deny");
-    let Ok(Answer::Deny(deny)) = Answer::parse(br#"{"decision":false,"context":{"code":"no_credentials","decision_id":"d9"}}"#) else {
+    check(r#"{"decision":false,"context":{"reason":"of_a_later_version"}}"#, "deny");
+    let Ok(Answer::Deny(deny)) = Answer::parse(br#"{"decision":false,"context":{"reason":"no_credentials","id":"d9"}}"#) else {
         panic!("a denial was expected");
     };
     assert_eq!(deny.code().map(|code| code.as_str()), Some("no_credentials"));
@@ -61,7 +61,7 @@ fn a_denial_keeps_its_code_and_survives_an_unknown_one() {
 
 #[test]
 fn a_step_up_is_read_whole() {
-    let body = br#"{"decision":false,"context":{"decision_id":"d2","step_up":{"url":"https://app.example/.countersign/step-up?d=1"},
+    let body = br#"{"decision":false,"context":{"id":"d2","step_up":{"url":"https://app.example/.countersign/step-up?d=1"},
         "obligations":[{"id":"o1","type":"step-up","properties":{"acr_value":"phr","max_age":300}}]}}"#;
     let Ok(Answer::StepUp(step_up)) = Answer::parse(body) else { panic!("a step-up was expected") };
     assert_eq!(step_up.acr().as_str(), "phr");

@@ -81,16 +81,16 @@ async fn an_allow_reaches_the_application_with_its_guard() {
 #[tokio::test]
 async fn a_denial_is_a_403() {
     refused(&pass(Some(json!({"decision": false})), get("/")).await, 403);
-    refused(&pass(Some(json!({"decision": false, "context": {"code": "policy_denied"}})), get("/")).await, 403);
+    refused(&pass(Some(json!({"decision": false, "context": {"reason": "policy_denied"}})), get("/")).await, 403);
     refused(&pass(Some(json!({"decision": true, "context": {"obligations": [{"id": "1", "type": "x"}]}})), get("/")).await, 403);
 }
 
 #[tokio::test]
 async fn a_missing_or_bad_token_is_a_401() {
-    let response = pass(Some(json!({"decision": false, "context": {"code": "no_credentials"}})), get("/")).await;
+    let response = pass(Some(json!({"decision": false, "context": {"reason": "no_credentials"}})), get("/")).await;
     refused(&response, 401);
     assert_eq!(header(&response, "www-authenticate"), Some("Bearer"));
-    let response = pass(Some(json!({"decision": false, "context": {"code": "expired_token"}})), get("/")).await;
+    let response = pass(Some(json!({"decision": false, "context": {"reason": "expired_token"}})), get("/")).await;
     refused(&response, 401);
     assert_eq!(header(&response, "www-authenticate"), Some("Bearer error=\"invalid_token\""));
 }
@@ -99,7 +99,7 @@ async fn a_missing_or_bad_token_is_a_401() {
 async fn an_error_is_a_503() {
     refused(&pass(None, get("/")).await, 503);
     refused(&pass(Some(json!({"decision": "true"})), get("/")).await, 503);
-    refused(&pass(Some(json!({"decision": false, "context": {"code": "internal"}})), get("/")).await, 503);
+    refused(&pass(Some(json!({"decision": false, "context": {"reason": "internal"}})), get("/")).await, 503);
 }
 
 #[tokio::test]

@@ -40,8 +40,8 @@ fn the_question_shows_what_was_presented() {
         "action": {"name": "GET"},
         "resource": {"type": "route", "id": "payroll.example/payroll"},
         "context": {"http": {
-            "method": "GET", "scheme": "https", "host": "payroll.example", "path": "/payroll", "query": "month=3",
-            "headers": {"authorization": "Bearer t", "cookie": "a=1; b=2"}, "client_address": "203.0.113.9",
+            "method": "GET", "scheme": "https", "host": "payroll.example", "target": "/payroll?month=3",
+            "headers": [["authorization", "Bearer t"], ["cookie", "a=1; b=2"]], "client_address": "203.0.113.9",
         }},
     });
     assert_eq!(serde_json::to_value(question).unwrap(), expected);
