@@ -196,3 +196,6 @@ fn check_type(response: &Response<Incoming>) -> Result<(), Error> {
     let essence = given.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(Error::new(ErrorKind::Malformed, "answer is not JSON")) }
 }
+
+#[cfg(test)]
+mod tests;

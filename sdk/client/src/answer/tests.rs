@@ -55,8 +55,8 @@ fn a_denial_keeps_its_code_and_survives_an_unknown_one() {
     let Ok(Answer::Deny(deny)) = Answer::parse(br#"{"decision":false,"context":{"reason":"no_credentials","id":"d9"}}"#) else {
         panic!("a denial was expected");
     };
-    assert_eq!(deny.code().map(|code| code.as_str()), Some("no_credentials"));
-    assert_eq!(deny.decision_id().map(|id| id.as_str()), Some("d9"));
+    assert_eq!(deny.code().map(countersign_sdk_types::DenialCode::as_str), Some("no_credentials"));
+    assert_eq!(deny.decision_id().map(countersign_sdk_types::DecisionId::as_str), Some("d9"));
 }
 
 #[test]

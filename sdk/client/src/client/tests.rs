@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_sdk_client::{Answer, Client, ErrorKind};
+use crate::{Answer, Client, ErrorKind};
 use countersign_sdk_types::{Action, Entity, EvaluationRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -122,7 +122,7 @@ async fn nobody_there_is_an_error() {
 
 #[test]
 fn what_cannot_work_is_refused_at_build() {
-    let refused = |builder: countersign_sdk_client::Builder| assert_eq!(builder.build().unwrap_err().kind(), ErrorKind::Configuration);
+    let refused = |builder: crate::Builder| assert_eq!(builder.build().unwrap_err().kind(), ErrorKind::Configuration);
     refused(Client::builder("http://pdp.example").pep("app", "s"));
     refused(Client::builder("ftp://127.0.0.1").pep("app", "s"));
     refused(Client::builder("http://127.0.0.1/path").pep("app", "s"));
