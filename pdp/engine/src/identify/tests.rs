@@ -1,5 +1,7 @@
 //! Tokens, one line a case, signed with a real key.
 
+#![allow(clippy::needless_pass_by_value, reason = "a case reads better as a literal")]
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine as _;

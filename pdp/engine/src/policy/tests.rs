@@ -1,3 +1,5 @@
+//! Policies: what is refused at load, what an evaluation may give, and the hostile cases that static rules stop.
+
 use countersign_sdk_types::contract::Input;
 use countersign_sdk_types::{Acr, RiskScore};
 

@@ -1,3 +1,5 @@
+//! Records: replay gives the same answer, and nothing secret is kept.
+
 use proptest::prelude::*;
 
 use super::*;

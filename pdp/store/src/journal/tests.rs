@@ -1,3 +1,5 @@
+//! The journal: torn tails, flipped bits, rotation, failing disks.
+
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};

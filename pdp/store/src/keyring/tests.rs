@@ -1,3 +1,5 @@
+//! The keyring: one salt a subject, destroyed for good.
+
 use super::*;
 use countersign_sdk_types::Tenant;
 

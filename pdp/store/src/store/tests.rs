@@ -1,3 +1,5 @@
+//! The store: single use under contention, views that agree, recovery.
+
 use std::sync::Barrier;
 use std::thread;
 

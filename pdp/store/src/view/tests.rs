@@ -1,3 +1,5 @@
+//! The view: sealed values, and refolding from events.
+
 use super::kv::{seal, unseal};
 use super::*;
 

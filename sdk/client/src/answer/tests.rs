@@ -1,3 +1,5 @@
+//! Answers: only a clean allow is one.
+
 use super::{Answer, MAX_BYTES};
 use crate::ErrorKind;
 

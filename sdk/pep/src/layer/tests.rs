@@ -1,3 +1,5 @@
+//! The layer: nothing reaches the handler without an allow.
+
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! Questions: what of a request goes to the decision point.
+
 use http::Request;
 
 use super::{Ambiguous, ClientAddress, Origin, ask, plain_path};
