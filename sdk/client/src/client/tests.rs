@@ -1,5 +1,13 @@
 //! The client against a tiny server that answers as it is told: only a clean allow is an allow.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, with what it saw"
+)]
+
 use std::time::Duration;
 
 use crate::{Answer, Client, ErrorKind};
