@@ -1,3 +1,5 @@
+//! The made-up places.
+
 use countersign_sdk_types::PlaceRecord;
 
 use super::{DEMO, PlaceTable};
