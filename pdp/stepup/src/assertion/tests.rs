@@ -1,3 +1,5 @@
+//! Assertions as a hostile browser would send them.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Secrets: fresh, redacted, compared by digest.
+
 use super::*;
 
 #[test]
