@@ -36,7 +36,7 @@ pub struct Facts {
     pub break_glass: bool,
     /// A demand for this very request was answered by a presented grant a moment ago.
     pub repeated_demand: bool,
-    /// When the last demand of this session was made; a token whose `auth_time` is later proves a login that answered it.
+    /// When the session was last asked for a proof; a token whose `auth_time` is later proves a login that answered it.
     pub demanded_at: Option<Timestamp>,
 }
 
