@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use countersign_pdp_store::{Options, Store};
+use countersign_sdk_types::{DecisionId, Timestamp};
 use countersign_tests::http::{self, Answer};
 use countersign_tests::issuer::{AUDIENCE, ISS, Issuer};
 use countersign_tests::process::{Process, countersign, free_ports, parts};
@@ -98,6 +100,8 @@ users = "users.json"
 devices = "devices.json"
 [policy]
 path = "{}"
+[store]
+dir = "data"
 "#,
             parts.join("city.mmdb").display(),
             parts.join("asn.mmdb").display(),
@@ -155,12 +159,22 @@ fn the_seed_policy_decides_behind_nginx() {
     let mut pdp = stage.pdp.take().unwrap();
     assert!(pdp.terminate().success());
     refused(stage.get_as("alice", &none, "/payroll", &[]), 500, "nobody decides");
+
+    // The record of the allowed request was on the disk before the answer left.
+    let id = reached["headers"]["x-countersign-decision"][0].as_str().unwrap();
+    let store = Store::open(&stage.folder.path().join("data"), Options::default(), Timestamp(2_000_000_000_000)).unwrap();
+    let record = store.decision(&DecisionId::new(id).unwrap()).unwrap().unwrap().to_string();
+    assert!(record.contains("alice") && !record.contains("Bearer") && !record.contains(token.split('.').next().unwrap()), "{record}");
 }
 
 #[test]
 fn a_broken_configuration_is_refused_with_its_keys() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("c.toml"), "[listen]\ndecision = \"x\"\noperations = \"y\"\n[policy]\npath = \".\"\n").unwrap();
+    std::fs::write(
+        folder.path().join("c.toml"),
+        "[listen]\ndecision = \"x\"\noperations = \"y\"\n[policy]\npath = \".\"\n[store]\ndir = \"data\"\n",
+    )
+    .unwrap();
     let output = Command::new(countersign()).arg("check-config").arg("--config").arg(folder.path().join("c.toml")).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();

@@ -8,6 +8,7 @@ use countersign_pdp_engine::identify::{Issuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::path::canonical_host;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
+use countersign_pdp_store::AuditMode;
 use countersign_sdk_types::{Digest, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -30,6 +31,9 @@ pub struct Settings {
     #[serde(default)]
     directory: Directory,
     policy: PolicySettings,
+    store: StoreSettings,
+    #[serde(default)]
+    audit: AuditSettings,
     #[serde(default)]
     request: RequestSettings,
 }
@@ -128,6 +132,29 @@ fn package() -> String {
     countersign_pdp_engine::policy::DEFAULT_PACKAGE.to_owned()
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreSettings {
+    /// The data folder.
+    dir: PathBuf,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuditSettings {
+    mode: Audit,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Audit {
+    /// An allow waits until its record is on the disk, and is a deny when it cannot be written.
+    #[default]
+    Required,
+    /// Lost records are counted.
+    BestEffort,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RequestSettings {
@@ -175,6 +202,10 @@ pub struct Config {
     pub policy: PathBuf,
     /// The package that is asked.
     pub package: String,
+    /// The data folder.
+    pub store: PathBuf,
+    /// Whether a decision waits for its record.
+    pub audit: AuditMode,
     /// Settings in force that weaken a promise, for the warning at start.
     pub dangers: Vec<String>,
 }
@@ -227,7 +258,11 @@ impl Reader<'_> {
         let in_folder = |path: Option<PathBuf>| path.map(|path| self.folder.join(path));
         let (city, asn) = (in_folder(settings.places.city), in_folder(settings.places.asn));
         let (users, devices) = (in_folder(settings.directory.users), in_folder(settings.directory.devices));
-        let policy = self.folder.join(settings.policy.path);
+        let (policy, store) = (self.folder.join(settings.policy.path), self.folder.join(settings.store.dir));
+        let audit = match settings.audit.mode {
+            Audit::Required => AuditMode::Required,
+            Audit::BestEffort => AuditMode::BestEffort,
+        };
         if enforcers.is_empty() {
             self.problem("pep", "no enforcement point may ask, so nothing could be decided");
         }
@@ -247,6 +282,8 @@ impl Reader<'_> {
                 devices,
                 policy,
                 package: settings.policy.package,
+                store,
+                audit,
                 dangers,
             }),
             _ => Err(ConfigError(self.problems)),

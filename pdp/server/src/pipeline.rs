@@ -7,12 +7,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, decide};
-use countersign_pdp_engine::facts::{DeviceFacts, Facts};
+use countersign_pdp_engine::facts::{DeviceFacts, DirectoryUser, Facts, Inventory, LiveGrant};
 use countersign_pdp_engine::identify::{Identified, IdentifyError, Issuers, identify};
+use countersign_pdp_engine::record::Record;
 use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck, RequestRules, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
+use countersign_pdp_store::{AuditMode, Receipt, RevocationQuery, Store, StoredCredential, TokenName};
 use countersign_risk::SubjectSalt;
-use countersign_sdk_types::{DecisionId, DenialCode, RiskLevel, SubjectId, Timestamp};
+use countersign_sdk_types::{Acr, DecisionId, DenialCode, Digest, Effect, Ladder, RiskLevel, SubjectId, Tenant, Timestamp};
 
 use crate::clock::{self, Stopwatch};
 use crate::directory::Directory;
@@ -34,10 +36,14 @@ pub struct Pdp {
     pub places: Places,
     /// Users and devices.
     pub directory: Directory,
-    /// The name of this process's life, part of every decision id.
-    pub incarnation: String,
-    /// Keys the subjects' identifiers; drawn at start.
-    pub node_secret: [u8; 32],
+    /// What must not be lost, and the view of it.
+    pub store: Store,
+    /// Whether a decision waits for its record.
+    pub audit: AuditMode,
+    /// Whose decision point this is.
+    pub tenant: Tenant,
+    /// Which life of this store this is, part of every decision id.
+    pub incarnation: u64,
     /// Counts decisions.
     pub sequence: AtomicU64,
 }
@@ -58,33 +64,54 @@ pub struct Answer {
 }
 
 impl Pdp {
-    /// Decides a request. Never panics, never answers late with an allow.
-    #[must_use]
-    pub fn check(&self, raw: Result<RawCheck, Denial>) -> Answer {
+    /// Decides a request and records it. Never panics, never answers late with an allow, and with a required audit never allows unrecorded.
+    pub async fn check(&self, raw: Result<RawCheck, Denial>) -> Answer {
         let watch = Stopwatch::start();
-        let now = clock::now();
-        let id = self.next_id();
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, now)));
-        let decided = decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")));
-        let settled = if watch.elapsed() > DEADLINE { decided.late() } else { decided };
-        let answer = settled.answer(id);
+        let (mut answer, receipt) = self.settle(raw, watch);
+        let recorded = match (self.audit, receipt) {
+            (AuditMode::BestEffort, _) => true,
+            (AuditMode::Required, Some(receipt)) => receipt.await.is_ok(),
+            (AuditMode::Required, None) => false,
+        };
+        if !recorded && answer.decision.effect() == Effect::Allow {
+            answer.decision = Decision::Deny(Denial::new(DenialCode::AuditUnavailable, "the record could not be written"));
+        }
         log(&answer, watch);
         answer
     }
 
-    fn decide(&self, raw: Result<RawCheck, Denial>, now: Timestamp) -> Settled {
+    fn settle(&self, raw: Result<RawCheck, Denial>, watch: Stopwatch) -> (Answer, Option<Receipt>) {
+        let now = clock::now();
+        let id = match self.next_id() {
+            Ok(id) => id,
+            Err(denial) => return (Settled::denied(denial).answer(String::new()), None),
+        };
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, &id, now)));
+        let settled = decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")));
+        let mut settled = if watch.elapsed() > DEADLINE { settled.late() } else { settled };
+        let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
+        let receipt = serde_json::to_value(record).ok().map(|record| self.store.append_decision(&id, &record, self.audit));
+        (settled.answer(id.to_string()), receipt)
+    }
+
+    fn decide(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
         let normalized = raw.and_then(|raw| normalize(raw, &self.rules));
         let (request, credentials) = match normalized {
             Ok(normalized) => normalized,
             Err(denial) => return Settled::denied(denial),
         };
         let navigation = request.http().is_some_and(|http| http.navigation);
-        match self.identify(request, &credentials, now) {
+        let snapshot = self.snapshot.load();
+        let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
+            let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
+            Ok((identified, facts))
+        });
+        match looked_up {
             Err(denial) => Settled { navigation, ..Settled::denied(denial) },
-            Ok(identified) => {
-                let facts = self.look_up(&identified, now);
-                let decided = decide(&identified, &facts, &self.snapshot.load(), now);
-                Settled::from(decided, &identified, navigation)
+            Ok((identified, facts)) => {
+                let decided = decide(&identified, &facts, &snapshot, now);
+                let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
+                Settled { record: Some(record), ..Settled::from(decided, &identified, navigation) }
             }
         }
     }
@@ -96,29 +123,91 @@ impl Pdp {
         })
     }
 
-    fn look_up(&self, identified: &Identified, now: Timestamp) -> Facts {
+    /// Everything that is known of the subject. What cannot be read is no fact: the request is denied.
+    fn look_up(&self, identified: &Identified, credentials: &Credentials, ladder: &Ladder, now: Timestamp) -> Result<Facts, Denial> {
+        let (view, subject) = (self.store.view(), identified.subject());
+        let salt = self.salt(subject)?;
         let place = self.places.place(identified.request().client_address(), now);
-        let device = identified.device().map(countersign_sdk_types::DeviceId::as_str);
-        Facts {
-            user: self.directory.user(&identified.subject().sub).cloned(),
-            device: DeviceFacts { inventory: device.and_then(|device| self.directory.device(device)), known: false },
-            ..Facts::unknown(self.salt(identified.subject()), place)
-        }
+        let baseline = view.baseline(subject).map_err(unavailable)?;
+        let tokens = token_names(identified);
+        let query = RevocationQuery { subject, session: Some(identified.session()), tokens: &tokens, device: identified.device() };
+        let revoked = view.is_revoked(&query).map_err(unavailable)?;
+        let known = identified.device().is_some_and(|device| baseline.knows_device(salt.key("device", device.as_str().as_bytes())));
+        let enrolled = view.credentials(subject).map_err(unavailable)?;
+        Ok(Facts {
+            revoked: revoked.map(|revocation| revocation.reason),
+            locked_until: view.locked_until(subject, Some(identified.session()), now).map_err(unavailable)?,
+            user: self.user(subject)?,
+            device: DeviceFacts { inventory: self.device(identified)?, known },
+            grants: self.grants(subject, credentials, ladder, now)?,
+            reachable: reachable(&enrolled, ladder),
+            break_glass: view.break_glass(subject, now).map_err(unavailable)?.is_some(),
+            baseline,
+            ..Facts::unknown(salt, place)
+        })
     }
 
-    fn salt(&self, subject: &SubjectId) -> SubjectSalt {
-        let mut hasher = blake3::Hasher::new_keyed(&self.node_secret);
-        for part in [subject.tenant.as_str(), &subject.iss, &subject.sub] {
-            hasher.update(&part.len().to_le_bytes()).update(part.as_bytes());
-        }
-        SubjectSalt::new(*hasher.finalize().as_bytes())
+    /// The operator's word in the store wins over the file.
+    fn user(&self, subject: &SubjectId) -> Result<Option<DirectoryUser>, Denial> {
+        let stored = self.store.view().user(&subject.tenant, &subject.sub).map_err(unavailable)?;
+        let stored =
+            stored.map(|record| DirectoryUser { role: record.role.unwrap_or_default(), roles: record.roles.into_iter().collect() });
+        Ok(stored.or_else(|| self.directory.user(&subject.sub).cloned()))
     }
 
-    fn next_id(&self) -> String {
+    fn device(&self, identified: &Identified) -> Result<Option<Inventory>, Denial> {
+        let Some(device) = identified.device() else { return Ok(None) };
+        let stored = self.store.view().device(&identified.subject().tenant, device).map_err(unavailable)?;
+        let stored = stored.map(|record| Inventory { compliant: record.compliant, managed: record.managed });
+        Ok(stored.or_else(|| self.directory.device(device.as_str())))
+    }
+
+    /// The grant whose secret this browser presents, if it is this subject's.
+    fn grants(&self, subject: &SubjectId, credentials: &Credentials, ladder: &Ladder, now: Timestamp) -> Result<Vec<LiveGrant>, Denial> {
+        let Some(secret) = &credentials.grant else { return Ok(Vec::new()) };
+        let secret = Digest(*blake3::hash(secret.as_bytes()).as_bytes());
+        let grant = self.store.view().grant_by_secret(&subject.tenant, &secret, now).map_err(unavailable)?;
+        let own = grant.filter(|grant| grant.subject == *subject);
+        let live = own.map(|grant| LiveGrant {
+            satisfied: ladder.satisfied_by(&grant.acr).iter().cloned().collect(),
+            id: grant.id,
+            acr: grant.acr,
+            answers: grant.answers,
+            auth_time: grant.created,
+            expires: grant.expires,
+        });
+        Ok(live.into_iter().collect())
+    }
+
+    fn salt(&self, subject: &SubjectId) -> Result<SubjectSalt, Denial> {
+        let mut fresh = [0; 32];
+        aws_lc_rs::rand::fill(&mut fresh).map_err(|_| Denial::new(DenialCode::FactsUnavailable, "the system gives no random numbers"))?;
+        self.store.salt(subject, || fresh).map(|salt| SubjectSalt::new(salt.0)).map_err(unavailable)
+    }
+
+    fn next_id(&self) -> Result<DecisionId, Denial> {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        let id = DecisionId::new(format!("main.{}.{sequence}", self.incarnation));
-        id.map_or_else(|_| sequence.to_string(), |id| id.to_string())
+        let id = DecisionId::new(format!("{}.{}.{sequence}", self.tenant, self.incarnation));
+        id.map_err(|error| Denial::new(DenialCode::Internal, error.to_string()))
     }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Denial {
+    Denial::new(DenialCode::FactsUnavailable, error.to_string())
+}
+
+/// Every name by which the token may be revoked.
+fn token_names(identified: &Identified) -> Vec<TokenName> {
+    let token = identified.token();
+    let jti = token.jti.clone().map(|jti| TokenName::Jti { iss: token.iss.clone(), jti });
+    token.digest.map(TokenName::Digest).into_iter().chain(jti).collect()
+}
+
+/// The levels that the enrolled passkeys reach, in the order of the ladder. One that cannot be backed up reaches `phrh`.
+fn reachable(enrolled: &[StoredCredential], ladder: &Ladder) -> Vec<Acr> {
+    let reached = enrolled.iter().flat_map(|one| if one.backup_eligible { vec![Acr::phr()] } else { vec![Acr::phr(), Acr::phrh()] });
+    let reached: std::collections::BTreeSet<Acr> = reached.collect();
+    ladder.levels().iter().filter(|level| reached.contains(*level)).cloned().collect()
 }
 
 /// A decision before it has a name.
@@ -127,20 +216,30 @@ struct Settled {
     subject: Option<SubjectId>,
     level: Option<RiskLevel>,
     navigation: bool,
+    record: Option<Record>,
 }
 
 impl Settled {
     const fn denied(denial: Denial) -> Self {
-        Self { decision: Decision::Deny(denial), subject: None, level: None, navigation: false }
+        Self { decision: Decision::Deny(denial), subject: None, level: None, navigation: false, record: None }
+    }
+
+    /// The record of a denial that came before, or instead of, a decision.
+    fn denial_record(&self, id: &DecisionId, now: Timestamp, tenant: &Tenant) -> Record {
+        let denial = match &self.decision {
+            Decision::Deny(denial) => denial.clone(),
+            Decision::Allow(_) | Decision::StepUp(_) => Denial::new(DenialCode::Internal, "a decision without a record"),
+        };
+        Record::for_denial(id.clone(), now, tenant.clone(), None, denial)
     }
 
     fn from(decided: Decided, identified: &Identified, navigation: bool) -> Self {
         let level = decided.trace.remaining.level();
-        Self { decision: decided.decision, subject: Some(identified.subject().clone()), level: Some(level), navigation }
+        Self { decision: decided.decision, subject: Some(identified.subject().clone()), level: Some(level), navigation, record: None }
     }
 
     fn late(self) -> Self {
-        Self { decision: Decision::Deny(Denial::new(DenialCode::Deadline, "the answer came after the deadline")), ..self }
+        Self { decision: Decision::Deny(Denial::new(DenialCode::Deadline, "the answer came after the deadline")), record: None, ..self }
     }
 
     fn answer(self, id: String) -> Answer {

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use countersign_pdp_store::{Options, Store};
 use countersign_sdk_types::Tenant;
 use countersign_sdk_types::strict::Limits as JsonLimits;
 use tokio::net::TcpListener;
@@ -43,16 +44,18 @@ const REFRESH: Duration = Duration::from_secs(2);
 pub fn build(config: Config) -> Result<Decider, String> {
     let snapshot = policies::load(&config.policy, &config.package)?;
     let directory = Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?;
-    let mut node_secret = [0; 32];
-    aws_lc_rs::rand::fill(&mut node_secret).map_err(|_| "the system gives no random numbers".to_owned())?;
+    let store = Store::open(&config.store, Options::default(), clock::now()).map_err(|error| error.to_string())?;
+    let incarnation = store.view().incarnation().map_err(|error| error.to_string())?;
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(snapshot),
         rules: config.rules,
         issuers: config.issuers,
         places: Places::new(config.city, config.asn, config.places_max_age),
         directory,
-        incarnation: clock::now().0.to_string(),
-        node_secret,
+        store,
+        audit: config.audit,
+        tenant: config.tenant.clone(),
+        incarnation,
         sequence: AtomicU64::new(1),
     };
     Ok(Decider { pdp, enforcers: config.enforcers, tenant: config.tenant })

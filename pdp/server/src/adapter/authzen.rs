@@ -46,7 +46,7 @@ pub async fn evaluate(
         }
         Ok(pep) => match parse(&decider, pep, &headers, &body) {
             Err(denial) => (StatusCode::BAD_REQUEST, denial.to_string()).into_response(),
-            Ok(check) => render(&decider.pdp.check(Ok(check))),
+            Ok(check) => render(&decider.pdp.check(Ok(check)).await),
         },
     };
     if let Some(id) = headers.get("x-request-id") {

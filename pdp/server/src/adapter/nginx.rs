@@ -23,7 +23,7 @@ const OWN: [&str; 6] = ["x-original-method", "x-original-url", "x-forwarded-for"
 
 /// `GET /authz/nginx`.
 pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
-    render(&decider.pdp.check(parse(&decider, peer.ip(), &headers)))
+    render(&decider.pdp.check(parse(&decider, peer.ip(), &headers)).await)
 }
 
 fn parse(decider: &Decider, peer: IpAddr, headers: &HeaderMap) -> Result<RawCheck, Denial> {

@@ -22,6 +22,8 @@ from = ["127.0.0.1"]
 origin = "http://Payroll.localhost:8080"
 [policy]
 path = "policies"
+[store]
+dir = "data"
 "#;
 
 #[test]
@@ -53,6 +55,6 @@ fn all_problems_are_reported_with_their_keys() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    let ConfigError(problems) = load(&format!("{GOOD}\nmax_age = \"1 month\"\n")).unwrap_err();
+    let ConfigError(problems) = load(&format!("{GOOD}\n[places]\nmax_age = \"1 month\"\n")).unwrap_err();
     assert!(problems[0].contains("max_age"), "{problems:?}");
 }
