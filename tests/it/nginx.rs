@@ -20,6 +20,7 @@ struct Stage {
     app: Upstream,
     issuer: Issuer,
     port: u16,
+    decision: u16,
     folder: tempfile::TempDir,
 }
 
@@ -42,7 +43,7 @@ impl Stage {
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
             .replace("replace-this-secret", SECRET);
         let nginx = countersign_tests::nginx::start(folder.path(), &configuration, port);
-        Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, folder }
+        Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, folder }
     }
 
     fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
@@ -84,9 +85,19 @@ trusted = ["127.0.0.1"]
 id = "nginx"
 secret_file = "secret"
 from = ["127.0.0.1"]
+[[pep]]
+id = "wiki"
+secret_file = "secret"
+from = ["127.0.0.1"]
+may_assert = {{ session = true }}
 [[host]]
 origin = "http://payroll.localhost:{port}"
 token_cookie = "access_token"
+dangerous_report = ["/new"]
+[[host]]
+origin = "http://wiki.localhost:{port}"
+session_cookie = "sid"
+login_url = "http://login.localhost/in?app=wiki"
 [[issuer]]
 iss = "{ISS}"
 jwks_file = "jwks.json"
@@ -148,6 +159,35 @@ fn the_seed_policy_decides_behind_nginx() {
     let elsewhere = http::send("GET", &format!("http://127.0.0.1:{}/", stage.port), &[("host", "evil.example")], None);
     refused(elsewhere, 421, "a host that is nobody's");
     assert_eq!(stage.app.served(), reached_before, "no refused request reached the application");
+
+    // A path in report mode lets pass what the policy refuses, and nothing else.
+    let reported = stage.get_as("bob", &none, "/new/page", &[]);
+    assert_eq!((reported.status, &reported.json()["headers"]["remote-user"]), (200, &Value::Null), "{reported:?}");
+    refused(stage.get_as("bob", &json!({"aud": "other"}), "/new/page", &[]), 401, "unauthenticated is not reported");
+    refused(stage.get_as("bob", &none, "/newer", &[]), 403, "another path");
+
+    // An application that knows only its session cookie: login first, then it says once whose cookie it is.
+    let wiki = format!("wiki.localhost:{}", stage.port);
+    let visit = |headers: &[(&str, &str)]| {
+        let headers: Vec<_> = [("host", wiki.as_str())].into_iter().chain(headers.iter().copied()).collect();
+        http::send("GET", &format!("http://127.0.0.1:{}/page?x=1", stage.port), &headers, None)
+    };
+    let sent = visit(&[("accept", "text/html")]);
+    let expected = format!("http://login.localhost/in?app=wiki&return=http%3A%2F%2Fwiki%2Elocalhost%3A{}%2Fpage%3Fx%3D1", stage.port);
+    assert_eq!((sent.status, sent.header("location")), (302, Some(expected.as_str())), "{sent:?}");
+    refused(visit(&[]), 401, "an API client is not redirected");
+    let cookie = "sid=0123456789abcdef0123; __Host-countersign-device=laptop";
+    refused(visit(&[("cookie", cookie)]), 401, "nobody said whose cookie it is");
+    let link = |pep: &str| {
+        let body =
+            json!({"origin": format!("http://{wiki}"), "cookie": "0123456789abcdef0123", "token": stage.issuer.token("alice", &none)});
+        let url = format!("http://127.0.0.1:{}/countersign/v1/sessions", stage.decision);
+        http::send("PUT", &url, &[("x-countersign-pep", &format!("{pep}:{SECRET}"))], Some(&body)).status
+    };
+    assert_eq!(link("nginx"), 403, "a proxy may not link sessions");
+    assert_eq!(link("wiki"), 204);
+    let known = visit(&[("cookie", cookie)]);
+    assert_eq!((known.status, &known.json()["headers"]["remote-user"]), (200, &json!(["alice"])), "{known:?}");
 
     // No token, cookie or secret in the log.
     let token = stage.issuer.token("alice", &none);

@@ -2,12 +2,12 @@
 
 pub mod authzen;
 pub mod nginx;
+pub mod sessions;
 
 use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use countersign_pdp_engine::Denial;
-use countersign_pdp_engine::request::Pep;
 use countersign_sdk_types::DenialCode;
 use subtle::ConstantTimeEq;
 
@@ -27,7 +27,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Den
 }
 
 /// Who calls: by the network that the call comes from **and** the secret that it brings.
-fn enforcer(headers: &HeaderMap, peer: IpAddr, enforcers: &[Enforcer]) -> Result<Pep, Denial> {
+fn enforcer<'a>(headers: &HeaderMap, peer: IpAddr, enforcers: &'a [Enforcer]) -> Result<&'a Enforcer, Denial> {
     let refused = || Denial::new(DenialCode::NoCredentials, "the caller is not a known enforcement point");
     let presented = single(headers, PEP_HEADER)?.ok_or_else(refused)?;
     let (id, secret) = presented.split_once(':').ok_or_else(refused)?;
@@ -37,5 +37,5 @@ fn enforcer(headers: &HeaderMap, peer: IpAddr, enforcers: &[Enforcer]) -> Result
         let right_secret = bool::from(enforcer.secret.0.ct_eq(presented.as_bytes()));
         right_secret && enforcer.pep.id.as_str() == id && enforcer.from.iter().any(|net| net.contains(&peer))
     };
-    enforcers.iter().find(matches).map(|enforcer| enforcer.pep.clone()).ok_or_else(refused)
+    enforcers.iter().find(matches).ok_or_else(refused)
 }

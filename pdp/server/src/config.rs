@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use countersign_pdp_engine::identify::{Issuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
-use countersign_pdp_engine::path::canonical_host;
+use countersign_pdp_engine::path::{CanonicalPath, canonical_host};
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_store::AuditMode;
-use countersign_sdk_types::{Digest, PepId, Seconds, Tenant};
+use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -71,6 +71,8 @@ struct PepSettings {
 struct MayAssert {
     subject: bool,
     client_address: bool,
+    /// Whose browser a session cookie is, by handing in a token of its subject.
+    session: bool,
     names: BTreeSet<String>,
 }
 
@@ -80,6 +82,13 @@ struct HostSettings {
     /// The origin as the browser sees it, such as `https://payroll.example`.
     origin: String,
     token_cookie: Option<String>,
+    /// The application's own opaque session cookie, for applications that know nothing else.
+    session_cookie: Option<String>,
+    /// Where a browser without a session is sent.
+    login_url: Option<String>,
+    /// Path prefixes whose denials are reported and let pass.
+    #[serde(default)]
+    dangerous_report: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -171,6 +180,19 @@ pub struct Enforcer {
     pub secret: Digest,
     /// Where it calls from.
     pub from: Vec<IpNet>,
+    /// It may link sessions to subjects.
+    pub links_sessions: bool,
+}
+
+/// What a protected host is to a browser.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The origin, as configured: redirects are built from it, never from a request.
+    pub origin: String,
+    /// Where a browser without a session is sent.
+    pub login_url: Option<String>,
+    /// Path prefixes in report mode.
+    pub report: Vec<CanonicalPath>,
 }
 
 /// The configuration as meant.
@@ -186,6 +208,8 @@ pub struct Config {
     pub enforcers: Vec<Enforcer>,
     /// How requests are read.
     pub rules: RequestRules,
+    /// What each protected host is to a browser.
+    pub sites: BTreeMap<Host, Site>,
     /// Whose tokens are taken.
     pub issuers: Issuers,
     /// The City database.
@@ -241,10 +265,17 @@ impl Reader<'_> {
         let trusted_proxies = self.networks("proxy.trusted", &settings.proxy.trusted);
         let enforcers: Vec<_> =
             settings.pep.into_iter().enumerate().filter_map(|(at, pep)| self.enforcer(&format!("pep[{at}]"), pep)).collect();
-        let hosts = settings.host.into_iter().enumerate().filter_map(|(at, host)| self.host(&format!("host[{at}]"), host)).collect();
-        let dangers = settings.issuer.iter().filter(|issuer| issuer.dangerous_plain_jwt);
-        let dangers =
-            dangers.map(|issuer| format!("`dangerous_plain_jwt` takes tokens of `{}` that do not say what they are", issuer.iss)).collect();
+        let mut dangers = Vec::new();
+        let (mut hosts, mut sites) = (BTreeMap::new(), BTreeMap::new());
+        for (at, settings) in settings.host.into_iter().enumerate() {
+            let Some((host, rules, site)) = self.host(&format!("host[{at}]"), settings) else { continue };
+            dangers
+                .extend(site.report.iter().map(|path| format!("`dangerous_report` lets pass what is denied at `{host}{}`", path.as_str())));
+            sites.insert(host.clone(), site);
+            hosts.insert(host, rules);
+        }
+        let plain = settings.issuer.iter().filter(|issuer| issuer.dangerous_plain_jwt);
+        dangers.extend(plain.map(|issuer| format!("`dangerous_plain_jwt` takes tokens of `{}` that do not say what they are", issuer.iss)));
         let mut by_iss = BTreeMap::new();
         for (at, issuer) in settings.issuer.into_iter().enumerate() {
             let iss = issuer.iss.clone();
@@ -274,6 +305,7 @@ impl Reader<'_> {
                 tenant,
                 enforcers,
                 rules: RequestRules { trusted_proxies, hosts, chosen_headers },
+                sites,
                 issuers: Issuers { by_iss, skew: Seconds(5) },
                 city,
                 asn,
@@ -325,16 +357,24 @@ impl Reader<'_> {
             self.problem(&format!("{key}.from"), "no network is listed, so nobody could be this enforcement point");
         }
         let may = settings.may_assert;
+        let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret: Digest(*blake3::hash(secret.as_bytes()).as_bytes()), from })
+        Some(Enforcer { pep, secret: Digest(*blake3::hash(secret.as_bytes()).as_bytes()), from, links_sessions })
     }
 
-    fn host(&mut self, key: &str, settings: HostSettings) -> Option<(countersign_sdk_types::Host, HostRules)> {
-        let key = format!("{key}.origin");
-        let split = settings.origin.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
-        let (scheme, authority) = self.noted(&key, split.ok_or("an origin is `https://` and a host"))?;
-        let host = self.noted(&key, canonical_host(authority, scheme))?;
-        Some((host, HostRules { token_cookie: settings.token_cookie, session_cookie: None }))
+    fn host(&mut self, key: &str, settings: HostSettings) -> Option<(Host, HostRules, Site)> {
+        let origin = settings.origin.trim_end_matches('/').to_owned();
+        let split = origin.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+        let (scheme, authority) = self.noted(&format!("{key}.origin"), split.ok_or("an origin is `https://` and a host"))?;
+        let host = self.noted(&format!("{key}.origin"), canonical_host(authority, scheme))?;
+        let report = settings.dangerous_report.iter();
+        let report = report.filter_map(|path| self.noted(&format!("{key}.dangerous_report"), CanonicalPath::parse(path))).collect();
+        if settings.login_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            self.problem(&format!("{key}.login_url"), "it does not begin with `https://`");
+        }
+        let origin = format!("{scheme}://{host}");
+        let rules = HostRules { token_cookie: settings.token_cookie, session_cookie: settings.session_cookie };
+        Some((host, rules, Site { origin, login_url: settings.login_url, report }))
     }
 
     fn issuer(&mut self, key: &str, settings: IssuerSettings) -> Option<Issuer> {

@@ -8,13 +8,16 @@ use arc_swap::ArcSwap;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, decide};
 use countersign_pdp_engine::facts::{DeviceFacts, DirectoryUser, Facts, Inventory, LiveGrant};
-use countersign_pdp_engine::identify::{Identified, IdentifyError, Issuers, identify};
+use countersign_pdp_engine::identify::{Identified, IdentifyError, Issuers, LinkedSession, identify};
+use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
 use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck, RequestRules, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_pdp_store::{AuditMode, Receipt, RevocationQuery, Store, StoredCredential, TokenName};
+use countersign_pdp_store::{AuditMode, Expect, Receipt, RevocationQuery, StateEvent, Store, StoredCredential, TokenName};
 use countersign_risk::SubjectSalt;
-use countersign_sdk_types::{Acr, DecisionId, DenialCode, Digest, Effect, Ladder, RiskLevel, SubjectId, Tenant, Timestamp};
+use countersign_sdk_types::{
+    Acr, DecisionId, DenialCode, Digest, Effect, Host, Ladder, RiskLevel, SessionId, SubjectId, Tenant, Timestamp,
+};
 
 use crate::clock::{self, Stopwatch};
 use crate::directory::Directory;
@@ -59,8 +62,40 @@ pub struct Answer {
     pub subject: Option<SubjectId>,
     /// The band of the remaining risk, where it was assessed.
     pub level: Option<RiskLevel>,
+    /// What was asked for, where that could be read.
+    pub asked: Option<Asked>,
+}
+
+/// The request as a redirect, a report or a ceremony needs it: everything in it is canonical.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The protected host.
+    pub host: Host,
+    /// The canonical path.
+    pub path: CanonicalPath,
+    /// Path and query as a browser is sent back to them.
+    pub target: String,
     /// A browser navigates here.
     pub navigation: bool,
+    /// What a step-up is bound to.
+    pub digest: Digest,
+    /// The session, where the subject is known.
+    pub session: Option<SessionId>,
+}
+
+impl Asked {
+    fn of(request: &AccessRequest) -> Option<Self> {
+        let http = request.http()?;
+        let query = if http.query.is_empty() { String::new() } else { format!("?{}", http.query) };
+        Some(Self {
+            host: http.host.clone(),
+            path: http.path.clone(),
+            target: format!("{}{query}", http.path.as_str()),
+            navigation: http.navigation,
+            digest: request.digest(),
+            session: None,
+        })
+    }
 }
 
 impl Pdp {
@@ -100,27 +135,54 @@ impl Pdp {
             Ok(normalized) => normalized,
             Err(denial) => return Settled::denied(denial),
         };
-        let navigation = request.http().is_some_and(|http| http.navigation);
+        let asked = Asked::of(&request);
         let snapshot = self.snapshot.load();
         let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
             let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
             Ok((identified, facts))
         });
         match looked_up {
-            Err(denial) => Settled { navigation, ..Settled::denied(denial) },
+            Err(denial) => Settled { asked, ..Settled::denied(denial) },
             Ok((identified, facts)) => {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
-                Settled { record: Some(record), ..Settled::from(decided, &identified, navigation) }
+                Settled { record: Some(record), ..Settled::from(decided, &identified, asked) }
             }
         }
     }
 
     fn identify(&self, request: AccessRequest, credentials: &Credentials, now: Timestamp) -> Result<Identified, Denial> {
-        identify(request, credentials, &self.issuers, None, now).map_err(|error| match error {
+        let linked = self.linked(&request, credentials, now)?;
+        identify(request, credentials, &self.issuers, linked, now).map_err(|error| match error {
             IdentifyError::Denied(denial) => denial,
             IdentifyError::UnknownKey(issuer) => Denial::new(DenialCode::UnknownKey, format!("no such key of `{issuer}`")),
         })
+    }
+
+    /// Whose session cookie this is, as an application that saw a token linked it.
+    fn linked(&self, request: &AccessRequest, credentials: &Credentials, now: Timestamp) -> Result<Option<LinkedSession>, Denial> {
+        let (Some(cookie), Some(http)) = (&credentials.session_cookie, request.http()) else { return Ok(None) };
+        let link = self.store.view().session_link(request.tenant(), &http.host, &session_digest(cookie), now).map_err(unavailable)?;
+        let Some(link) = link else { return Ok(None) };
+        let token = serde_json::from_value(link.claims).map_err(unavailable)?;
+        Ok(Some(LinkedSession { subject: link.subject, token }))
+    }
+
+    /// Links an application's session cookie to the subject of a token, until the token ends. Resolves when it is on the disk.
+    ///
+    /// # Errors
+    /// When the token identifies nobody, or the link cannot be written.
+    pub async fn link(&self, raw: RawCheck, host: Host, cookie: &str) -> Result<SubjectId, Denial> {
+        let now = clock::now();
+        let (request, credentials) = normalize(raw, &self.rules)?;
+        let identified = self.identify(request, &credentials, now)?;
+        let (subject, token) = (identified.subject().clone(), identified.token().clone());
+        let expires = token.expires.ok_or_else(|| Denial::new(DenialCode::InvalidToken, "a session is linked by a token"))?;
+        let claims = serde_json::to_value(token).map_err(unavailable)?;
+        let (tenant, cookie) = (subject.tenant.clone(), session_digest(cookie));
+        let event = StateEvent::SessionLinked { tenant, host, cookie, subject: subject.clone(), claims, expires };
+        self.store.append(event, Expect::Any).await.map_err(unavailable)?;
+        Ok(subject)
     }
 
     /// Everything that is known of the subject. What cannot be read is no fact: the request is denied.
@@ -192,6 +254,11 @@ impl Pdp {
     }
 }
 
+/// A session cookie at rest.
+fn session_digest(cookie: &str) -> Digest {
+    Digest(*blake3::Hasher::new_derive_key("countersign session cookie 1").update(cookie.as_bytes()).finalize().as_bytes())
+}
+
 fn unavailable(error: impl std::fmt::Display) -> Denial {
     Denial::new(DenialCode::FactsUnavailable, error.to_string())
 }
@@ -215,13 +282,13 @@ struct Settled {
     decision: Decision,
     subject: Option<SubjectId>,
     level: Option<RiskLevel>,
-    navigation: bool,
+    asked: Option<Asked>,
     record: Option<Record>,
 }
 
 impl Settled {
     const fn denied(denial: Denial) -> Self {
-        Self { decision: Decision::Deny(denial), subject: None, level: None, navigation: false, record: None }
+        Self { decision: Decision::Deny(denial), subject: None, level: None, asked: None, record: None }
     }
 
     /// The record of a denial that came before, or instead of, a decision.
@@ -233,9 +300,10 @@ impl Settled {
         Record::for_denial(id.clone(), now, tenant.clone(), None, denial)
     }
 
-    fn from(decided: Decided, identified: &Identified, navigation: bool) -> Self {
+    fn from(decided: Decided, identified: &Identified, asked: Option<Asked>) -> Self {
+        let asked = asked.map(|asked| Asked { session: Some(identified.session().clone()), ..asked });
         let level = decided.trace.remaining.level();
-        Self { decision: decided.decision, subject: Some(identified.subject().clone()), level: Some(level), navigation, record: None }
+        Self { decision: decided.decision, subject: Some(identified.subject().clone()), level: Some(level), asked, record: None }
     }
 
     fn late(self) -> Self {
@@ -243,7 +311,7 @@ impl Settled {
     }
 
     fn answer(self, id: String) -> Answer {
-        Answer { id, decision: self.decision, subject: self.subject, level: self.level, navigation: self.navigation }
+        Answer { id, decision: self.decision, subject: self.subject, level: self.level, asked: self.asked }
     }
 }
 

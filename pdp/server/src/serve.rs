@@ -1,5 +1,6 @@
 //! Puts the parts together and runs them until SIGTERM or SIGINT.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,16 +8,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use countersign_pdp_store::{Options, Store};
-use countersign_sdk_types::Tenant;
 use countersign_sdk_types::strict::Limits as JsonLimits;
+use countersign_sdk_types::{Host, Tenant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::adapter::{authzen, nginx};
-use crate::config::{Config, Enforcer};
+use crate::adapter::{authzen, nginx, sessions};
+use crate::config::{Config, Enforcer, Site};
 use crate::directory::Directory;
 use crate::front_door::{self, Limits};
 use crate::pipeline::Pdp;
@@ -30,6 +31,8 @@ pub struct Decider {
     pub pdp: Pdp,
     /// Who may ask.
     pub enforcers: Vec<Enforcer>,
+    /// What each protected host is to a browser.
+    pub sites: BTreeMap<Host, Site>,
     /// The tenant of this listener.
     pub tenant: Tenant,
 }
@@ -58,7 +61,7 @@ pub fn build(config: Config) -> Result<Decider, String> {
         incarnation,
         sequence: AtomicU64::new(1),
     };
-    Ok(Decider { pdp, enforcers: config.enforcers, tenant: config.tenant })
+    Ok(Decider { pdp, enforcers: config.enforcers, sites: config.sites, tenant: config.tenant })
 }
 
 /// The router of the decision listener.
@@ -66,6 +69,7 @@ pub fn router(decider: Arc<Decider>) -> Router {
     Router::new()
         .route("/authz/nginx", get(nginx::check))
         .route("/access/v1/evaluation", post(authzen::evaluate))
+        .route("/countersign/v1/sessions", put(sessions::link))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
         .with_state(decider)
 }

@@ -44,7 +44,7 @@ pub async fn evaluate(
             (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Countersign-Pep")], "the caller is not a known enforcement point")
                 .into_response()
         }
-        Ok(pep) => match parse(&decider, pep, &headers, &body) {
+        Ok(enforcer) => match parse(&decider, enforcer.pep.clone(), &headers, &body) {
             Err(denial) => (StatusCode::BAD_REQUEST, denial.to_string()).into_response(),
             Ok(check) => render(&decider.pdp.check(Ok(check)).await),
         },
@@ -139,7 +139,7 @@ mod tests {
     async fn no_denial_says_true() {
         for code in DenialCode::ALL {
             let decision = Decision::Deny(Denial::new(*code, "why"));
-            let response = render(&Answer { id: "i".to_owned(), decision, subject: None, level: None, navigation: false });
+            let response = render(&Answer { id: "i".to_owned(), decision, subject: None, level: None, asked: None });
             let body = response.into_body().collect().await.unwrap().to_bytes();
             let body: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(body["decision"], false, "{code}");

@@ -3,6 +3,7 @@
 //! Other proxies' header sets ride along unread. Whatever cannot be understood is a 403; what is our own fault is a 503, which nginx turns into
 //! a 500: closed in each case.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,10 +13,12 @@ use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decision, Demand, Permit};
 use countersign_pdp_engine::request::{Client, RawCheck, RawHttp};
-use countersign_sdk_types::{DenialCode, Fault, RiskLevel};
+use countersign_sdk_types::{DenialCode, Effect, Fault, Host, RiskLevel};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{PEP_HEADER, enforcer, single};
-use crate::pipeline::Answer;
+use crate::config::Site;
+use crate::pipeline::{Answer, Asked};
 use crate::serve::Decider;
 
 /// What this adapter reads itself; the rest of the headers is the client's.
@@ -23,11 +26,11 @@ const OWN: [&str; 6] = ["x-original-method", "x-original-url", "x-forwarded-for"
 
 /// `GET /authz/nginx`.
 pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
-    render(&decider.pdp.check(parse(&decider, peer.ip(), &headers)).await)
+    render(&decider.pdp.check(parse(&decider, peer.ip(), &headers)).await, &decider.sites)
 }
 
 fn parse(decider: &Decider, peer: IpAddr, headers: &HeaderMap) -> Result<RawCheck, Denial> {
-    let pep = enforcer(headers, peer, &decider.enforcers)?;
+    let pep = enforcer(headers, peer, &decider.enforcers)?.pep.clone();
     let missing = |name: &str| Denial::new(DenialCode::MalformedRequest, format!("`{name}` is missing"));
     let method = single(headers, "x-original-method")?.ok_or_else(|| missing("X-Original-Method"))?;
     let url = single(headers, "x-original-url")?.ok_or_else(|| missing("X-Original-URL"))?;
@@ -48,15 +51,20 @@ fn parse(decider: &Decider, peer: IpAddr, headers: &HeaderMap) -> Result<RawChec
     Ok(RawCheck { tenant: decider.tenant.clone(), pep, http: Some(http), asked: None })
 }
 
-fn render(answer: &Answer) -> Response {
-    let mut response = match &answer.decision {
-        Decision::Allow(permit) => allow(permit),
-        Decision::StepUp(demand) => challenge(demand),
-        Decision::Deny(denial) => deny(denial),
+fn render(answer: &Answer, sites: &BTreeMap<Host, Site>) -> Response {
+    let site = answer.asked.as_ref().and_then(|asked| Some((asked, sites.get(&asked.host)?)));
+    let mut response = match (&answer.decision, site) {
+        (Decision::Allow(permit), _) => allow(permit),
+        (decision, Some((asked, site))) if reports(decision, asked, site) => report(decision),
+        (Decision::StepUp(demand), _) => challenge(demand),
+        (Decision::Deny(denial), Some((asked, site))) => login(denial, asked, site).unwrap_or_else(|| deny(denial)),
+        (Decision::Deny(denial), None) => deny(denial),
     };
     let headers = response.headers_mut();
     // An identity header that is not set would leave the client's own in place: every one is set on every answer.
-    headers.entry("remote-user").or_insert(HeaderValue::from_static(""));
+    for name in ["remote-user", "x-countersign-would"] {
+        headers.entry(name).or_insert(HeaderValue::from_static(""));
+    }
     headers.insert("x-countersign-decision", text(&answer.id));
     headers.insert("x-countersign-risk", HeaderValue::from_static(level(answer.level)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -65,6 +73,35 @@ fn render(answer: &Answer) -> Response {
 
 fn allow(permit: &Permit) -> Response {
     (StatusCode::OK, [("remote-user", text(&permit.subject().sub))]).into_response()
+}
+
+/// A path in report mode: what the policy would refuse is recorded and passes. Never what is malformed, unauthenticated, or our own failure.
+fn reports(decision: &Decision, asked: &Asked, site: &Site) -> bool {
+    let reportable = match decision {
+        Decision::Allow(_) => false,
+        Decision::StepUp(_) => true,
+        Decision::Deny(denial) => matches!(denial.fault(), Fault::Forbidden | Fault::Policy),
+    };
+    let path = asked.path.as_str();
+    let within = |prefix: &str| path == prefix || path.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
+    reportable && site.report.iter().any(|prefix| within(prefix.as_str()))
+}
+
+fn report(decision: &Decision) -> Response {
+    let would = match decision.effect() {
+        Effect::Allow => "allow",
+        Effect::StepUp => "step_up",
+        Effect::Deny => "deny",
+    };
+    (StatusCode::OK, [("x-countersign-would", would)]).into_response()
+}
+
+/// A browser without a session is sent to the application's own login, with the way back. nginx keeps the `Location` of a 401 only.
+fn login(denial: &Denial, asked: &Asked, site: &Site) -> Option<Response> {
+    let url = site.login_url.as_ref().filter(|_| asked.navigation && denial.fault() == Fault::Unauthenticated)?;
+    let back = utf8_percent_encode(&format!("{}{}", site.origin, asked.target), NON_ALPHANUMERIC).to_string();
+    let mark = if url.contains('?') { '&' } else { '?' };
+    Some((StatusCode::UNAUTHORIZED, [(header::LOCATION, text(&format!("{url}{mark}return={back}")))]).into_response())
 }
 
 /// RFC 9470 §3. Level and age only: the reasons are for operators and for the subject's own page.
@@ -113,7 +150,7 @@ mod tests {
     use super::*;
 
     fn rendered(decision: Decision) -> Response {
-        render(&Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, navigation: false })
+        render(&Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, asked: None }, &BTreeMap::new())
     }
 
     #[test]
