@@ -1,8 +1,12 @@
 //! Assertions as a hostile browser would send them.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_sdk_types::strict;
 use serde_json::json;
 
 use super::*;
+use crate::response::LIMITS;
 
 const EXPECTED: Expected<'_> = Expected { origin: "http://auth.localhost:8080", user_handle: b"alice" };
 
@@ -10,9 +14,14 @@ fn client_data() -> Value {
     json!({ "type": "webauthn.get", "challenge": "AAAA", "origin": EXPECTED.origin, "crossOrigin": false })
 }
 
+/// Authenticator data with these flags, and so many bytes after them.
+fn data(flags: u8, after: usize) -> Value {
+    json!(URL_SAFE_NO_PAD.encode([vec![0; 32], vec![flags], vec![0; after]].concat()))
+}
+
 fn credential(client_data: &[u8]) -> Value {
     json!({ "id": "AQID", "rawId": "AQID", "type": "public-key", "clientExtensionResults": {}, "response": {
-        "clientDataJSON": URL_SAFE_NO_PAD.encode(client_data), "authenticatorData": "AAAA", "signature": "AAAA",
+        "clientDataJSON": URL_SAFE_NO_PAD.encode(client_data), "authenticatorData": data(5, 4), "signature": "AAAA",
         "userHandle": URL_SAFE_NO_PAD.encode("alice") } })
 }
 
@@ -59,6 +68,14 @@ fn every_part_must_be_there() {
     check("/response/signature", json!(""), "member `signature` is missing or malformed");
     check("/response/authenticatorData", Value::Null, "member `authenticatorData` is missing or malformed");
     check("/response/clientDataJSON", json!("!"), "member `clientDataJSON` is missing or malformed");
+}
+
+#[test]
+fn authenticator_data_ends_after_the_counter() {
+    for (flags, after) in [(5, 3), (5, 5), (0x45, 4), (0x45, 60)] {
+        check("/response/authenticatorData", data(flags, after), "member `authenticatorData` is missing or malformed");
+    }
+    check("/response/authenticatorData", data(0x85, 5), "the response has results of extensions that were not asked for");
 }
 
 #[test]
