@@ -1,6 +1,6 @@
-//! What is kept of a decision, and how it is replayed and explained. Holds no token, no cookie and no secret; it does hold the client's address.
+//! What is kept of a decision, and how it is replayed. Holds no token, no cookie and no secret; it does hold the client's address.
 
-use countersign_sdk_types::{DecisionId, DenialCode, Effect, Reason, Revision, RiskScore, Tenant, Timestamp};
+use countersign_sdk_types::{DecisionId, Revision, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
@@ -9,6 +9,10 @@ use crate::facts::Facts;
 use crate::identify::Identified;
 use crate::request::AccessRequest;
 use crate::snapshot::Snapshot;
+
+mod explanation;
+
+pub use explanation::{Asked, Explanation, explain, rfc3339};
 
 #[cfg(test)]
 mod tests;
@@ -119,81 +123,4 @@ pub fn replay(record: &Record, snapshot: &Snapshot) -> Result<Replayed, ReplayEr
     }
     let decided = decide_on(trace.sighting.clone(), &basis.identified, &basis.facts, snapshot, record.at);
     Ok(Replayed { summary: decided.decision.summary(), trace: decided.trace })
-}
-
-/// A decision in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    /// The decision.
-    pub id: DecisionId,
-    /// The answer.
-    pub effect: Effect,
-    /// The stable code of a denial.
-    pub code: Option<DenialCode>,
-    /// The detail of a denial.
-    pub detail: Option<String>,
-    /// The threat evidence.
-    pub inherent: Option<RiskScore>,
-    /// What remained after live grants.
-    pub remaining: Option<RiskScore>,
-    /// Why the evidence scores as it does.
-    pub reasons: Vec<Reason>,
-    /// What the policy said for people.
-    pub policy: Vec<String>,
-    /// What would have made it an allow.
-    pub remedy: String,
-}
-
-/// Explains a record.
-#[must_use]
-pub fn explain(record: &Record) -> Explanation {
-    let (effect, denial) = match &record.summary {
-        Summary::Allow(_) => (Effect::Allow, None),
-        Summary::StepUp(_) => (Effect::StepUp, None),
-        Summary::Deny(denial) => (Effect::Deny, Some(denial)),
-    };
-    let trace = record.trace.as_ref();
-    Explanation {
-        id: record.id.clone(),
-        effect,
-        code: denial.map(Denial::code),
-        detail: denial.map(|denial| denial.detail().to_owned()),
-        inherent: trace.map(|trace| trace.assessment.inherent()),
-        remaining: trace.map(|trace| trace.remaining),
-        reasons: trace.map(|trace| trace.assessment.reasons().to_vec()).unwrap_or_default(),
-        policy: trace.and_then(|trace| trace.verdict.as_ref()).map(|verdict| verdict.reasons.clone()).unwrap_or_default(),
-        remedy: remedy(record),
-    }
-}
-
-fn remedy(record: &Record) -> String {
-    match &record.summary {
-        Summary::Allow(_) => "nothing was missing".to_owned(),
-        Summary::StepUp(demand) => format!("a step-up to `{}`, at most {} seconds old", demand.acr, demand.max_age.0),
-        Summary::Deny(denial) if denial.code() == DenialCode::NotEnrolled => "an enrolled passkey".to_owned(),
-        Summary::Deny(denial) if denial.code() == DenialCode::StepUpExhausted => "nothing: the proof was given already".to_owned(),
-        Summary::Deny(_) => "nothing that the subject could prove".to_owned(),
-    }
-}
-
-impl std::fmt::Display for Explanation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let effect = match self.effect {
-            Effect::Allow => "allow",
-            Effect::StepUp => "step_up",
-            Effect::Deny => "deny",
-        };
-        writeln!(f, "{}: {effect}", self.id)?;
-        if let (Some(code), Some(detail)) = (self.code, &self.detail) {
-            writeln!(f, "  {code}: {detail}")?;
-        }
-        if let (Some(inherent), Some(remaining)) = (self.inherent, self.remaining) {
-            writeln!(f, "  risk {remaining} (before grants {inherent})")?;
-        }
-        for reason in &self.reasons {
-            writeln!(f, "  {:>+4} {}: {}", reason.points, reason.signal, reason.text)?;
-        }
-        self.policy.iter().try_for_each(|text| writeln!(f, "  policy: {text}"))?;
-        write!(f, "  what would have allowed it: {}", self.remedy)
-    }
 }

@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 fn write(store: &Store, tenant: &Tenant, prefix: &str) {
     for n in 0_u64.. {
         let name = format!("{prefix}-{n}");
-        let event = StateEvent::UserUpserted { tenant: tenant.clone(), name: name.clone(), record: RoleRecord::default() };
+        let (by, at) = ("example".to_owned(), Timestamp(1));
+        let event = StateEvent::UserUpserted { tenant: tenant.clone(), name: name.clone(), record: RoleRecord::default(), by, at };
         if store.append(event, Expect::Any).wait().is_err() || writeln!(std::io::stdout().lock(), "{name}").is_err() {
             return;
         }

@@ -39,9 +39,9 @@ pub enum StateEvent {
     /// A verified request taught the subject's baseline.
     Learned { subject: SubjectId, event: LearnedEvent },
     /// The inventory knows a device.
-    DeviceUpserted { tenant: Tenant, device: DeviceId, record: DeviceRecord },
+    DeviceUpserted { tenant: Tenant, device: DeviceId, record: DeviceRecord, by: String, at: Timestamp },
     /// The directory knows a user, by the name that policies see.
-    UserUpserted { tenant: Tenant, name: String, record: RoleRecord },
+    UserUpserted { tenant: Tenant, name: String, record: RoleRecord, by: String, at: Timestamp },
     /// A cookie session of a protected host belongs to a subject.
     SessionLinked { tenant: Tenant, host: Host, cookie: Digest, subject: SubjectId, claims: Value, expires: Timestamp },
     /// A policy revision became active.

@@ -1,10 +1,15 @@
 //! Records: replay gives the same answer, and nothing secret is kept.
 
+use std::collections::BTreeMap;
+
+use countersign_sdk_types::{DenialCode, Host};
 use proptest::prelude::*;
 
 use super::*;
 use crate::decide::tests::{From, at, facts, grant, identified, seed};
 use crate::decide::{Decision, decide};
+use crate::path::CanonicalPath;
+use crate::request::HttpRequest;
 
 fn id() -> DecisionId {
     DecisionId::new("node.1.1").expect("id")
@@ -57,6 +62,16 @@ fn an_explanation_says_why_and_what_would_have_helped() {
     let text = explanation.to_string();
     assert!(text.starts_with("node.1.1: step_up"), "{text}");
     assert!(text.contains("what would have allowed it: a step-up to `phr`"), "{text}");
+    let who = explanation.subject.as_ref().expect("subject");
+    assert!(text.contains(&format!("subject  {} of {}", who.sub, who.iss)), "{text}");
+    assert!(
+        text.contains("policy revision `test`") && text.contains("request  GET ") && text.contains("tried    a proof of `phr`: allow"),
+        "{text}"
+    );
+    assert!(text.contains(&format!("at       {}", rfc3339(record.at))), "{text}");
+    for reason in &explanation.reasons {
+        assert!(text.contains(&format!("{:>+4}  {}", reason.points, reason.signal.name())), "{text}");
+    }
     let points: i32 = explanation.reasons.iter().map(|reason| i32::from(reason.points)).sum();
     assert_eq!(Some(points), explanation.inherent.map(|score| i32::from(score.value())));
 }
@@ -66,4 +81,41 @@ fn a_record_holds_no_salt() {
     let (record, _, _) = recorded(From::Paris, 600, true);
     let text = serde_json::to_string(&record).expect("text");
     assert!(!text.contains("salt"), "{text}");
+}
+
+#[test]
+fn an_explanation_survives_its_wire_form_and_leaves_the_query_out() {
+    let (mut record, _, _) = recorded(From::Singapore, 220, false);
+    record.basis.as_mut().expect("basis").identified.request.http = Some(HttpRequest {
+        method: "GET".to_owned(),
+        scheme: "https".to_owned(),
+        host: Host::new("payroll.example").expect("host"),
+        path: CanonicalPath::parse("/payslips").expect("path"),
+        raw_path: "/payslips".to_owned(),
+        query: "reset=1f7a".to_owned(),
+        headers: BTreeMap::new(),
+        navigation: true,
+    });
+    let explanation = explain(&record);
+    let read: Explanation = serde_json::from_value(serde_json::to_value(&explanation).expect("json")).expect("explanation");
+    assert_eq!(read, explanation);
+    let text = explanation.to_string();
+    assert!(text.contains("request  GET payroll.example/payslips"), "{text}");
+    assert!(!text.contains("1f7a"), "{text}");
+}
+
+#[test]
+fn an_early_denial_says_that_no_policy_was_asked() {
+    let (record, _, _) = recorded(From::Paris, 600, false);
+    let early = Record::for_denial(id(), at(0, 0), record.tenant, None, DenialCode::MalformedRequest.into());
+    let text = explain(&early).to_string();
+    assert!(text.contains("denied   malformed_request"), "{text}");
+    assert!(text.contains("before the policy was asked"), "{text}");
+}
+
+#[test]
+fn instants_are_read_as_rfc_3339() {
+    assert_eq!(rfc3339(Timestamp(0)), "1970-01-01T00:00:00Z");
+    assert_eq!(rfc3339(Timestamp(1_772_505_600_123)), "2026-03-03T02:40:00.123Z");
+    assert_eq!(rfc3339(Timestamp(i64::MAX)), "9223372036854775807 ms");
 }

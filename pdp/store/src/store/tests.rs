@@ -211,7 +211,7 @@ fn a_receipt_can_be_awaited() {
 fn a_record_beyond_the_limit_is_refused() {
     let store = Store::memory().unwrap();
     let (name, record) = ("x".repeat(300_000), RoleRecord::default());
-    let refused = put(&store, StateEvent::UserUpserted { tenant: tenant(), name, record });
+    let refused = put(&store, StateEvent::UserUpserted { tenant: tenant(), name, record, by: "op".to_owned(), at: Timestamp(3) });
     assert_eq!(refused, Err(AppendError::TooLarge(256 * 1024)));
 }
 
@@ -370,6 +370,8 @@ fn any_event() -> impl Strategy<Value = StateEvent> {
             tenant: tenant(),
             device: DeviceId::new(format!("d{n}")).unwrap(),
             record: DeviceRecord { compliant: Some(n > 2), managed: None, label: None },
+            by: "op".to_owned(),
+            at: Timestamp(3),
         }),
         n.clone().prop_map(|n| StateEvent::ClockMark { tenant: tenant(), at: Timestamp(i64::from(n)) }),
         (who(), n).prop_map(|(who, n)| StateEvent::BreakGlass {

@@ -161,11 +161,11 @@ impl Fold<'_> {
                 baseline.learn(&event);
                 self.put(&key, &baseline)
             }
-            E::DeviceUpserted { tenant, device, record } => {
+            E::DeviceUpserted { tenant, device, record, .. } => {
                 let key = Key::new(Table::Device, &tenant).part(device.as_str().as_bytes());
                 self.put(&key, &Named { name: device, record })
             }
-            E::UserUpserted { tenant, name, record } => self.put(&Key::new(Table::User, &tenant).part(name.as_bytes()), &record),
+            E::UserUpserted { tenant, name, record, .. } => self.put(&Key::new(Table::User, &tenant).part(name.as_bytes()), &record),
             E::SessionLinked { tenant, host, cookie, subject, claims, expires } => {
                 let key = Key::new(Table::Link, &tenant).part(host.as_str().as_bytes()).part(&cookie.0);
                 self.put(&key, &SessionLink { subject, claims, expires })
