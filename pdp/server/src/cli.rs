@@ -1,5 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 found something, 2 could not, 64 usage, 78 configuration.
 
+mod control;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,6 +41,8 @@ enum Command {
         #[arg(long, default_value = DEFAULT_PACKAGE)]
         package: String,
     },
+    #[command(flatten)]
+    Control(control::ControlCommand),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -70,6 +74,7 @@ fn run_command(command: Command) -> ExitCode {
             Err(error) => fail(CONFIGURATION, &error),
         }),
         Command::CheckPolicy { folder, package } => check_policy(&folder, &package),
+        Command::Control(command) => control::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod directory;
 pub mod front_door;
 pub mod operations;

@@ -1,0 +1,115 @@
+//! What was decided and why, what is active, and whether the journal is whole.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use countersign_pdp_engine::record::{Explanation, Record, explain};
+use countersign_pdp_store::{JournalError, Verified};
+use countersign_sdk_types::{DecisionId, Digest, Revision, Tenant, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ControlService;
+use super::asked::Named;
+use super::problem::Problem;
+
+/// A decision.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Why {
+    /// As it is kept.
+    pub(crate) record: Value,
+    /// In words; `None` when another version of the engine wrote it in a form that this one cannot read.
+    pub(crate) explanation: Option<Explanation>,
+}
+
+/// The state of this process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) version: String,
+    pub(crate) tenant: Tenant,
+    pub(crate) now: Timestamp,
+    /// How often this store was opened.
+    pub(crate) incarnation: u64,
+    /// The revision that the journal calls active; `None` before any activation.
+    pub(crate) revision: Option<Revision>,
+    /// Records of decisions that were lost since the start.
+    pub(crate) lost_records: u64,
+    /// As the policies' own status has it.
+    pub(crate) policy: Value,
+}
+
+/// What a walk over both chains found.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Soundness {
+    pub(crate) sound: bool,
+    /// The first bad record.
+    pub(crate) damage: Option<String>,
+    pub(crate) state: Option<Walked>,
+    pub(crate) decisions: Option<Walked>,
+}
+
+/// One chain.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Walked {
+    pub(crate) records: u64,
+    /// The sequence number of the last record.
+    pub(crate) seq: u64,
+    /// The hash that covers all of them.
+    pub(crate) hash: Digest,
+}
+
+impl From<Verified> for Walked {
+    fn from(verified: Verified) -> Self {
+        Self { records: verified.records, seq: verified.head.seq, hash: verified.head.hash }
+    }
+}
+
+pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): Named<DecisionId>) -> Result<Json<Why>, Problem> {
+    let (store, asked) = (service.store.clone(), id.clone());
+    let found = tokio::task::spawn_blocking(move || store.decision(&asked)).await;
+    let found = found.map_err(|_| Problem::internal("the record could not be read"))?;
+    let found = found.map_err(|error| Problem::internal(&error.to_string()))?;
+    let record = found.ok_or_else(|| Problem::unknown(&format!("there is no record of decision `{id}`, or not any more")))?;
+    let explanation = serde_json::from_value(record.clone()).ok().map(|record: Record| explain(&record));
+    Ok(Json(Why { record, explanation }))
+}
+
+pub(super) async fn policies(State(service): State<Arc<ControlService>>) -> Json<Value> {
+    Json((service.policy_status)())
+}
+
+pub(super) async fn status(State(service): State<Arc<ControlService>>) -> Result<Json<Status>, Problem> {
+    let tenant = service.tenant.clone();
+    let (incarnation, active) = service.read(move |view| Ok((view.incarnation()?, view.activation(&tenant)?))).await?;
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        tenant: service.tenant.clone(),
+        now: service.now(),
+        incarnation,
+        revision: active.map(|active| active.revision),
+        lost_records: service.store.decisions().lost(),
+        policy: (service.policy_status)(),
+    }))
+}
+
+pub(super) async fn verify(State(service): State<Arc<ControlService>>) -> Result<Json<Soundness>, Problem> {
+    let walk = Arc::clone(&service.walks).try_acquire_owned().map_err(|_| Problem::busy("another walk over the journal is under way"))?;
+    let store = service.store.clone();
+    let walked = tokio::task::spawn_blocking(move || {
+        let found = store.verify();
+        drop(walk);
+        found
+    });
+    match walked.await.map_err(|_| Problem::internal("the journal could not be read"))? {
+        Ok(chains) => {
+            let (state, decisions) = chains.map(|(state, decisions)| (state.into(), decisions.into())).unzip();
+            Ok(Json(Soundness { sound: true, damage: None, state, decisions }))
+        }
+        Err(error @ JournalError::Damaged { .. }) => {
+            tracing::error!(%error, "the journal is damaged");
+            Ok(Json(Soundness { sound: false, damage: Some(error.to_string()), state: None, decisions: None }))
+        }
+        Err(error @ JournalError::Io { .. }) => Err(Problem::internal(&error.to_string())),
+    }
+}
