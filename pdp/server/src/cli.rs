@@ -1,15 +1,16 @@
 //! The command line. Exit codes: 0 done, 1 found something, 2 could not, 64 usage, 78 configuration.
 
 mod control;
+mod policy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use countersign_pdp_engine::policy::{DEFAULT_PACKAGE, PolicySource, check_candidate};
+use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 
 use crate::config::Config;
-use crate::{policies, serve};
+use crate::{jail, serve};
 
 /// A zero-trust policy decision point: allow, deny, or prove it again.
 #[derive(Debug, Parser)]
@@ -43,6 +44,19 @@ enum Command {
     },
     #[command(flatten)]
     Control(control::ControlCommand),
+    /// Ask a policy about one input document of contract 1. Exit code 0 for an allow, 1 for a deny or a step-up, 2 where there is no verdict.
+    Eval(policy::Eval),
+    /// Print the version of this build.
+    Version {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the policy on standard input, confined. The server starts this itself.
+    #[command(hide = true)]
+    Jail {
+        /// The size of the candidate, in bytes.
+        size: u64,
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -75,6 +89,10 @@ fn run_command(command: Command) -> ExitCode {
         }),
         Command::CheckPolicy { folder, package } => check_policy(&folder, &package),
         Command::Control(command) => control::run(&command),
+        Command::CheckPolicy { folder, package } => policy::check(&folder, &package),
+        Command::Eval(eval) => policy::eval(&eval),
+        Command::Version { json } => policy::version(json),
+        Command::Jail { size } => jail::run(size),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -94,18 +112,6 @@ fn start(config: Config) -> Result<(), String> {
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 * 1024 * 1024).build();
     runtime.map_err(|error| error.to_string())?.block_on(serve::run(config))
-}
-
-fn check_policy(folder: &std::path::Path, package: &str) -> ExitCode {
-    let source = policies::read(folder).and_then(|files| PolicySource::from_files(package, files).map_err(|error| error.to_string()));
-    match source {
-        Err(error) => fail(COULD_NOT, &error),
-        Ok(source) => {
-            let report = check_candidate(&source);
-            let _ = say(&serde_json::to_string_pretty(&report).unwrap_or_default());
-            if report.is_accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-    }
 }
 
 fn finish(result: Result<(), String>) -> ExitCode {

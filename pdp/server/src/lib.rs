@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod directory;
 pub mod front_door;
+pub mod jail;
 pub mod operations;
 pub mod pipeline;
 pub mod places;

@@ -1,69 +1,101 @@
-//! From a folder to a policy: regular files only, bounded, checked with their own tests before they may decide.
+//! From a folder to the active policy, and its life after that: a changed folder is a candidate, which is checked in the jail, journaled and then
+//! swapped in whole. Whatever goes wrong on the way, the last good revision goes on deciding.
+
+mod folder;
+mod status;
+mod watch;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use countersign_pdp_engine::policy::{MAX_FILES, Policy, PolicySource, check_candidate};
+use countersign_pdp_engine::policy::{CandidateReport, Policy, PolicySource};
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_sdk_types::Revision;
+use countersign_sdk_types::{Digest, Revision};
 
-/// The deepest folder that is read.
-const DEEPEST: usize = 8;
-const LARGEST: u64 = 64 * 1024 * 1024;
+pub use folder::{Files, read};
+pub use status::{CandidateStatus, PolicyStatus};
+pub use watch::Policies;
 
-/// Loads, checks and compiles the policy in a folder.
+use crate::jail::{self, Ended};
+
+/// The stack of whoever compiles or evaluates a policy outside the runtime's own threads, which have as much.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// How a candidate is checked; in production by the jail.
+type Check = fn(&PolicySource, &AtomicBool) -> Result<CandidateReport, Ended>;
+
+/// Loads the policy in a folder, checks it in the jail and compiles it.
 ///
 /// # Errors
 /// Every problem that was found, one a line.
 pub fn load(folder: &Path, package: &str) -> Result<Snapshot, String> {
-    let source = PolicySource::from_files(package, read(folder)?).map_err(|error| error.to_string())?;
-    let report = check_candidate(&source);
-    if !report.is_accepted() {
-        return Err(format!(
-            "the policy in `{}` is refused:\n{}",
-            folder.display(),
-            serde_json::to_string_pretty(&report).unwrap_or_default()
-        ));
-    }
-    let policy = Policy::compile(&source).map_err(|error| error.to_string())?;
-    let revision = Revision::new(source.digest().to_string()).map_err(|error| error.to_string())?;
-    Ok(Snapshot::new(revision, policy))
+    load_checked_by(jail::check_until, folder, package)
 }
 
-/// Reads the files of a policy folder: path within it and content.
+fn load_checked_by(check: Check, folder: &Path, package: &str) -> Result<Snapshot, String> {
+    let source = source(package, read(folder)?)?;
+    let accepted = accept(check, &source, &AtomicBool::new(false));
+    let accepted =
+        accepted.map_err(|refused| format!("the policy in `{}` is refused:\n{}", folder.display(), refused.problems.join("\n")))?;
+    Ok(Snapshot::new(accepted.revision, accepted.policy))
+}
+
+/// Sorts the files of a folder into a policy source.
 ///
 /// # Errors
-/// When the folder cannot be read, or holds too much.
-pub fn read(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let mut files = Vec::new();
-    collect(folder, "", 0, &mut files)?;
-    Ok(files)
+/// When a file or the whole is refused.
+pub fn source(package: &str, files: Files) -> Result<PolicySource, String> {
+    PolicySource::from_files(package, files).map_err(|error| error.to_string())
 }
 
-fn collect(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), String> {
-    if depth > DEEPEST {
-        return Err(format!("`{}` is nested too deeply", folder.display()));
-    }
-    let failed = |error: std::io::Error| format!("cannot read `{}`: {error}", folder.display());
-    let mut entries: Vec<_> = std::fs::read_dir(folder).and_then(Iterator::collect).map_err(failed)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name().into_string().map_err(|_| format!("a file name in `{}` is not UTF-8", folder.display()))?;
-        // The type of the entry itself: a symbolic link is neither a file nor a folder, so it is passed over.
-        let kind = entry.file_type().map_err(failed)?;
-        let path = format!("{prefix}{name}");
-        if kind.is_dir() {
-            collect(&entry.path(), &format!("{path}/"), depth + 1, files)?;
-        } else if kind.is_file() && is_policy(&name) {
-            let size = entry.metadata().map_err(failed)?.len();
-            if size > LARGEST || files.len() >= MAX_FILES {
-                return Err(format!("`{path}` is too large, or one file too many"));
-            }
-            files.push((path, std::fs::read(entry.path()).map_err(failed)?));
-        }
-    }
-    Ok(())
+/// Runs something where a deep recursion has room.
+///
+/// # Errors
+/// When there is no thread to be had, or it panicked.
+pub fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).map_err(|error| error.to_string())?;
+        thread.join().map_err(|_| "the evaluator panicked".to_owned())
+    })
 }
 
-fn is_policy(name: &str) -> bool {
-    name.ends_with(".rego") || name == "data.json" || name == ".manifest"
+/// A candidate that passed everything.
+struct Accepted {
+    revision: Revision,
+    digest: Digest,
+    policy: Policy,
 }
+
+/// A candidate that did not.
+struct Refused {
+    problems: Vec<String>,
+    /// The same candidate is worth another try.
+    passing: bool,
+}
+
+impl Refused {
+    fn for_good(problem: &impl ToString) -> Self {
+        Self { problems: vec![problem.to_string()], passing: false }
+    }
+}
+
+/// Checks in the jail, and only what passed is compiled here: the same bytes, so that nothing is met for the first time.
+fn accept(check: Check, source: &PolicySource, given_up: &AtomicBool) -> Result<Accepted, Refused> {
+    let report = check(source, given_up).map_err(|ended| Refused { problems: vec![ended.to_string()], passing: ended.is_passing() })?;
+    if !report.is_accepted() {
+        return Err(Refused { problems: report.problems.iter().map(ToString::to_string).collect(), passing: false });
+    }
+    let policy = deep(|| Policy::compile(source)).map_err(|error| Refused::for_good(&error))?.map_err(|error| Refused::for_good(&error))?;
+    let digest = source.digest();
+    let revision = Revision::new(digest.to_string()).map_err(|error| Refused::for_good(&error))?;
+    Ok(Accepted { revision, digest, policy })
+}
+
+/// The snapshot with another policy; weights, ladder and ages stay as they are.
+fn with_policy(snapshot: &Snapshot, revision: &Revision, policy: &Arc<Policy>) -> Snapshot {
+    Snapshot { revision: revision.clone(), policy: Arc::clone(policy), ..snapshot.clone() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use countersign_sdk_types::{Host, Tenant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::adapter::{authzen, nginx, sessions};
 use crate::config::{Config, Enforcer, Site};
@@ -22,13 +23,16 @@ use crate::directory::Directory;
 use crate::front_door::{self, Limits};
 use crate::pipeline::Pdp;
 use crate::places::Places;
-use crate::{clock, operations, policies};
+use crate::policies::Policies;
+use crate::{clock, operations};
 
 /// What the decision listener's handlers share.
 #[derive(Debug)]
 pub struct Decider {
     /// The decision point.
     pub pdp: Pdp,
+    /// The policy folder.
+    pub policies: Policies,
     /// Who may ask.
     pub enforcers: Vec<Enforcer>,
     /// What each protected host is to a browser.
@@ -39,13 +43,15 @@ pub struct Decider {
 
 /// How often files are looked at for changes.
 const REFRESH: Duration = Duration::from_secs(2);
+/// How often the policy folder is looked at. A change counts from the second look that shows it.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Builds a decision point from its configuration.
 ///
 /// # Errors
 /// What cannot be used, in words for an operator.
 pub fn build(config: Config) -> Result<Decider, String> {
-    let snapshot = policies::load(&config.policy, &config.package)?;
+    let (policies, snapshot) = Policies::open(config.policy, config.package, config.tenant.clone())?;
     let directory = Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?;
     let store = Store::open(&config.store, Options::default(), clock::now()).map_err(|error| error.to_string())?;
     let incarnation = store.view().incarnation().map_err(|error| error.to_string())?;
@@ -61,7 +67,7 @@ pub fn build(config: Config) -> Result<Decider, String> {
         incarnation,
         sequence: AtomicU64::new(1),
     };
-    Ok(Decider { pdp, enforcers: config.enforcers, sites: config.sites, tenant: config.tenant })
+    Ok(Decider { pdp, policies, enforcers: config.enforcers, sites: config.sites, tenant: config.tenant })
 }
 
 /// The router of the decision listener.
@@ -84,19 +90,23 @@ pub async fn run(config: Config) -> Result<(), String> {
     }
     let (decision, operations_at) = (bind(config.decision).await?, bind(config.operations).await?);
     let decider = Arc::new(build(config)?);
+    decider.policies.begin(&decider.pdp.store)?;
     let draining = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);
     let address = decision.local_addr().map_err(|error| error.to_string())?;
     tracing::info!(%address, revision = %decider.pdp.snapshot.load().revision, "deciding");
     let served = tokio::spawn(front_door::serve(decision, router(Arc::clone(&decider)), Limits::default(), stopped.clone()));
     let observed = tokio::spawn(front_door::serve(operations_at, operations::router(Arc::clone(&draining)), Limits::default(), stopped));
-    let refreshed = tokio::spawn(refresh(decider));
+    let refreshed = tokio::spawn(refresh(Arc::clone(&decider)));
+    let watched = tokio::spawn(watch_policies(Arc::clone(&decider)));
     wait_for_end().await?;
     tracing::info!("draining");
     draining.store(true, Ordering::SeqCst);
+    decider.policies.give_up();
     let _ = stop.send(true);
     let _ = tokio::join!(served, observed);
     refreshed.abort();
+    watched.abort();
     Ok(())
 }
 
@@ -110,6 +120,17 @@ async fn refresh(decider: Arc<Decider>) {
         ticks.tick().await;
         let decider = Arc::clone(&decider);
         let _ = tokio::task::spawn_blocking(move || decider.pdp.places.refresh()).await;
+    }
+}
+
+/// Apart from the other files: a check takes as long as the candidate makes it.
+async fn watch_policies(decider: Arc<Decider>) {
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let decider = Arc::clone(&decider);
+        let _ = tokio::task::spawn_blocking(move || decider.policies.refresh(&decider.pdp.snapshot, &decider.pdp.store)).await;
     }
 }
 

@@ -1,0 +1,107 @@
+//! The commands of those who write policies: check a folder, ask it, and say what build answers.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use countersign_pdp_engine::policy::{DEFAULT_PACKAGE, Policy};
+use countersign_pdp_engine::record::ENGINE;
+use countersign_sdk_types::Effect;
+use countersign_sdk_types::contract::{Input, Verdict};
+use countersign_sdk_types::strict::{self, Limits};
+use serde_json::json;
+
+use super::{COULD_NOT, fail, say};
+use crate::{jail, policies};
+
+/// What `eval` is told.
+#[derive(Debug, Args)]
+pub(super) struct Eval {
+    /// The folder of the policy. It passes the same checks as before activation.
+    #[arg(long)]
+    policy: PathBuf,
+    /// The package that is asked.
+    #[arg(long, default_value = DEFAULT_PACKAGE)]
+    package: String,
+    /// The input document, such as `policies/schema/input.golden.json`; `-` is standard input.
+    #[arg(long)]
+    input: PathBuf,
+    /// Print the verdict as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks a folder and prints the report.
+pub(super) fn check(folder: &Path, package: &str) -> ExitCode {
+    match policies::read(folder).and_then(|files| policies::source(package, files)) {
+        Err(error) => fail(COULD_NOT, &error),
+        Ok(source) => {
+            let report = jail::check(&source);
+            let _ = say(&serde_json::to_string_pretty(&report).unwrap_or_default());
+            if report.is_accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Asks a policy and prints its verdict.
+pub(super) fn eval(asked: &Eval) -> ExitCode {
+    match verdict(asked) {
+        Err(error) => fail(COULD_NOT, &error),
+        Ok(verdict) => {
+            let json = || serde_json::to_string_pretty(&verdict).unwrap_or_default();
+            let _ = say(&if asked.json { json() } else { words(&verdict) });
+            if verdict.effect == Effect::Allow { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn verdict(asked: &Eval) -> Result<Verdict, String> {
+    let input = input(&asked.input)?;
+    let policy = policies::load(&asked.policy, &asked.package)?.policy;
+    policies::deep(|| Policy::evaluate(&policy, &input))?.map_err(|error| error.to_string())
+}
+
+fn input(from: &Path) -> Result<Input, String> {
+    let failed = |error: std::io::Error| format!("cannot read `{}`: {error}", from.display());
+    let mut bytes = Vec::new();
+    let most = Limits::REQUEST.bytes as u64 + 1;
+    if from == Path::new("-") {
+        std::io::stdin().take(most).read_to_end(&mut bytes).map_err(failed)?;
+    } else {
+        std::fs::File::open(from).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(failed)?;
+    }
+    strict::from_slice(&bytes, Limits::REQUEST).map_err(|error| format!("`{}` is no input of contract 1: {error}", from.display()))
+}
+
+/// The verdict for people: the effect, what a step-up asks for, then a line for each reason and obligation.
+fn words(verdict: &Verdict) -> String {
+    let mut text = match verdict.effect {
+        Effect::Allow => "allow",
+        Effect::Deny => "deny",
+        Effect::StepUp => "step_up",
+    }
+    .to_owned();
+    let level = verdict.acr.iter().map(|acr| format!(", {acr}"));
+    let age = verdict.max_age.iter().map(|seconds| format!(", not older than {seconds} s"));
+    let end = verdict.is_final.then(|| ", final".to_owned());
+    text.extend(level.chain(age).chain(end));
+    for reason in &verdict.reasons {
+        let _ = write!(text, "\n  because {reason}");
+    }
+    for obligation in &verdict.obligations {
+        let _ = write!(text, "\n  with {} `{}`", obligation.kind, obligation.id);
+    }
+    text
+}
+
+/// Prints what this build is.
+pub(super) fn version(as_json: bool) -> ExitCode {
+    let (version, machine) = (env!("CARGO_PKG_VERSION"), format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS));
+    if as_json {
+        say(&json!({"version": version, "engine": ENGINE, "machine": machine}).to_string())
+    } else {
+        say(&format!("countersign {version} (engine {ENGINE}, {machine})"))
+    }
+}
