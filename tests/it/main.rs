@@ -9,6 +9,7 @@
 )]
 
 mod fuzz_replay;
+mod hostile_policies;
 mod nginx;
 mod strict_json;
 mod tidy;
