@@ -8,6 +8,7 @@ pub mod control;
 pub mod directory;
 pub mod front_door;
 pub mod jail;
+pub mod metrics;
 pub mod operations;
 pub mod pipeline;
 pub mod places;

@@ -1,0 +1,208 @@
+//! What is counted, in OpenMetrics text. Every label is one of a fixed list: no subject, address, host or path ever becomes one.
+
+mod labels;
+
+use std::time::Duration;
+
+use countersign_sdk_types::{DenialCode, Effect};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+pub use self::labels::{Door, FetchOutcome, ListenerName, ReloadOutcome, StepUpOutcome, StepUpStage};
+
+/// The media type of [`Metrics::render`] (OpenMetrics 1.0).
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Seconds, from what a decision in memory takes to what a proxy gives up after.
+const BUCKETS: [f64; 14] = [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    effect: &'static str,
+    code: &'static str,
+    door: Door,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DoorLabel {
+    door: Door,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabel {
+    listener: ListenerName,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StepUpLabels {
+    stage: StepUpStage,
+    outcome: StepUpOutcome,
+}
+
+type Histograms = Family<DoorLabel, Histogram, fn() -> Histogram>;
+
+/// Everything that one process counts.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<DecisionLabels, Counter>,
+    decision_seconds: Histograms,
+    requests_in_flight: Family<ListenerLabel, Gauge>,
+    requests_shed: Family<ListenerLabel, Counter>,
+    connections: Family<ListenerLabel, Gauge>,
+    audit_lost: Counter,
+    policy_reloads: Family<OutcomeLabel, Counter>,
+    key_set_fetches: Family<OutcomeLabel, Counter>,
+    step_ups: Family<StepUpLabels, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("countersign"),
+            decisions: Family::default(),
+            decision_seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            requests_in_flight: Family::default(),
+            requests_shed: Family::default(),
+            connections: Family::default(),
+            audit_lost: Counter::default(),
+            policy_reloads: Family::default(),
+            key_set_fetches: Family::default(),
+            step_ups: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("decisions", "Decisions", self.decisions.clone());
+        registry.register("decision_seconds", "Seconds from a parsed request to its decision", self.decision_seconds.clone());
+        registry.register("requests_in_flight", "Requests in the handlers", self.requests_in_flight.clone());
+        registry.register("requests_shed", "Requests refused because of overload", self.requests_shed.clone());
+        registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("audit_lost", "Decisions whose record was lost", self.audit_lost.clone());
+        registry.register("policy_reloads", "Looks at changed policies", self.policy_reloads.clone());
+        registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
+        registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
+        registry.register("build", "Which build this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    }
+
+    /// A decision was answered.
+    pub fn decided(&self, door: Door, effect: Effect, code: Option<DenialCode>, elapsed: Duration) {
+        let effect = match effect {
+            Effect::Allow => "allow",
+            Effect::StepUp => "step_up",
+            Effect::Deny => "deny",
+        };
+        let code = code.map_or("none", DenialCode::as_str);
+        self.decisions.get_or_create(&DecisionLabels { effect, code, door }).inc();
+        self.decision_seconds.get_or_create(&DoorLabel { door }).observe(elapsed.as_secs_f64());
+    }
+
+    /// A decision's record was not written, and the decision stood.
+    pub fn audit_lost(&self) {
+        self.audit_lost.inc();
+    }
+
+    /// Changed policies were looked at.
+    pub fn policy_reloaded(&self, outcome: ReloadOutcome) {
+        self.policy_reloads.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// A key set was fetched, or was not.
+    pub fn key_set_fetched(&self, outcome: FetchOutcome) {
+        self.key_set_fetches.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// A stage of a step-up ended.
+    pub fn stepped_up(&self, stage: StepUpStage, outcome: StepUpOutcome) {
+        self.step_ups.get_or_create(&StepUpLabels { stage, outcome }).inc();
+    }
+
+    /// The meters of one listener.
+    #[must_use]
+    pub fn listener(&self, listener: ListenerName) -> ListenerMetrics {
+        let label = ListenerLabel { listener };
+        ListenerMetrics {
+            in_flight: self.requests_in_flight.get_or_create_owned(&label),
+            shed: self.requests_shed.get_or_create_owned(&label),
+            connections: self.connections.get_or_create_owned(&label),
+        }
+    }
+
+    /// Everything, as OpenMetrics text.
+    ///
+    /// # Errors
+    /// When a value cannot be written as text.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut written = String::new();
+        text::encode(&mut written, &self.registry)?;
+        Ok(written)
+    }
+}
+
+/// What a front door counts.
+#[derive(Debug, Clone, Default)]
+pub struct ListenerMetrics {
+    in_flight: Gauge,
+    shed: Counter,
+    connections: Gauge,
+}
+
+impl ListenerMetrics {
+    /// A request was refused because too many are in the handlers.
+    pub fn shed(&self) {
+        self.shed.inc();
+    }
+
+    /// A request is in the handlers until the mark is dropped.
+    #[must_use]
+    pub fn request(&self) -> Present {
+        Present::of(&self.in_flight)
+    }
+
+    /// A connection is open until the mark is dropped.
+    #[must_use]
+    pub fn connection(&self) -> Present {
+        Present::of(&self.connections)
+    }
+}
+
+/// Counts as present until it is dropped, however that happens.
+#[derive(Debug)]
+pub struct Present(Gauge);
+
+impl Present {
+    fn of(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests;

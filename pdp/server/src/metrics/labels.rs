@@ -1,0 +1,103 @@
+//! The values that labels may have: fixed lists, so that no caller can make a series.
+
+use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $label:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $label { $($(#[$value_doc])* $value,)* }
+
+        impl $label {
+            /// The value as it is written.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$value => $text),* }
+            }
+        }
+
+        impl EncodeLabelValue for $label {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                self.as_str().encode(encoder)
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// Through which adapter a decision was asked for.
+    Door {
+        /// `/authz/nginx`.
+        Nginx = "nginx",
+        /// `/authz/traefik`.
+        Traefik = "traefik",
+        /// `/authz/caddy`.
+        Caddy = "caddy",
+        /// `/authz/haproxy`.
+        Haproxy = "haproxy",
+        /// `/authz/envoy`.
+        EnvoyHttp = "envoy_http",
+        /// `envoy.service.auth.v3`.
+        EnvoyGrpc = "envoy_grpc",
+        /// `/access/v1`.
+        Authzen = "authzen",
+        /// The listener that speaks as OPA does.
+        Opa = "opa",
+    }
+
+    /// Which listener.
+    ListenerName {
+        /// Browsers on the protected hosts and the auth origin.
+        Public = "public",
+        /// Enforcement points.
+        Decision = "decision",
+        /// Operators.
+        Control = "control",
+        /// The platform.
+        Operations = "operations",
+        /// Callers that speak as to OPA.
+        Opa = "opa",
+    }
+
+    /// How a look at the policies ended.
+    ReloadOutcome {
+        /// A new revision decides.
+        Activated = "activated",
+        /// The revision is the active one.
+        Unchanged = "unchanged",
+        /// The candidate was refused; the last good revision decides.
+        Refused = "refused",
+    }
+
+    /// How a fetch of a key set ended.
+    FetchOutcome {
+        /// The keys are other ones now.
+        Changed = "changed",
+        /// The same keys as before.
+        Unchanged = "unchanged",
+        /// No usable answer; the last good keys stay.
+        Failed = "failed",
+    }
+
+    /// How far a step-up is.
+    StepUpStage {
+        /// A ceremony was opened.
+        Begun = "begun",
+        /// An assertion was checked.
+        Asserted = "asserted",
+        /// The code was redeemed on the protected host.
+        Redeemed = "redeemed",
+        /// A credential was enrolled.
+        Enrolled = "enrolled",
+    }
+
+    /// How a stage of a step-up ended.
+    StepUpOutcome {
+        /// Done.
+        Succeeded = "succeeded",
+        /// Refused.
+        Failed = "failed",
+        /// Given up, or too late.
+        Expired = "expired",
+    }
+}
