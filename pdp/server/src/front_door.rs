@@ -1,7 +1,9 @@
-//! The accept loop: HTTP/1.1 on hyper with limits on time, headers and connections, so that slow and half-open clients cost little and end soon.
+//! The accept loop: HTTP/1.1 over TCP, TLS or a Unix socket, with limits on time, headers and connections, so that slow and half-open clients cost
+//! little and end soon.
 //!
 //! `axum::serve` sets no timer, and without one hyper's own timeout does nothing: half-sent requests would stay open for good.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +13,23 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt as _;
+
+use crate::metrics::ListenerMetrics;
+use crate::tls::{ClientCertificate, Tls};
 
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// Until a TLS handshake is done.
+    pub handshake_within: Duration,
     /// Until a request's headers are there, and between two requests of a connection.
     pub headers_within: Duration,
     /// Until a request is answered, its body included.
@@ -36,6 +45,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            handshake_within: Duration::from_secs(5),
             headers_within: Duration::from_secs(5),
             answer_within: Duration::from_secs(10),
             connections: 4096,
@@ -49,28 +59,125 @@ const MOST_HEADERS: usize = 100;
 const BUFFER: usize = 32 * 1024;
 const LONGEST_URI: usize = 8 * 1024;
 
+/// Where connections come from, and how they are counted.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    metrics: ListenerMetrics,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener, Option<Arc<Tls>>),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Plain HTTP, or HTTPS when there is a certificate.
+    #[must_use]
+    pub fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>) -> Self {
+        Self { socket: Socket::Tcp(listener, tls), metrics: ListenerMetrics::default() }
+    }
+
+    /// A socket in the file system: requests bring a [`UnixPeer`] and no address.
+    #[must_use]
+    pub fn unix(listener: UnixListener) -> Self {
+        Self { socket: Socket::Unix(listener), metrics: ListenerMetrics::default() }
+    }
+
+    /// Counted by these meters.
+    #[must_use]
+    pub fn counted(self, metrics: ListenerMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    async fn accept(&self) -> std::io::Result<Accepted> {
+        match &self.socket {
+            Socket::Tcp(listener, tls) => {
+                let (stream, peer) = listener.accept().await?;
+                let _ = stream.set_nodelay(true);
+                Ok(Accepted::Tcp(stream, peer, tls.clone()))
+            }
+            Socket::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let credentials = stream.peer_cred()?;
+                Ok(Accepted::Unix(stream, UnixPeer { uid: credentials.uid(), pid: credentials.pid() }))
+            }
+        }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::tcp(listener, None)
+    }
+}
+
+/// The process at the other end of a Unix socket, as the kernel knows it. An extension of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnixPeer {
+    /// Its user.
+    pub uid: u32,
+    /// Its id, where the system tells it.
+    pub pid: Option<i32>,
+}
+
+enum Accepted {
+    Tcp(TcpStream, SocketAddr, Option<Arc<Tls>>),
+    Unix(UnixStream, UnixPeer),
+}
+
+/// Who is at the other end.
+#[derive(Clone)]
+enum Peer {
+    Network(SocketAddr, Option<ClientCertificate>),
+    Local(UnixPeer),
+}
+
+impl Peer {
+    fn mark(self, request: &mut Request) {
+        let extensions = request.extensions_mut();
+        match self {
+            Self::Network(address, certificate) => {
+                extensions.insert(ConnectInfo(address));
+                certificate.map(|certificate| extensions.insert(certificate));
+            }
+            Self::Local(peer) => {
+                extensions.insert(peer);
+            }
+        }
+    }
+}
+
+/// What the connections of a listener share.
+struct Door {
+    router: Router,
+    http: http1::Builder,
+    limits: Limits,
+    in_flight: Semaphore,
+    metrics: ListenerMetrics,
+}
+
 /// Serves a router until told to stop, then lets open requests end.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: impl Into<Listener>, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+    let listener = listener.into();
     let connections = Arc::new(Semaphore::new(limits.connections));
-    let in_flight = Arc::new(Semaphore::new(limits.in_flight));
+    let door = Arc::new(Door::new(router, limits, listener.metrics.clone()));
     let graceful = GracefulShutdown::new();
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.headers_within).max_headers(MOST_HEADERS).max_buf_size(BUFFER);
+    let stopping = stop.clone();
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let Some((stream, peer, place)) = accepted else { continue };
-        let router = router.clone();
-        let in_flight = Arc::clone(&in_flight);
-        let service = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
-            answer(request.map(Body::new), router.clone(), Arc::clone(&in_flight), peer, limits.answer_within)
-        });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+        let Some((accepted, place)) = accepted else { continue };
+        let (door, watcher, mut stopping) = (Arc::clone(&door), graceful.watcher(), stopping.clone());
         tokio::spawn(async move {
-            // A connection that breaks is the client's affair; there is nobody left to tell.
-            let _ = connection.await;
+            let _open = door.metrics.connection();
+            match door.greet(accepted, &mut stopping).await {
+                Some((stream, peer)) => door.converse(stream, peer, watcher).await,
+                None => drop(watcher),
+            }
             drop(place);
         });
     }
@@ -78,16 +185,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut st
     let _ = tokio::time::timeout(limits.drain_within, graceful.shutdown()).await;
 }
 
-type Accepted = (tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
-
 /// The next connection, when there is a place for it. Out of file descriptors, it waits a moment instead of spinning.
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<Accepted> {
+async fn accept(listener: &Listener, connections: &Arc<Semaphore>) -> Option<(Accepted, OwnedSemaphorePermit)> {
     let place = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, peer)) => {
-            let _ = stream.set_nodelay(true);
-            Some((stream, peer, place))
-        }
+        Ok(accepted) => Some((accepted, place)),
         Err(error) => {
             tracing::warn!(%error, "connection was not accepted");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -96,22 +198,60 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<
     }
 }
 
-async fn answer(
-    mut request: Request,
-    router: Router,
-    in_flight: Arc<Semaphore>,
-    peer: SocketAddr,
-    within: Duration,
-) -> Result<Response, std::convert::Infallible> {
-    if let Err(status) = strict(&request) {
-        return Ok((status, [(header::CONNECTION, "close")]).into_response());
+/// A connection that HTTP can be spoken on.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Door {
+    fn new(router: Router, limits: Limits, metrics: ListenerMetrics) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(limits.headers_within).max_headers(MOST_HEADERS).max_buf_size(BUFFER);
+        Self { router, http, in_flight: Semaphore::new(limits.in_flight), limits, metrics }
     }
-    let Ok(_place) = in_flight.try_acquire() else {
-        return Ok((StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "overloaded").into_response());
-    };
-    request.extensions_mut().insert(ConnectInfo(peer));
-    let answered = tokio::time::timeout(within, router.oneshot(request)).await;
-    answered.unwrap_or_else(|_| Ok(StatusCode::REQUEST_TIMEOUT.into_response()))
+
+    /// Shakes hands where that is due. A peer that fails, is late, or comes as the server ends, is closed.
+    async fn greet(&self, accepted: Accepted, stopping: &mut watch::Receiver<bool>) -> Option<(Box<dyn Stream>, Peer)> {
+        match accepted {
+            Accepted::Tcp(stream, address, None) => Some((Box::new(stream), Peer::Network(address, None))),
+            Accepted::Unix(stream, peer) => Some((Box::new(stream), Peer::Local(peer))),
+            Accepted::Tcp(stream, address, Some(tls)) => {
+                let shaken = tokio::select! {
+                    shaken = tls.accept(stream, self.limits.handshake_within) => shaken,
+                    _ = stopping.wait_for(|stop| *stop) => return None,
+                };
+                let shaken = shaken.inspect_err(|error| tracing::debug!(%error, "no TLS connection"));
+                let (stream, certificate) = shaken.ok()?;
+                Some((Box::new(stream), Peer::Network(address, certificate)))
+            }
+        }
+    }
+
+    async fn converse(self: &Arc<Self>, stream: Box<dyn Stream>, peer: Peer, watcher: Watcher) {
+        let door = Arc::clone(self);
+        let service = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
+            let (door, peer) = (Arc::clone(&door), peer.clone());
+            async move { Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await) }
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        // A connection that breaks is the client's affair; there is nobody left to tell.
+        let _ = watcher.watch(connection).await;
+    }
+
+    async fn answer(&self, mut request: Request, peer: Peer) -> Response {
+        if let Err(status) = strict(&request) {
+            return (status, [(header::CONNECTION, "close")]).into_response();
+        }
+        let Ok(_place) = self.in_flight.try_acquire() else {
+            self.metrics.shed();
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "overloaded").into_response();
+        };
+        let _present = self.metrics.request();
+        peer.mark(&mut request);
+        let answered = tokio::time::timeout(self.limits.answer_within, self.router.clone().oneshot(request)).await;
+        let answered = answered.unwrap_or_else(|_| Ok(StatusCode::REQUEST_TIMEOUT.into_response()));
+        answered.unwrap_or_else(|never| match never {})
+    }
 }
 
 /// What hyper lets through and two readers could read differently: no host or two, another authority in the target, a fragment, an upgrade.

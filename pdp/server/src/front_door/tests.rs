@@ -4,16 +4,36 @@ use std::time::Duration;
 
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::metrics::{ListenerName, Metrics};
+use crate::tls::tests::{Authority, localhost};
 
 async fn open(limits: Limits) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+    open_with(limits, None, ListenerMetrics::default()).await
+}
+
+async fn open_with(
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    metrics: ListenerMetrics,
+) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let router = Router::new().route("/", get(|| async { "hello" })).route("/slow", get(std::future::pending::<()>));
-    (address, stop, tokio::spawn(serve(listener, router, limits, stopped)))
+    let listener = Listener::tcp(listener, tls).counted(metrics);
+    (address, stop, tokio::spawn(serve(listener, router(), limits, stopped)))
+}
+
+/// `/peer` says who the server takes the caller for.
+fn router() -> Router {
+    let peer = |request: Request| async move {
+        let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let (unix, certificate) = (request.extensions().get::<UnixPeer>(), request.extensions().get::<ClientCertificate>());
+        format!("{address:?} {unix:?} {certificate:?}")
+    };
+    Router::new().route("/", get(|| async { "hello" })).route("/slow", get(std::future::pending::<()>)).route("/peer", get(peer))
 }
 
 async fn exchange(address: SocketAddr, request: &str) -> String {
@@ -82,4 +102,125 @@ async fn a_stopped_server_accepts_nobody_and_ends() {
     stop.send(true).unwrap();
     tokio::time::timeout(Duration::from_secs(20), served).await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+const HELLO: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const PEER: &str = "GET /peer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.expect("the connection stays open");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn exchange_tls(address: SocketAddr, client: TlsConnector, request: &str) -> std::io::Result<String> {
+    let stream = TcpStream::connect(address).await?;
+    let mut stream = client.connect(localhost(), stream).await?;
+    stream.write_all(request.as_bytes()).await?;
+    Ok(read_all(&mut stream).await)
+}
+
+#[tokio::test]
+async fn https_is_spoken_on_a_tls_port_and_nothing_else() {
+    let authority = Authority::new();
+    let tls = Some(Arc::new(authority.tls(None)));
+    let (address, _stop, _) = open_with(Limits::default(), tls, ListenerMetrics::default()).await;
+    has_status(&exchange_tls(address, authority.client(None), HELLO).await.unwrap(), 200);
+    let peer = exchange_tls(address, authority.client(None), PEER).await.unwrap();
+    assert!(peer.ends_with("Some(127.0.0.1) None None"), "{peer}");
+    let plain = exchange(address, HELLO).await;
+    assert!(!plain.contains("HTTP/1.1"), "{plain}");
+}
+
+#[tokio::test]
+async fn a_thousand_half_open_handshakes_do_no_harm() {
+    let authority = Authority::new();
+    let limits = Limits { handshake_within: Duration::from_millis(500), ..Limits::default() };
+    let (address, _stop, _) = open_with(limits, Some(Arc::new(authority.tls(None))), ListenerMetrics::default()).await;
+    let mut half_open = Vec::new();
+    for at in 0..1000 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // Half say nothing, half send the start of a client hello.
+        if at % 2 == 0 {
+            stream.write_all(&[22, 3, 1, 1, 0, 1]).await.unwrap();
+        }
+        half_open.push(stream);
+    }
+    has_status(&exchange_tls(address, authority.client(None), HELLO).await.unwrap(), 200);
+    for mut stream in half_open {
+        assert!(!read_all(&mut stream).await.contains("HTTP"));
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_holds_its_place_until_it_is_late() {
+    let authority = Authority::new();
+    let limits = Limits { handshake_within: Duration::from_millis(200), connections: 1, ..Limits::default() };
+    let (address, _stop, _) = open_with(limits, Some(Arc::new(authority.tls(None))), ListenerMetrics::default()).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    // There is one place: this connection is accepted only when the silent one was closed.
+    has_status(&exchange_tls(address, authority.client(None), HELLO).await.unwrap(), 200);
+    assert_eq!(read_all(&mut silent).await, "");
+}
+
+#[tokio::test]
+async fn an_open_handshake_does_not_hold_up_the_end() {
+    let authority = Authority::new();
+    let limits = Limits { handshake_within: Duration::from_secs(60), drain_within: Duration::from_secs(60), ..Limits::default() };
+    let metrics = Metrics::new();
+    let (address, stop, served) = open_with(limits, Some(Arc::new(authority.tls(None))), metrics.listener(ListenerName::Decision)).await;
+    let _silent = TcpStream::connect(address).await.unwrap();
+    has_status(&exchange_tls(address, authority.client(None), HELLO).await.unwrap(), 200);
+    stop.send(true).unwrap();
+    tokio::time::timeout(Duration::from_secs(20), served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_required_verified_and_named() {
+    let authority = Authority::new();
+    let ours = authority.issue("client", "client.pem", "client-key.pem");
+    let tls = Some(Arc::new(authority.tls(Some(&authority.path("ca.pem")))));
+    let (address, _stop, _) = open_with(Limits::default(), tls, ListenerMetrics::default()).await;
+    let known = exchange_tls(address, authority.client(Some(("client.pem", "client-key.pem"))), PEER).await.unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &ours);
+    let name = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, digest);
+    assert!(known.contains(&format!("ClientCertificate(\"{name}\")")), "{known}");
+    // TLS 1.3 tells the client only after its handshake: what must not come is an answer.
+    let nobody = exchange_tls(address, authority.client(None), HELLO).await.unwrap_or_default();
+    assert!(!nobody.contains("HTTP/1.1"), "{nobody}");
+    let stranger = Authority::new();
+    std::fs::copy(stranger.path("client.pem"), authority.path("strange.pem")).unwrap();
+    std::fs::copy(stranger.path("client-key.pem"), authority.path("strange-key.pem")).unwrap();
+    let strange = exchange_tls(address, authority.client(Some(("strange.pem", "strange-key.pem"))), HELLO).await.unwrap_or_default();
+    assert!(!strange.contains("HTTP/1.1"), "{strange}");
+}
+
+#[tokio::test]
+async fn a_unix_socket_brings_the_peer_and_no_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let (_stop, stopped) = watch::channel(false);
+    let listener = Listener::unix(UnixListener::bind(&path).unwrap());
+    tokio::spawn(serve(listener, router(), Limits::default(), stopped));
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(PEER.as_bytes()).await.unwrap();
+    let answer = read_all(&mut stream).await;
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).unwrap());
+    assert!(answer.ends_with(&format!("None Some(UnixPeer {{ uid: {uid}, pid: Some({}) }}) None", std::process::id())), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_open_and_what_is_refused_is_counted() {
+    let metrics = Metrics::new();
+    let limits = Limits { in_flight: 0, ..Limits::default() };
+    let (address, _stop, _) = open_with(limits, None, metrics.listener(ListenerName::Decision)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 503");
+    let text = metrics.render().unwrap();
+    assert!(text.contains("countersign_requests_shed_total{listener=\"decision\"} 1"), "{text}");
+    assert!(text.contains("countersign_connections{listener=\"decision\"} 1"), "{text}");
+    assert!(text.contains("countersign_requests_in_flight{listener=\"decision\"} 0"), "{text}");
 }
