@@ -9,6 +9,7 @@ pub mod directory;
 mod files;
 pub mod front_door;
 pub mod jail;
+pub mod key_sets;
 pub mod metrics;
 pub mod operations;
 pub mod pipeline;
