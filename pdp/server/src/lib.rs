@@ -12,6 +12,7 @@ pub mod jail;
 pub mod key_sets;
 pub mod metrics;
 pub mod operations;
+pub mod pages;
 pub mod pipeline;
 pub mod places;
 pub mod policies;
