@@ -16,11 +16,21 @@ impl SubjectSalt {
     /// The first 32 bits of BLAKE3 keyed with the salt, over the kind and the value.
     #[must_use]
     pub fn key(&self, kind: &str, value: &[u8]) -> Keyed {
+        Keyed(u32::from_le_bytes(self.keyed(kind, value)))
+    }
+
+    /// 16 bytes that stand for the subject towards others, such as the user handle of WebAuthn, and name nobody without the salt.
+    #[must_use]
+    pub fn handle(&self, kind: &str) -> [u8; 16] {
+        self.keyed(kind, &[])
+    }
+
+    fn keyed<const N: usize>(&self, kind: &str, value: &[u8]) -> [u8; N] {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(kind.as_bytes()).update(&[0]).update(value);
-        let mut first = [0; 4];
+        let mut first = [0; N];
         hasher.finalize_xof().fill(&mut first);
-        Keyed(u32::from_le_bytes(first))
+        first
     }
 }
 

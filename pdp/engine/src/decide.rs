@@ -136,6 +136,23 @@ pub struct Decided {
     pub trace: Trace,
 }
 
+/// What a request shows of its subject and how that scores, with no policy asked: the circumstances under which a ceremony was performed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Witness {
+    /// What the request shows, keyed.
+    pub sighting: Sighting,
+    /// The score and its reasons.
+    pub assessment: Assessment,
+}
+
+/// Looks at a request as [`decide`] would, and permits nothing.
+#[must_use]
+pub fn witness(identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: Timestamp) -> Witness {
+    let sighting = sight(identified, facts, now);
+    let assessment = score(&observe(&sighting, &facts.baseline), &snapshot.weights);
+    Witness { sighting, assessment }
+}
+
 /// Decides. Pure: the same arguments always give the same answer, and every failure is a deny.
 #[must_use]
 pub fn decide(identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: Timestamp) -> Decided {

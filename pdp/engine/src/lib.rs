@@ -16,5 +16,5 @@ pub mod remedy;
 pub mod request;
 pub mod snapshot;
 
-pub use decide::{Decided, Decision, Demand, Permit, decide};
+pub use decide::{Decided, Decision, Demand, Permit, Witness, decide, witness};
 pub use denial::Denial;

@@ -261,7 +261,10 @@ fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Cr
 const HOPS: usize = 32;
 
 /// The right-most hop that is not a trusted proxy. A hop that is no address makes the client unknown: never the next one to the left.
-fn client_address(client: &Client, trusted: &[IpNet]) -> Result<Option<IpAddr>, Denial> {
+///
+/// # Errors
+/// When there are more hops than anybody has.
+pub fn client_address(client: &Client, trusted: &[IpNet]) -> Result<Option<IpAddr>, Denial> {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let (peer, forwarded) = match client {
         Client::Unknown => return Ok(None),
