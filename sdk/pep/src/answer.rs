@@ -2,7 +2,7 @@
 
 use axum_core::body::Body;
 use countersign_sdk_client::{Deny, StepUp};
-use countersign_sdk_types::{DenialCode, Fault};
+use countersign_sdk_types::{DecisionId, DenialCode, Fault};
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, LOCATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -24,11 +24,22 @@ impl Asker {
     }
 }
 
+/// The id of the decision, by which an operator finds it (`countersign why`). It says nothing by itself.
+const DECISION: &str = "x-countersign-decision";
+
 pub(crate) fn step_up(step_up: &StepUp, asker: Asker) -> Response<Body> {
-    match (asker, step_up.ceremony()) {
+    let response = match (asker, step_up.ceremony()) {
         (Asker::Browser, Some(url)) => refuse(StatusCode::FOUND, Some((LOCATION, url.to_string()))),
         _ => refuse(StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, challenge(step_up)))),
+    };
+    named(response, step_up.decision_id())
+}
+
+fn named(mut response: Response<Body>, decision: Option<&DecisionId>) -> Response<Body> {
+    if let Some(Ok(id)) = decision.map(|id| HeaderValue::try_from(id.as_str())) {
+        response.headers_mut().insert(DECISION, id);
     }
+    response
 }
 
 /// RFC 9470 §3. A level has no quotes or backslashes in it ([`countersign_sdk_types::Acr`]).
@@ -39,6 +50,10 @@ fn challenge(step_up: &StepUp) -> String {
 }
 
 pub(crate) fn deny(deny: &Deny) -> Response<Body> {
+    named(denied(deny), deny.decision_id())
+}
+
+fn denied(deny: &Deny) -> Response<Body> {
     match deny.code() {
         Some(DenialCode::NoCredentials) => refuse(StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer".to_owned()))),
         Some(code) if code.fault() == Fault::Unauthenticated => {

@@ -88,6 +88,12 @@ async fn a_denial_is_a_403() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_its_decision() {
+    let response = pass(Some(json!({"decision": false, "context": {"id": "main.1.7", "reason": "policy_denied"}})), get("/")).await;
+    assert_eq!(header(&response, "x-countersign-decision"), Some("main.1.7"));
+}
+
+#[tokio::test]
 async fn a_missing_or_bad_token_is_a_401() {
     let response = pass(Some(json!({"decision": false, "context": {"reason": "no_credentials"}})), get("/")).await;
     refused(&response, 401);
