@@ -131,6 +131,16 @@ impl SoftAuthenticator {
         self.sign(passkey, &client_data)
     }
 
+    /// Answers for somebody else's passkey with a fresh key under its name. Nobody should believe it.
+    ///
+    /// # Errors
+    /// When the options allow no passkey, or signing fails.
+    pub fn forge(&self, options: &Value, origin: &str) -> Result<Value, AuthenticatorError> {
+        let victim = ids(options, "/publicKey/allowCredentials").into_iter().next().ok_or(AuthenticatorError::NoPasskey)?;
+        let own = Passkey::new(text(options, "/publicKey/rpId")?, Vec::new(), 1_000)?;
+        self.sign(&Passkey { id: victim, ..own }, &self.client_data("webauthn.get", options, origin)?)
+    }
+
     fn find(&self, rp_id: &str, ids: &[Vec<u8>]) -> Option<usize> {
         self.passkeys.iter().position(|passkey| passkey.rp_id == rp_id && ids.contains(&passkey.id))
     }

@@ -1,5 +1,12 @@
-//! The demonstration, so far: an issuer of tokens, a made-up table of places and a software authenticator. Nothing else than the demonstration may link it.
+//! The demonstration: an issuer, a protected application, a software authenticator, and the story that they play. Nothing else may link it.
+//!
+//! The decision point is the real one. The demonstration brings the people, the place that they are in, and a made-up table of networks.
 
+pub mod application;
+pub mod attack;
 pub mod authenticator;
+pub mod backstage;
 pub mod issuer;
 pub mod places;
+pub mod story;
+pub mod visitor;
