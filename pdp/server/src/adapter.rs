@@ -17,7 +17,7 @@ use crate::config::Enforcer;
 pub const PEP_HEADER: &str = "x-countersign-pep";
 
 /// The one value of a header that an adapter reads.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Denial> {
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Denial> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -27,7 +27,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Den
 }
 
 /// Who calls: by the network that the call comes from **and** the secret that it brings.
-fn enforcer<'a>(headers: &HeaderMap, peer: IpAddr, enforcers: &'a [Enforcer]) -> Result<&'a Enforcer, Denial> {
+pub(crate) fn enforcer<'a>(headers: &HeaderMap, peer: IpAddr, enforcers: &'a [Enforcer]) -> Result<&'a Enforcer, Denial> {
     let refused = || Denial::new(DenialCode::NoCredentials, "the caller is not a known enforcement point");
     let presented = single(headers, PEP_HEADER)?.ok_or_else(refused)?;
     let (id, secret) = presented.split_once(':').ok_or_else(refused)?;

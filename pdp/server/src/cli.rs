@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 found something, 2 could not, 64 usage, 78 configuration.
 
 mod control;
+mod demo;
 mod policy;
 
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show all of it on this machine: a stolen token meets a passkey. With `--script`, in the terminal.
+    Demo(demo::DemoCommand),
     /// Run the decision point.
     Serve {
         /// The configuration file.
@@ -57,6 +60,7 @@ enum Command {
     Jail {
         /// The size of the candidate, in bytes.
         size: u64,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -82,12 +86,12 @@ pub fn run() -> ExitCode {
 
 fn run_command(command: Command) -> ExitCode {
     match command {
+        Command::Demo(command) => demo::run(command),
         Command::Serve { config } => with_config(&config, |config| finish(start(config))),
-        Command::CheckConfig { config } => with_config(&config, |config| match serve::build(config) {
+        Command::CheckConfig { config } => with_config(&config, |config| match serve::Parts::load(config) {
             Ok(_) => say("the configuration can be used"),
             Err(error) => fail(CONFIGURATION, &error),
         }),
-        Command::CheckPolicy { folder, package } => check_policy(&folder, &package),
         Command::Control(command) => control::run(&command),
         Command::CheckPolicy { folder, package } => policy::check(&folder, &package),
         Command::Eval(eval) => policy::eval(&eval),
@@ -110,8 +114,13 @@ fn with_config(file: &std::path::Path, then: impl FnOnce(Config) -> ExitCode) ->
 fn start(config: Config) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::new("info");
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    runtime()?.block_on(serve::run(config))
+}
+
+/// Policies are evaluated on its threads, so their stacks are as large as the checks assume.
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 * 1024 * 1024).build();
-    runtime.map_err(|error| error.to_string())?.block_on(serve::run(config))
+    runtime.map_err(|error| error.to_string())
 }
 
 fn finish(result: Result<(), String>) -> ExitCode {

@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 pub use code::code_digest;
-pub use guard::{OperatorKey, OperatorKeyError, UnixPeer};
+pub use guard::{OperatorKey, OperatorKeyError};
 use problem::Problem;
 pub(crate) use problem::ProblemDocument;
 
@@ -107,7 +107,7 @@ impl From<AppendError> for Problem {
 
 /// The router. It has its own fallback, which is behind the same guard: serve it on a listener of its own.
 ///
-/// A connection of the local socket carries [`UnixPeer`] in its request extensions; without it only an operator's key opens.
+/// A connection of the local socket carries [`UnixPeer`](crate::front_door::UnixPeer) in its request extensions; without it only an operator's key opens.
 pub fn router(service: Arc<ControlService>) -> Router {
     let routes = endpoints().into_iter();
     let router = routes.fold(Router::new(), |router, endpoint| router.route(&format!("{BASE}{}", endpoint.path), endpoint.route));

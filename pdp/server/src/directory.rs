@@ -53,6 +53,12 @@ impl Directory {
         })
     }
 
+    /// A directory of these users and no devices.
+    #[must_use]
+    pub fn of_users(users: impl IntoIterator<Item = (String, DirectoryUser)>) -> Self {
+        Self { users: users.into_iter().collect(), devices: BTreeMap::new() }
+    }
+
     /// A user, by the subject's own name.
     #[must_use]
     pub fn user(&self, sub: &str) -> Option<&DirectoryUser> {

@@ -1,10 +1,12 @@
 //! The only crate of the decision point that knows wire formats, files and the clock.
 
 pub mod adapter;
+pub mod attempts;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod demo;
 pub mod directory;
 mod files;
 pub mod front_door;
@@ -16,5 +18,7 @@ pub mod pages;
 pub mod pipeline;
 pub mod places;
 pub mod policies;
+pub mod public;
 pub mod serve;
+pub mod step_up;
 pub mod tls;

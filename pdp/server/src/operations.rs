@@ -21,13 +21,8 @@ struct Operations {
     metrics: Arc<Metrics>,
 }
 
-/// The router of the operations listener.
-pub fn router(draining: Arc<AtomicBool>) -> Router {
-    observed(draining, Arc::new(|| Ok(())), Arc::new(Metrics::new()))
-}
-
 /// The router of the operations listener, with what the rest of the process says of itself.
-pub fn observed(draining: Arc<AtomicBool>, ready: Readiness, metrics: Arc<Metrics>) -> Router {
+pub fn router(draining: Arc<AtomicBool>, ready: Readiness, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(readiness))

@@ -1,30 +1,40 @@
 //! One request from what an adapter read to a decision with a record: the steps of the decision point, in order.
 
+mod look_up;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_pdp_engine::Denial;
-use countersign_pdp_engine::decide::{Decided, Decision, decide};
-use countersign_pdp_engine::facts::{DeviceFacts, DirectoryUser, Facts, Inventory, LiveGrant};
-use countersign_pdp_engine::identify::{Identified, IdentifyError, Issuers, LinkedSession, identify};
+use countersign_pdp_engine::decide::{Decided, Decision, Demand, Witness, decide, witness};
+use countersign_pdp_engine::facts::Facts;
+use countersign_pdp_engine::identify::{Identified, IdentifyError, LinkedSession, identify};
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
-use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck, RequestRules, normalize};
+use countersign_pdp_engine::request::{AccessRequest, Client, Credentials, RawCheck, RequestRules, client_address, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_pdp_store::{AuditMode, Expect, Receipt, RevocationQuery, StateEvent, Store, StoredCredential, TokenName};
-use countersign_risk::SubjectSalt;
-use countersign_sdk_types::{
-    Acr, DecisionId, DenialCode, Digest, Effect, Host, Ladder, RiskLevel, SessionId, SubjectId, Tenant, Timestamp,
-};
+use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
+use countersign_risk::Sighting;
+use countersign_sdk_types::{DecisionId, DenialCode, Digest, Effect, Host, RiskLevel, Seconds, SubjectId, Tenant, Timestamp};
 
-use crate::clock::{self, Stopwatch};
+use crate::attempts::{Attempts, MOST_CONTEXTS};
+use crate::clock::{Clock, Stopwatch};
+use crate::config::{ClaimMap, Site};
 use crate::directory::Directory;
+use crate::key_sets::KeySets;
+use crate::metrics::{Door, Metrics};
 use crate::places::Places;
+use crate::step_up::StepUp;
 
 /// Longer than this, an answer is a deny: proxies stop waiting soon after.
 const DEADLINE: Duration = Duration::from_millis(150);
+/// How long a session stays locked that was asked for a proof from too many contexts.
+const LOCKED_FOR: Seconds = Seconds(15 * 60);
 
 /// The decision point of one process.
 #[derive(Debug)]
@@ -33,12 +43,24 @@ pub struct Pdp {
     pub snapshot: ArcSwap<Snapshot>,
     /// How requests are read.
     pub rules: RequestRules,
-    /// Whose tokens are taken.
-    pub issuers: Issuers,
+    /// Whose tokens are taken, with their keys.
+    pub key_sets: Arc<KeySets>,
     /// Where addresses are.
     pub places: Places,
     /// Users and devices.
     pub directory: Directory,
+    /// What claims stand in for where neither the store nor the files say anything, by issuer.
+    pub claim_maps: BTreeMap<String, ClaimMap>,
+    /// What each protected host is to a browser.
+    pub sites: BTreeMap<Host, Site>,
+    /// Ceremonies, where there is an auth origin.
+    pub step_up: Option<StepUp>,
+    /// Recent demands and failures.
+    pub attempts: Attempts,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What time it is.
+    pub clock: Clock,
     /// What must not be lost, and the view of it.
     pub store: Store,
     /// Whether a decision waits for its record.
@@ -64,6 +86,19 @@ pub struct Answer {
     pub level: Option<RiskLevel>,
     /// What was asked for, where that could be read.
     pub asked: Option<Asked>,
+    /// Where this browser performs the ceremony, when one was demanded of it.
+    pub ceremony: Option<String>,
+}
+
+impl Answer {
+    /// The stable code of a denial.
+    #[must_use]
+    pub const fn code(&self) -> Option<DenialCode> {
+        match &self.decision {
+            Decision::Deny(denial) => Some(denial.code()),
+            Decision::Allow(_) | Decision::StepUp(_) => None,
+        }
+    }
 }
 
 /// The request as a redirect, a report or a ceremony needs it: everything in it is canonical.
@@ -79,8 +114,17 @@ pub struct Asked {
     pub navigation: bool,
     /// What a step-up is bound to.
     pub digest: Digest,
-    /// The session, where the subject is known.
-    pub session: Option<SessionId>,
+}
+
+/// A request that was looked at and not decided.
+#[derive(Debug)]
+pub struct Witnessed {
+    /// Who it is.
+    pub identified: Identified,
+    /// What is known of them.
+    pub facts: Facts,
+    /// What the request shows.
+    pub witness: Witness,
 }
 
 impl Asked {
@@ -93,40 +137,53 @@ impl Asked {
             target: format!("{}{query}", http.path.as_str()),
             navigation: http.navigation,
             digest: request.digest(),
-            session: None,
         })
     }
 }
 
 impl Pdp {
     /// Decides a request and records it. Never panics, never answers late with an allow, and with a required audit never allows unrecorded.
-    pub async fn check(&self, raw: Result<RawCheck, Denial>) -> Answer {
+    pub async fn check(&self, door: Door, raw: Result<RawCheck, Denial>) -> Answer {
         let watch = Stopwatch::start();
-        let (mut answer, receipt) = self.settle(raw, watch);
+        let (mut answer, receipt) = self.settle(raw, watch).await;
         let recorded = match (self.audit, receipt) {
             (AuditMode::BestEffort, _) => true,
             (AuditMode::Required, Some(receipt)) => receipt.await.is_ok(),
             (AuditMode::Required, None) => false,
         };
+        if !recorded {
+            self.metrics.audit_lost();
+        }
         if !recorded && answer.decision.effect() == Effect::Allow {
             answer.decision = Decision::Deny(Denial::new(DenialCode::AuditUnavailable, "the record could not be written"));
         }
+        self.metrics.decided(door, answer.decision.effect(), answer.code(), watch.elapsed());
         log(&answer, watch);
         answer
     }
 
-    fn settle(&self, raw: Result<RawCheck, Denial>, watch: Stopwatch) -> (Answer, Option<Receipt>) {
-        let now = clock::now();
+    async fn settle(&self, raw: Result<RawCheck, Denial>, watch: Stopwatch) -> (Answer, Option<Receipt>) {
+        let now = self.clock.now();
         let id = match self.next_id() {
             Ok(id) => id,
             Err(denial) => return (Settled::denied(denial).answer(String::new()), None),
         };
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, &id, now)));
-        let settled = decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")));
+        let mut settled = self.guarded(raw.clone(), &id, now);
+        // A token of a key that is not here yet: the issuer may have rotated, so its keys are looked at once and the token once more.
+        if let Some(iss) = &settled.unknown_key
+            && self.key_sets.unknown_key(iss).await
+        {
+            settled = self.guarded(raw, &id, now);
+        }
         let mut settled = if watch.elapsed() > DEADLINE { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
         let receipt = serde_json::to_value(record).ok().map(|record| self.store.append_decision(&id, &record, self.audit));
         (settled.answer(id.to_string()), receipt)
+    }
+
+    fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, id, now)));
+        decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")))
     }
 
     fn decide(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
@@ -142,21 +199,65 @@ impl Pdp {
             Ok((identified, facts))
         });
         match looked_up {
-            Err(denial) => Settled { asked, ..Settled::denied(denial) },
+            Err(IdentifyError::UnknownKey(iss)) => Settled { asked, unknown_key: Some(iss.clone()), ..Settled::denied(unknown_key(&iss)) },
+            Err(IdentifyError::Denied(denial)) => Settled { asked, ..Settled::denied(denial) },
             Ok((identified, facts)) => {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
-                Settled { record: Some(record), ..Settled::from(decided, &identified, asked) }
+                let ceremony = match &decided.decision {
+                    Decision::StepUp(demand) => self.demanded(demand, &identified, &decided, asked.as_ref(), &record),
+                    Decision::Allow(_) | Decision::Deny(_) => None,
+                };
+                Settled { record: Some(record), ceremony, ..Settled::from(decided, &identified, asked) }
             }
         }
     }
 
-    fn identify(&self, request: AccessRequest, credentials: &Credentials, now: Timestamp) -> Result<Identified, Denial> {
+    /// Remembers a demand, locks a session that is asked from too many places, and opens the way to a ceremony for a browser that navigates.
+    fn demanded(
+        &self,
+        demand: &Demand,
+        identified: &Identified,
+        decided: &Decided,
+        asked: Option<&Asked>,
+        record: &Record,
+    ) -> Option<String> {
+        let (tenant, session) = (&identified.subject().tenant, identified.session());
+        let contexts = self.attempts.demanded(tenant, session, context(&decided.trace.sighting), record.at);
+        if contexts >= MOST_CONTEXTS {
+            self.lock(identified, record.at);
+        }
+        let asked = asked.filter(|asked| asked.navigation)?;
+        let site = self.sites.get(&asked.host)?;
+        self.step_up.as_ref()?.demand(demand, identified, asked, site, record)
+    }
+
+    /// The one write that a denied request may cause.
+    fn lock(&self, identified: &Identified, now: Timestamp) {
+        let subject = identified.subject();
+        let target = LockTarget::Session { tenant: subject.tenant.clone(), session: identified.session().clone() };
+        tracing::warn!(subject = subject.sub, "session is locked: it was asked for a proof from too many contexts");
+        // Nobody waits for the lock: the demand that caused it is refused without it.
+        drop(self.store.append(StateEvent::Locked { target, until: now.after(LOCKED_FOR) }, Expect::Any));
+    }
+
+    /// Looks at a request as a decision would, without asking any policy: who it is, what is known, and what it shows.
+    ///
+    /// # Errors
+    /// When the request is malformed, identifies nobody, or facts cannot be read.
+    pub fn witness(&self, raw: RawCheck) -> Result<Witnessed, Denial> {
+        let now = self.clock.now();
+        let (request, credentials) = normalize(raw, &self.rules)?;
+        let identified = self.identify(request, &credentials, now).map_err(denied)?;
+        let snapshot = self.snapshot.load();
+        let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
+        let witness = witness(&identified, &facts, &snapshot, now);
+        Ok(Witnessed { identified, facts, witness })
+    }
+
+    fn identify(&self, request: AccessRequest, credentials: &Credentials, now: Timestamp) -> Result<Identified, IdentifyError> {
         let linked = self.linked(&request, credentials, now)?;
-        identify(request, credentials, &self.issuers, linked, now).map_err(|error| match error {
-            IdentifyError::Denied(denial) => denial,
-            IdentifyError::UnknownKey(issuer) => Denial::new(DenialCode::UnknownKey, format!("no such key of `{issuer}`")),
-        })
+        identify(request, credentials, &self.key_sets.current(), linked, now)
     }
 
     /// Whose session cookie this is, as an application that saw a token linked it.
@@ -173,9 +274,9 @@ impl Pdp {
     /// # Errors
     /// When the token identifies nobody, or the link cannot be written.
     pub async fn link(&self, raw: RawCheck, host: Host, cookie: &str) -> Result<SubjectId, Denial> {
-        let now = clock::now();
+        let now = self.clock.now();
         let (request, credentials) = normalize(raw, &self.rules)?;
-        let identified = self.identify(request, &credentials, now)?;
+        let identified = self.identify(request, &credentials, now).map_err(denied)?;
         let (subject, token) = (identified.subject().clone(), identified.token().clone());
         let expires = token.expires.ok_or_else(|| Denial::new(DenialCode::InvalidToken, "a session is linked by a token"))?;
         let claims = serde_json::to_value(token).map_err(unavailable)?;
@@ -185,66 +286,10 @@ impl Pdp {
         Ok(subject)
     }
 
-    /// Everything that is known of the subject. What cannot be read is no fact: the request is denied.
-    fn look_up(&self, identified: &Identified, credentials: &Credentials, ladder: &Ladder, now: Timestamp) -> Result<Facts, Denial> {
-        let (view, subject) = (self.store.view(), identified.subject());
-        let salt = self.salt(subject)?;
-        let place = self.places.place(identified.request().client_address(), now);
-        let baseline = view.baseline(subject).map_err(unavailable)?;
-        let tokens = token_names(identified);
-        let query = RevocationQuery { subject, session: Some(identified.session()), tokens: &tokens, device: identified.device() };
-        let revoked = view.is_revoked(&query).map_err(unavailable)?;
-        let known = identified.device().is_some_and(|device| baseline.knows_device(salt.key("device", device.as_str().as_bytes())));
-        let enrolled = view.credentials(subject).map_err(unavailable)?;
-        Ok(Facts {
-            revoked: revoked.map(|revocation| revocation.reason),
-            locked_until: view.locked_until(subject, Some(identified.session()), now).map_err(unavailable)?,
-            user: self.user(subject)?,
-            device: DeviceFacts { inventory: self.device(identified)?, known },
-            grants: self.grants(subject, credentials, ladder, now)?,
-            reachable: reachable(&enrolled, ladder),
-            break_glass: view.break_glass(subject, now).map_err(unavailable)?.is_some(),
-            baseline,
-            ..Facts::unknown(salt, place)
-        })
-    }
-
-    /// The operator's word in the store wins over the file.
-    fn user(&self, subject: &SubjectId) -> Result<Option<DirectoryUser>, Denial> {
-        let stored = self.store.view().user(&subject.tenant, &subject.sub).map_err(unavailable)?;
-        let stored =
-            stored.map(|record| DirectoryUser { role: record.role.unwrap_or_default(), roles: record.roles.into_iter().collect() });
-        Ok(stored.or_else(|| self.directory.user(&subject.sub).cloned()))
-    }
-
-    fn device(&self, identified: &Identified) -> Result<Option<Inventory>, Denial> {
-        let Some(device) = identified.device() else { return Ok(None) };
-        let stored = self.store.view().device(&identified.subject().tenant, device).map_err(unavailable)?;
-        let stored = stored.map(|record| Inventory { compliant: record.compliant, managed: record.managed });
-        Ok(stored.or_else(|| self.directory.device(device.as_str())))
-    }
-
-    /// The grant whose secret this browser presents, if it is this subject's.
-    fn grants(&self, subject: &SubjectId, credentials: &Credentials, ladder: &Ladder, now: Timestamp) -> Result<Vec<LiveGrant>, Denial> {
-        let Some(secret) = &credentials.grant else { return Ok(Vec::new()) };
-        let secret = Digest(*blake3::hash(secret.as_bytes()).as_bytes());
-        let grant = self.store.view().grant_by_secret(&subject.tenant, &secret, now).map_err(unavailable)?;
-        let own = grant.filter(|grant| grant.subject == *subject);
-        let live = own.map(|grant| LiveGrant {
-            satisfied: ladder.satisfied_by(&grant.acr).iter().cloned().collect(),
-            id: grant.id,
-            acr: grant.acr,
-            answers: grant.answers,
-            auth_time: grant.created,
-            expires: grant.expires,
-        });
-        Ok(live.into_iter().collect())
-    }
-
-    fn salt(&self, subject: &SubjectId) -> Result<SubjectSalt, Denial> {
-        let mut fresh = [0; 32];
-        aws_lc_rs::rand::fill(&mut fresh).map_err(|_| Denial::new(DenialCode::FactsUnavailable, "the system gives no random numbers"))?;
-        self.store.salt(subject, || fresh).map(|salt| SubjectSalt::new(salt.0)).map_err(unavailable)
+    /// The client's address, where it can be believed.
+    #[must_use]
+    pub fn client_address(&self, client: &Client) -> Option<IpAddr> {
+        client_address(client, &self.rules.trusted_proxies).ok().flatten()
     }
 
     fn next_id(&self) -> Result<DecisionId, Denial> {
@@ -254,27 +299,30 @@ impl Pdp {
     }
 }
 
+/// From where and by what a session is used: its network and its client.
+fn context(sighting: &Sighting) -> Digest {
+    let bytes = serde_json::to_vec(&(sighting.prefix, sighting.asn, sighting.family)).unwrap_or_default();
+    Digest(*blake3::Hasher::new_derive_key("countersign demand context 1").update(&bytes).finalize().as_bytes())
+}
+
 /// A session cookie at rest.
 fn session_digest(cookie: &str) -> Digest {
     Digest(*blake3::Hasher::new_derive_key("countersign session cookie 1").update(cookie.as_bytes()).finalize().as_bytes())
 }
 
+fn unknown_key(iss: &str) -> Denial {
+    Denial::new(DenialCode::UnknownKey, format!("no such key of `{iss}`"))
+}
+
+fn denied(error: IdentifyError) -> Denial {
+    match error {
+        IdentifyError::Denied(denial) => denial,
+        IdentifyError::UnknownKey(iss) => unknown_key(&iss),
+    }
+}
+
 fn unavailable(error: impl std::fmt::Display) -> Denial {
     Denial::new(DenialCode::FactsUnavailable, error.to_string())
-}
-
-/// Every name by which the token may be revoked.
-fn token_names(identified: &Identified) -> Vec<TokenName> {
-    let token = identified.token();
-    let jti = token.jti.clone().map(|jti| TokenName::Jti { iss: token.iss.clone(), jti });
-    token.digest.map(TokenName::Digest).into_iter().chain(jti).collect()
-}
-
-/// The levels that the enrolled passkeys reach, in the order of the ladder. One that cannot be backed up reaches `phrh`.
-fn reachable(enrolled: &[StoredCredential], ladder: &Ladder) -> Vec<Acr> {
-    let reached = enrolled.iter().flat_map(|one| if one.backup_eligible { vec![Acr::phr()] } else { vec![Acr::phr(), Acr::phrh()] });
-    let reached: std::collections::BTreeSet<Acr> = reached.collect();
-    ladder.levels().iter().filter(|level| reached.contains(*level)).cloned().collect()
 }
 
 /// A decision before it has a name.
@@ -283,12 +331,15 @@ struct Settled {
     subject: Option<SubjectId>,
     level: Option<RiskLevel>,
     asked: Option<Asked>,
+    ceremony: Option<String>,
     record: Option<Record>,
+    /// The issuer whose keys should be looked at before this denial stands.
+    unknown_key: Option<String>,
 }
 
 impl Settled {
     const fn denied(denial: Denial) -> Self {
-        Self { decision: Decision::Deny(denial), subject: None, level: None, asked: None, record: None }
+        Self { decision: Decision::Deny(denial), subject: None, level: None, asked: None, ceremony: None, record: None, unknown_key: None }
     }
 
     /// The record of a denial that came before, or instead of, a decision.
@@ -301,26 +352,24 @@ impl Settled {
     }
 
     fn from(decided: Decided, identified: &Identified, asked: Option<Asked>) -> Self {
-        let asked = asked.map(|asked| Asked { session: Some(identified.session().clone()), ..asked });
-        let level = decided.trace.remaining.level();
-        Self { decision: decided.decision, subject: Some(identified.subject().clone()), level: Some(level), asked, record: None }
+        let (subject, level) = (Some(identified.subject().clone()), Some(decided.trace.remaining.level()));
+        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, unknown_key: None }
     }
 
     fn late(self) -> Self {
-        Self { decision: Decision::Deny(Denial::new(DenialCode::Deadline, "the answer came after the deadline")), record: None, ..self }
+        let denial = Denial::new(DenialCode::Deadline, "the answer came after the deadline");
+        Self { decision: Decision::Deny(denial), ceremony: None, record: None, ..self }
     }
 
     fn answer(self, id: String) -> Answer {
-        Answer { id, decision: self.decision, subject: self.subject, level: self.level, asked: self.asked }
+        let Self { decision, subject, level, asked, ceremony, .. } = self;
+        Answer { id, decision, subject, level, asked, ceremony }
     }
 }
 
 /// One structured line a decision: who, what, why; no address, no token, no path.
 fn log(answer: &Answer, watch: Stopwatch) {
-    let code = match &answer.decision {
-        Decision::Deny(denial) => denial.code().as_str(),
-        Decision::Allow(_) | Decision::StepUp(_) => "",
-    };
+    let code = answer.code().map_or("", DenialCode::as_str);
     let detail = match &answer.decision {
         Decision::Deny(denial) => denial.detail(),
         Decision::Allow(_) | Decision::StepUp(_) => "",

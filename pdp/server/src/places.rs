@@ -9,9 +9,29 @@ use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Place, PlaceG
 use maxminddb::Reader;
 use serde::Deserialize;
 
+/// What is asked where an address is.
+#[derive(Debug)]
+pub struct Places(Kind);
+
+enum Kind {
+    Databases(Databases),
+    Table(Box<Table>),
+}
+
+type Table = dyn Fn(IpAddr) -> Option<PlaceRecord> + Send + Sync;
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Databases(databases) => databases.fmt(f),
+            Self::Table(_) => f.write_str("Table"),
+        }
+    }
+}
+
 /// The configured databases, swapped whole when a file changes.
 #[derive(Debug)]
-pub struct Places {
+struct Databases {
     city: Source,
     asn: Source,
     max_age: Option<Seconds>,
@@ -100,19 +120,35 @@ impl Places {
     /// Opens the configured databases.
     #[must_use]
     pub fn new(city: Option<PathBuf>, asn: Option<PathBuf>, max_age: Option<Seconds>) -> Self {
-        Self { city: Source::new(city), asn: Source::new(asn), max_age }
+        Self(Kind::Databases(Databases { city: Source::new(city), asn: Source::new(asn), max_age }))
+    }
+
+    /// A made-up table, for the demonstration.
+    pub fn table(table: impl Fn(IpAddr) -> Option<PlaceRecord> + Send + Sync + 'static) -> Self {
+        Self(Kind::Table(Box::new(table)))
     }
 
     /// Reads changed files again.
     pub fn refresh(&self) {
-        self.city.refresh();
-        self.asn.refresh();
+        if let Kind::Databases(databases) = &self.0 {
+            databases.city.refresh();
+            databases.asn.refresh();
+        }
     }
 
     /// Where an address is.
     #[must_use]
     pub fn place(&self, address: Option<IpAddr>, now: Timestamp) -> Place {
         let Some(address) = address else { return Place::Unknown(PlaceGap::NoAddress) };
+        match &self.0 {
+            Kind::Databases(databases) => databases.place(address, now),
+            Kind::Table(table) => table(address).map_or(Place::Unknown(PlaceGap::NotFound), Place::Known),
+        }
+    }
+}
+
+impl Databases {
+    fn place(&self, address: IpAddr, now: Timestamp) -> Place {
         let loaded = self.city.loaded.load();
         let Some(reader) = &loaded.reader else { return Place::Unknown(PlaceGap::NoDatabase) };
         let built = Timestamp::from_secs(i64::try_from(reader.metadata().build_epoch).unwrap_or(i64::MAX));

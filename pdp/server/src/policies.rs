@@ -41,6 +41,23 @@ fn load_checked_by(check: Check, folder: &Path, package: &str) -> Result<Snapsho
     Ok(Snapshot::new(accepted.revision, accepted.policy))
 }
 
+/// The policy that the binary carries: what decides where nothing else is configured, and in the demonstration.
+///
+/// # Errors
+/// Never, for a binary that passed its tests.
+pub fn starter() -> Result<Snapshot, String> {
+    let files = STARTER.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    let source = source(countersign_pdp_engine::policy::DEFAULT_PACKAGE, files.to_vec())?;
+    let revision = Revision::new(source.digest().to_string()).map_err(|error| error.to_string())?;
+    let policy = deep(|| Policy::compile(&source))?.map_err(|error| error.to_string())?;
+    Ok(Snapshot::new(revision, policy))
+}
+
+const STARTER: [(&str, &str); 2] = [
+    ("access.rego", include_str!("../../../policies/starter/access.rego")),
+    ("data.json", include_str!("../../../policies/starter/data.json")),
+];
+
 /// Sorts the files of a folder into a policy source.
 ///
 /// # Errors

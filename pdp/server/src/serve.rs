@@ -1,73 +1,153 @@
-//! Puts the parts together and runs them until SIGTERM or SIGINT.
+//! Puts the parts together: a decision point, its policies, and the routers of its listeners.
+
+mod running;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
-use countersign_pdp_store::{Options, Store};
+use countersign_pdp_engine::identify::Issuers;
+use countersign_pdp_engine::request::RequestRules;
+use countersign_pdp_engine::snapshot::Snapshot;
+use countersign_pdp_stepup::{Ceremonies, Limits as CeremonyLimits, RelyingParty};
+use countersign_pdp_store::{AuditMode, Options, Store};
+use countersign_risk::Weights;
 use countersign_sdk_types::strict::Limits as JsonLimits;
 use countersign_sdk_types::{Host, Tenant};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
 
 use crate::adapter::{authzen, nginx, sessions};
-use crate::config::{Config, Enforcer, Site};
+use crate::attempts::Attempts;
+use crate::clock::Clock;
+use crate::config::{ClaimMap, Config, Enforcer, Site, StepUp as StepUpConfig};
+use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
-use crate::front_door::{self, Limits};
+use crate::key_sets::{KeySets, Source, Timing};
+use crate::metrics::Metrics;
 use crate::pipeline::Pdp;
 use crate::places::Places;
 use crate::policies::Policies;
-use crate::{clock, operations};
+use crate::public::{self, Public};
+use crate::step_up::StepUp;
+
+pub(crate) use running::{bind, run, wait_for_end};
 
 /// What the decision listener's handlers share.
 #[derive(Debug)]
 pub struct Decider {
     /// The decision point.
-    pub pdp: Pdp,
-    /// The policy folder.
-    pub policies: Policies,
+    pub pdp: Arc<Pdp>,
+    /// The policy folder; none where the policy is embedded.
+    pub policies: Option<Arc<Policies>>,
     /// Who may ask.
-    pub enforcers: Vec<Enforcer>,
-    /// What each protected host is to a browser.
-    pub sites: BTreeMap<Host, Site>,
+    pub enforcers: Arc<[Enforcer]>,
     /// The tenant of this listener.
     pub tenant: Tenant,
 }
 
-/// How often files are looked at for changes.
-const REFRESH: Duration = Duration::from_secs(2);
-/// How often the policy folder is looked at. A change counts from the second look that shows it.
-const LOOK: Duration = Duration::from_secs(1);
+/// Everything that a decision point is made of.
+pub struct Parts {
+    /// The policy, checked and compiled.
+    pub snapshot: Snapshot,
+    /// Where it comes from, when that may change.
+    pub policies: Option<Arc<Policies>>,
+    /// Whose decision point it is.
+    pub tenant: Tenant,
+    /// Who may ask.
+    pub enforcers: Vec<Enforcer>,
+    /// How requests are read.
+    pub rules: RequestRules,
+    /// What each protected host is to a browser.
+    pub sites: BTreeMap<Host, Site>,
+    /// Whose tokens are taken.
+    pub issuers: Issuers,
+    /// Where their keys come from.
+    pub key_sources: BTreeMap<String, Source>,
+    /// What claims stand in for, by issuer.
+    pub claim_maps: BTreeMap<String, ClaimMap>,
+    /// Where addresses are.
+    pub places: Places,
+    /// Users and devices.
+    pub directory: Directory,
+    /// The step-up, where there is an auth origin.
+    pub step_up: Option<StepUpConfig>,
+    /// The weights of the risk model.
+    pub weights: Weights,
+    /// The data folder.
+    pub store: PathBuf,
+    /// Whether a decision waits for its record.
+    pub audit: AuditMode,
+    /// What time it is.
+    pub clock: Clock,
+}
 
-/// Builds a decision point from its configuration.
+impl Parts {
+    /// Reads everything that a configuration names. Writes nothing and listens nowhere.
+    ///
+    /// # Errors
+    /// What cannot be used, in words for an operator.
+    pub fn load(config: Config) -> Result<Self, String> {
+        let (policies, snapshot) = Policies::open(config.policy, config.package, config.tenant.clone())?;
+        Ok(Self {
+            snapshot,
+            policies: Some(Arc::new(policies)),
+            tenant: config.tenant,
+            enforcers: config.enforcers,
+            rules: config.rules,
+            sites: config.sites,
+            issuers: config.issuers,
+            key_sources: config.key_sources,
+            claim_maps: config.claim_maps,
+            places: Places::new(config.city, config.asn, config.places_max_age),
+            directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
+            step_up: config.step_up,
+            weights: config.weights,
+            store: config.store,
+            audit: config.audit,
+            clock: Clock::system(),
+        })
+    }
+}
+
+/// Opens the store and puts a decision point together.
 ///
 /// # Errors
 /// What cannot be used, in words for an operator.
-pub fn build(config: Config) -> Result<Decider, String> {
-    let (policies, snapshot) = Policies::open(config.policy, config.package, config.tenant.clone())?;
-    let directory = Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?;
-    let store = Store::open(&config.store, Options::default(), clock::now()).map_err(|error| error.to_string())?;
+pub fn assemble(parts: Parts) -> Result<Decider, String> {
+    let store = Store::open(&parts.store, Options::default(), parts.clock.now()).map_err(|error| error.to_string())?;
     let incarnation = store.view().incarnation().map_err(|error| error.to_string())?;
+    let max_age = parts.step_up.as_ref().map_or(parts.snapshot.max_age, |step_up| step_up.max_age);
+    let node = format!("{}.{incarnation}", parts.tenant);
+    let metrics = Arc::new(Metrics::new());
     let pdp = Pdp {
-        snapshot: ArcSwap::from_pointee(snapshot),
-        rules: config.rules,
-        issuers: config.issuers,
-        places: Places::new(config.city, config.asn, config.places_max_age),
-        directory,
+        snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, ..parts.snapshot }),
+        rules: parts.rules,
+        key_sets: Arc::new(KeySets::new(parts.issuers, parts.key_sources, Timing::default(), Arc::clone(&metrics))),
+        places: parts.places,
+        directory: parts.directory,
+        claim_maps: parts.claim_maps,
+        sites: parts.sites,
+        step_up: parts.step_up.map(|step_up| stepping_up(&step_up, &node)).transpose()?,
+        attempts: Attempts::default(),
+        metrics,
+        clock: parts.clock,
         store,
-        audit: config.audit,
-        tenant: config.tenant.clone(),
+        audit: parts.audit,
+        tenant: parts.tenant.clone(),
         incarnation,
         sequence: AtomicU64::new(1),
     };
-    Ok(Decider { pdp, policies, enforcers: config.enforcers, sites: config.sites, tenant: config.tenant })
+    Ok(Decider { pdp: Arc::new(pdp), policies: parts.policies, enforcers: parts.enforcers.into(), tenant: parts.tenant })
+}
+
+fn stepping_up(step_up: &StepUpConfig, node: &str) -> Result<StepUp, String> {
+    let party = RelyingParty::new(&step_up.origin, &step_up.name).map_err(|error| format!("step_up.origin: {error}"))?;
+    let ceremonies = Ceremonies::new(party, node, CeremonyLimits::default()).map_err(|error| error.to_string())?;
+    Ok(StepUp { ceremonies, grant_life: step_up.grant_life })
 }
 
 /// The router of the decision listener.
@@ -80,65 +160,21 @@ pub fn router(decider: Arc<Decider>) -> Router {
         .with_state(decider)
 }
 
-/// Runs the decision point.
-///
-/// # Errors
-/// What kept it from starting.
-pub async fn run(config: Config) -> Result<(), String> {
-    for danger in &config.dangers {
-        tracing::warn!("{danger}");
-    }
-    let (decision, operations_at) = (bind(config.decision).await?, bind(config.operations).await?);
-    let decider = Arc::new(build(config)?);
-    decider.policies.begin(&decider.pdp.store)?;
-    let draining = Arc::new(AtomicBool::new(false));
-    let (stop, stopped) = watch::channel(false);
-    let address = decision.local_addr().map_err(|error| error.to_string())?;
-    tracing::info!(%address, revision = %decider.pdp.snapshot.load().revision, "deciding");
-    let served = tokio::spawn(front_door::serve(decision, router(Arc::clone(&decider)), Limits::default(), stopped.clone()));
-    let observed = tokio::spawn(front_door::serve(operations_at, operations::router(Arc::clone(&draining)), Limits::default(), stopped));
-    let refreshed = tokio::spawn(refresh(Arc::clone(&decider)));
-    let watched = tokio::spawn(watch_policies(Arc::clone(&decider)));
-    wait_for_end().await?;
-    tracing::info!("draining");
-    draining.store(true, Ordering::SeqCst);
-    decider.policies.give_up();
-    let _ = stop.send(true);
-    let _ = tokio::join!(served, observed);
-    refreshed.abort();
-    watched.abort();
-    Ok(())
+/// The router of the public listener.
+pub fn public_router(decider: &Decider) -> Router {
+    let (pdp, enforcers) = (Arc::clone(&decider.pdp), Arc::clone(&decider.enforcers));
+    public::router(Arc::new(Public { pdp, enforcers }))
 }
 
-async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
-}
-
-async fn refresh(decider: Arc<Decider>) {
-    let mut ticks = tokio::time::interval(REFRESH);
-    loop {
-        ticks.tick().await;
-        let decider = Arc::clone(&decider);
-        let _ = tokio::task::spawn_blocking(move || decider.pdp.places.refresh()).await;
+/// The router of the control socket, and of the control listener for operators with a key.
+pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router {
+    let pdp = Arc::clone(&decider.pdp);
+    let clock = pdp.clock.clone();
+    let mut service = ControlService::new(pdp.store.clone(), decider.tenant.clone(), Arc::new(move || clock.now()));
+    service.operators = operators;
+    service.enroll_url = pdp.step_up.as_ref().map(|step_up| format!("{}/enroll", step_up.ceremonies.party().origin()));
+    if let Some(policies) = decider.policies.clone() {
+        service.policy_status = Arc::new(move || serde_json::to_value(policies.status()).unwrap_or_default());
     }
-}
-
-/// Apart from the other files: a check takes as long as the candidate makes it.
-async fn watch_policies(decider: Arc<Decider>) {
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let decider = Arc::clone(&decider);
-        let _ = tokio::task::spawn_blocking(move || decider.policies.refresh(&decider.pdp.snapshot, &decider.pdp.store)).await;
-    }
-}
-
-async fn wait_for_end() -> Result<(), String> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    Ok(())
+    control::router(Arc::new(service))
 }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::enforcer;
+use crate::metrics::Door;
 use crate::pipeline::Answer;
 use crate::serve::Decider;
 
@@ -46,7 +47,7 @@ pub async fn evaluate(
         }
         Ok(enforcer) => match parse(&decider, enforcer.pep.clone(), &headers, &body) {
             Err(denial) => (StatusCode::BAD_REQUEST, denial.to_string()).into_response(),
-            Ok(check) => render(&decider.pdp.check(Ok(check)).await),
+            Ok(check) => render(&decider.pdp.check(Door::Authzen, Ok(check)).await),
         },
     };
     if let Some(id) = headers.get("x-request-id") {
@@ -90,7 +91,7 @@ fn raw_http(http: Presented, pep: &Pep) -> Result<RawHttp, Denial> {
 fn render(answer: &Answer) -> Response {
     let (status, decision, mut context) = match &answer.decision {
         Decision::Allow(permit) => allow(permit),
-        Decision::StepUp(demand) => (StatusCode::OK, false, step_up(demand)),
+        Decision::StepUp(demand) => (StatusCode::OK, false, step_up(demand, answer.ceremony.as_deref())),
         Decision::Deny(denial) => deny(denial),
     };
     context.insert("id".to_owned(), json!(answer.id));
@@ -103,11 +104,15 @@ fn allow(permit: &Permit) -> (StatusCode, bool, Map<String, Value>) {
     (StatusCode::OK, true, context)
 }
 
-/// The obligation of the Obligations profile, and the hint of RFC 9470.
-fn step_up(demand: &Demand) -> Map<String, Value> {
+/// The obligation of the Obligations profile, the hint of RFC 9470, and for a browser that navigates, where the ceremony begins.
+fn step_up(demand: &Demand, ceremony: Option<&str>) -> Map<String, Value> {
     let (acr, max_age) = (&demand.acr, demand.max_age.0);
     let obligation = json!({"id": "step-up", "type": "step-up", "properties": {"acr_value": acr, "max_age": max_age}});
-    object(json!({"obligations": [obligation], "acr_values": acr, "max_age": max_age}))
+    let mut context = object(json!({"obligations": [obligation], "acr_values": acr, "max_age": max_age}));
+    if let Some(url) = ceremony {
+        context.insert("step_up".to_owned(), json!({"url": url}));
+    }
+    context
 }
 
 /// A denial is an answer; only what the caller got wrong, or what we cannot do, is an HTTP error.
@@ -139,7 +144,7 @@ mod tests {
     async fn no_denial_says_true() {
         for code in DenialCode::ALL {
             let decision = Decision::Deny(Denial::new(*code, "why"));
-            let response = render(&Answer { id: "i".to_owned(), decision, subject: None, level: None, asked: None });
+            let response = render(&Answer { id: "i".to_owned(), decision, subject: None, level: None, asked: None, ceremony: None });
             let body = response.into_body().collect().await.unwrap().to_bytes();
             let body: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(body["decision"], false, "{code}");

@@ -18,6 +18,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{PEP_HEADER, enforcer, single};
 use crate::config::Site;
+use crate::metrics::Door;
 use crate::pipeline::{Answer, Asked};
 use crate::serve::Decider;
 
@@ -26,7 +27,7 @@ const OWN: [&str; 6] = ["x-original-method", "x-original-url", "x-forwarded-for"
 
 /// `GET /authz/nginx`.
 pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
-    render(&decider.pdp.check(parse(&decider, peer.ip(), &headers)).await, &decider.sites)
+    render(&decider.pdp.check(Door::Nginx, parse(&decider, peer.ip(), &headers)).await, &decider.pdp.sites)
 }
 
 fn parse(decider: &Decider, peer: IpAddr, headers: &HeaderMap) -> Result<RawCheck, Denial> {
@@ -56,7 +57,7 @@ fn render(answer: &Answer, sites: &BTreeMap<Host, Site>) -> Response {
     let mut response = match (&answer.decision, site) {
         (Decision::Allow(permit), _) => allow(permit),
         (decision, Some((asked, site))) if reports(decision, asked, site) => report(decision),
-        (Decision::StepUp(demand), _) => challenge(demand),
+        (Decision::StepUp(demand), _) => challenge(demand, answer.ceremony.as_deref()),
         (Decision::Deny(denial), Some((asked, site))) => login(denial, asked, site).unwrap_or_else(|| deny(denial)),
         (Decision::Deny(denial), None) => deny(denial),
     };
@@ -104,13 +105,17 @@ fn login(denial: &Denial, asked: &Asked, site: &Site) -> Option<Response> {
     Some((StatusCode::UNAUTHORIZED, [(header::LOCATION, text(&format!("{url}{mark}return={back}")))]).into_response())
 }
 
-/// RFC 9470 §3. Level and age only: the reasons are for operators and for the subject's own page.
-fn challenge(demand: &Demand) -> Response {
+/// RFC 9470 §3. Level and age only: the reasons are for operators and for the subject's own page. A browser that navigates is sent to the ceremony.
+fn challenge(demand: &Demand, ceremony: Option<&str>) -> Response {
     let challenge = format!(
         "Bearer error=\"insufficient_user_authentication\", error_description=\"a different authentication level is required\", acr_values=\"{}\", max_age=\"{}\"",
         demand.acr, demand.max_age.0
     );
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, text(&challenge))]).into_response()
+    let mut response = (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, text(&challenge))]).into_response();
+    if let Some(ceremony) = ceremony {
+        response.headers_mut().insert(header::LOCATION, text(ceremony));
+    }
+    response
 }
 
 fn deny(denial: &Denial) -> Response {
@@ -150,7 +155,7 @@ mod tests {
     use super::*;
 
     fn rendered(decision: Decision) -> Response {
-        render(&Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, asked: None }, &BTreeMap::new())
+        render(&Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, asked: None, ceremony: None }, &BTreeMap::new())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use countersign_pdp_store::StateEvent;
-use countersign_sdk_types::{Digest, Seconds, Timestamp};
+use countersign_sdk_types::{Digest, Seconds, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::ControlService;
@@ -49,13 +49,18 @@ pub(super) async fn issue(
     if !(1..=MOST_MINUTES).contains(&minutes) {
         return Err(Problem::malformed("`minutes` is a number from 1 to 60"));
     }
-    let text = fresh().ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
-    let code = code_digest(&text).ok_or_else(|| Problem::internal("a code could not be made"))?;
     let (subject, expires) = (subject.of(&service.tenant), service.now().after(Seconds(minutes * 60)));
     let named = name(&subject);
-    let event = StateEvent::EnrollCodeIssued { code, subject, expires, by: operator.by() };
+    let (code, event) = made(subject, expires, operator.by()).ok_or_else(|| Problem::internal("the system gives no random numbers"))?;
     service.commit(&operator, "issue enrolment code", &named, event).await?;
-    Ok((StatusCode::CREATED, Json(IssuedCode { code: text, expires, url: service.enroll_url.clone() })))
+    Ok((StatusCode::CREATED, Json(IssuedCode { code, expires, url: service.enroll_url.clone() })))
+}
+
+/// A fresh code, and the event that makes it good.
+pub(crate) fn made(subject: SubjectId, expires: Timestamp, by: String) -> Option<(String, StateEvent)> {
+    let text = fresh()?;
+    let code = code_digest(&text)?;
+    Some((text, StateEvent::EnrollCodeIssued { code, subject, expires, by }))
 }
 
 fn fresh() -> Option<String> {

@@ -13,15 +13,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::ControlService;
 use super::problem::Problem;
-
-/// Who is at the other end of a local socket, as the kernel says. Only the accept loop of that socket puts it into a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnixPeer {
-    /// The effective user of the process when it connected.
-    pub uid: u32,
-    /// The process.
-    pub pid: Option<i32>,
-}
+use crate::front_door::UnixPeer;
 
 /// An operator who may come over the network. Only the digest of the secret is kept.
 #[derive(Clone, PartialEq, Eq)]

@@ -22,7 +22,7 @@ async fn not_ready_says_why_and_lives() {
     let keys = Arc::new(AtomicBool::new(false));
     let loaded = Arc::clone(&keys);
     let ready: Readiness = Arc::new(move || if loaded.load(Ordering::SeqCst) { Ok(()) } else { Err("no keys of `https://i`".to_owned()) });
-    let router = observed(Arc::clone(&draining), ready, Arc::new(Metrics::new()));
+    let router = router(Arc::clone(&draining), ready, Arc::new(Metrics::new()));
     let (status, _, why) = ask(&router, "/readyz").await;
     assert_eq!((status, why.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "no keys of `https://i`"));
     keys.store(true, Ordering::SeqCst);
@@ -36,7 +36,7 @@ async fn not_ready_says_why_and_lives() {
 async fn a_scraper_gets_openmetrics() {
     let metrics = Arc::new(Metrics::new());
     metrics.audit_lost();
-    let router = observed(Arc::default(), Arc::new(|| Ok(())), metrics);
+    let router = router(Arc::default(), Arc::new(|| Ok(())), metrics);
     let (status, kind, text) = ask(&router, "/metrics").await;
     assert_eq!((status, kind.as_str()), (StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8"));
     assert!(text.contains("countersign_audit_lost_total 1"), "{text}");

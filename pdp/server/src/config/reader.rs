@@ -1,0 +1,293 @@
+//! From settings to what they mean. Problems are collected, so that one run names all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use countersign_pdp_engine::identify::{Issuer, Issuers};
+use countersign_pdp_engine::keys::{KeySet, algorithm};
+use countersign_pdp_engine::path::{CanonicalPath, canonical_host};
+use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
+use countersign_pdp_store::AuditMode;
+use countersign_risk::Weights;
+use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
+use ipnet::IpNet;
+
+use super::settings::{self, Settings};
+use super::{ClaimMap, Config, ConfigError, Enforcer, Listeners, Site, StepUp, TlsFiles};
+use crate::control::OperatorKey;
+use crate::key_sets::{Source, UrlOptions};
+
+pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
+    let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
+    match (reader.config(settings), reader.problems) {
+        (Some(config), problems) if problems.is_empty() => Ok(config),
+        (_, problems) => Err(ConfigError(problems)),
+    }
+}
+
+/// Collects problems and dangers while it reads.
+struct Reader<'a> {
+    folder: &'a Path,
+    problems: Vec<String>,
+    dangers: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn config(&mut self, settings: Settings) -> Option<Config> {
+        let listen = self.listeners(&settings.listen);
+        let trusted_proxies = self.networks("proxy.trusted", &settings.proxy.trusted);
+        let enforcers = self.each("pep", settings.pep, Self::enforcer);
+        if enforcers.is_empty() {
+            self.problem("pep", "no enforcement point may ask, so nothing could be decided");
+        }
+        let operators = self.each("operator", settings.operator, Self::operator);
+        let (hosts, sites) = self.hosts(settings.host);
+        let (issuers, key_sources, claim_maps) = self.issuers(settings.issuer);
+        let step_up = settings.step_up.and_then(|step_up| self.step_up(step_up, &sites, settings.listen.public.is_some()));
+        let weights = self.weights(settings.risk);
+        let tenant = self.noted("tenant", Tenant::new("main"));
+        let chosen_headers = settings.request.headers.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let tls = settings.tls.map(|tls| TlsFiles {
+            certificate: self.folder.join(tls.certificate),
+            key: self.folder.join(tls.key),
+            client_ca: self.in_folder(tls.client_ca),
+        });
+        Some(Config {
+            listen: listen?,
+            tls,
+            tenant: tenant?,
+            enforcers,
+            operators,
+            rules: RequestRules { trusted_proxies, hosts, chosen_headers },
+            sites,
+            issuers,
+            key_sources,
+            claim_maps,
+            city: self.in_folder(settings.places.city),
+            asn: self.in_folder(settings.places.asn),
+            places_max_age: settings.places.max_age_days.map(|days| Seconds(days.saturating_mul(24 * 3600))),
+            users: self.in_folder(settings.directory.users),
+            devices: self.in_folder(settings.directory.devices),
+            policy: self.folder.join(settings.policy.path),
+            package: settings.policy.package,
+            step_up,
+            weights,
+            store: self.folder.join(settings.store.dir),
+            audit: match settings.audit.mode {
+                settings::Audit::Required => AuditMode::Required,
+                settings::Audit::BestEffort => AuditMode::BestEffort,
+            },
+            dangers: std::mem::take(&mut self.dangers),
+        })
+    }
+
+    fn problem(&mut self, key: &str, what: &str) {
+        self.problems.push(format!("{key}: {what}"));
+    }
+
+    fn noted<T, E: std::fmt::Display>(&mut self, key: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.problem(key, &error.to_string())).ok()
+    }
+
+    fn each<S, T>(&mut self, key: &str, all: Vec<S>, read: fn(&mut Self, &str, S) -> Option<T>) -> Vec<T> {
+        all.into_iter().enumerate().filter_map(|(at, one)| read(self, &format!("{key}[{at}]"), one)).collect()
+    }
+
+    fn in_folder(&self, path: Option<PathBuf>) -> Option<PathBuf> {
+        path.map(|path| self.folder.join(path))
+    }
+
+    fn listeners(&mut self, listen: &settings::Listen) -> Option<Listeners> {
+        let decision = self.address("listen.decision", &listen.decision);
+        let operations = self.address("listen.operations", &listen.operations);
+        let public = listen.public.as_deref().map(|text| self.address("listen.public", text));
+        let control = listen.control.as_deref().map(|text| self.address("listen.control", text));
+        Some(Listeners { decision: decision?, operations: operations?, public: public.flatten(), control: control.flatten() })
+    }
+
+    fn address(&mut self, key: &str, text: &str) -> Option<SocketAddr> {
+        let parsed = text.parse().map_err(|_| format!("`{text}` is not an address with a port, such as `127.0.0.1:9180`"));
+        self.noted(key, parsed)
+    }
+
+    fn networks(&mut self, key: &str, texts: &[String]) -> Vec<IpNet> {
+        let parse = |text: &String| {
+            let single = text.parse::<IpAddr>().map(IpNet::from);
+            text.parse::<IpNet>().or(single).map_err(|_| format!("`{text}` is not a network, such as `10.0.0.0/8`"))
+        };
+        texts.iter().filter_map(|text| self.noted(key, parse(text))).collect()
+    }
+
+    /// The first line of a file.
+    fn secret(&mut self, key: &str, file: &Path) -> Option<String> {
+        let file = self.folder.join(file);
+        let text = std::fs::read_to_string(&file).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
+        let text = self.noted(&format!("{key}.secret_file"), text)?;
+        Some(text.lines().next().unwrap_or_default().trim().to_owned())
+    }
+
+    fn enforcer(&mut self, key: &str, settings: settings::PepSettings) -> Option<Enforcer> {
+        let id = self.noted(&format!("{key}.id"), PepId::new(settings.id));
+        let secret = self.secret(key, &settings.secret_file)?;
+        if secret.len() < 16 {
+            self.problem(&format!("{key}.secret_file"), "the secret is shorter than 16 characters");
+        }
+        let from = self.networks(&format!("{key}.from"), &settings.from);
+        if from.is_empty() {
+            self.problem(&format!("{key}.from"), "no network is listed, so nobody could be this enforcement point");
+        }
+        let may = settings.may_assert;
+        let links_sessions = may.session;
+        let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
+        Some(Enforcer { pep, secret: Digest(*blake3::hash(secret.as_bytes()).as_bytes()), from, links_sessions })
+    }
+
+    fn operator(&mut self, key: &str, settings: settings::OperatorSettings) -> Option<OperatorKey> {
+        let secret = self.secret(key, &settings.secret_file)?;
+        self.noted(key, OperatorKey::new(&settings.name, &secret))
+    }
+
+    fn hosts(&mut self, all: Vec<settings::HostSettings>) -> (BTreeMap<Host, HostRules>, BTreeMap<Host, Site>) {
+        let (mut rules, mut sites) = (BTreeMap::new(), BTreeMap::new());
+        for (host, own, site) in self.each("host", all, Self::host) {
+            for path in &site.report {
+                self.dangers.push(format!("`dangerous_report` lets pass what is denied at `{host}{}`", path.as_str()));
+            }
+            sites.insert(host.clone(), site);
+            rules.insert(host, own);
+        }
+        (rules, sites)
+    }
+
+    fn host(&mut self, key: &str, settings: settings::HostSettings) -> Option<(Host, HostRules, Site)> {
+        let (host, origin) = self.origin(&format!("{key}.origin"), &settings.origin)?;
+        let report = settings.dangerous_report.iter();
+        let report = report.filter_map(|path| self.noted(&format!("{key}.dangerous_report"), CanonicalPath::parse(path))).collect();
+        if settings.login_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            self.problem(&format!("{key}.login_url"), "it does not begin with `https://`");
+        }
+        let rules = HostRules { token_cookie: settings.token_cookie, session_cookie: settings.session_cookie };
+        Some((host, rules, Site { origin, login_url: settings.login_url, report }))
+    }
+
+    /// An origin in its one form, and the host in it.
+    fn origin(&mut self, key: &str, text: &str) -> Option<(Host, String)> {
+        let split = text.trim_end_matches('/').split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+        let (scheme, authority) = self.noted(key, split.ok_or("an origin is `https://` and a host"))?;
+        let host = self.noted(key, canonical_host(authority, scheme))?;
+        let origin = format!("{scheme}://{host}");
+        Some((host, origin))
+    }
+
+    fn step_up(&mut self, settings: settings::StepUpSettings, sites: &BTreeMap<Host, Site>, public: bool) -> Option<StepUp> {
+        let (host, origin) = self.origin("step_up.origin", &settings.origin)?;
+        if sites.contains_key(&host) {
+            self.problem("step_up.origin", "it is a protected host; passkeys live on a host of their own");
+        }
+        if !public {
+            self.problem("listen.public", "without it no browser could reach the pages of `step_up.origin`");
+        }
+        if !(60..=8 * 3600).contains(&settings.grant_life_seconds) {
+            self.problem("step_up.grant_life_seconds", "it is not a number from 60 to 28800");
+        }
+        let (grant_life, max_age) = (Seconds(settings.grant_life_seconds), Seconds(settings.max_age_seconds));
+        Some(StepUp { origin, name: settings.name, grant_life, max_age })
+    }
+
+    fn weights(&mut self, weights: Weights) -> Weights {
+        self.noted("risk", weights.validate());
+        weights
+    }
+
+    fn issuers(&mut self, all: Vec<settings::IssuerSettings>) -> (Issuers, BTreeMap<String, Source>, BTreeMap<String, ClaimMap>) {
+        let (mut by_iss, mut sources, mut maps) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (at, settings) in all.into_iter().enumerate() {
+            let (key, iss) = (format!("issuer[{at}]"), settings.iss.clone());
+            if settings.dangerous_plain_jwt {
+                self.dangers.push(format!("`dangerous_plain_jwt` takes tokens of `{iss}` that do not say what they are"));
+            }
+            maps.insert(iss.clone(), self.claim_map(&key, &settings.map));
+            sources.extend(self.source(&key, &settings).map(|source| (iss.clone(), source)));
+            let Some(issuer) = self.issuer(&key, settings) else { continue };
+            if by_iss.insert(iss.clone(), issuer).is_some() {
+                self.problem(&format!("{key}.iss"), &format!("`{iss}` is configured twice"));
+            }
+        }
+        (Issuers { by_iss, skew: Seconds(5) }, sources, maps)
+    }
+
+    fn claim_map(&mut self, key: &str, settings: &BTreeMap<String, String>) -> ClaimMap {
+        let mut map = ClaimMap::default();
+        for (fact, claim) in settings {
+            let place = match fact.as_str() {
+                "role" => &mut map.role,
+                "roles" => &mut map.roles,
+                "device_compliant" => &mut map.device_compliant,
+                "device_managed" => &mut map.device_managed,
+                _ => {
+                    let known = "`role`, `roles`, `device_compliant` and `device_managed`";
+                    self.problem(&format!("{key}.map.{fact}"), &format!("claims can stand in for {known} only"));
+                    continue;
+                }
+            };
+            *place = Some(claim.clone());
+        }
+        map
+    }
+
+    fn issuer(&mut self, key: &str, settings: settings::IssuerSettings) -> Option<Issuer> {
+        let names = settings.algorithms.iter();
+        let named = |name: &String| algorithm(name).ok_or_else(|| format!("`{name}` is not an asymmetric algorithm that is offered"));
+        let algorithms: Vec<_> = names.filter_map(|name| self.noted(&format!("{key}.algorithms"), named(name))).collect();
+        if algorithms.is_empty() {
+            self.problem(&format!("{key}.algorithms"), "no algorithm is allowed");
+        }
+        if settings.audiences.is_empty() {
+            self.problem(&format!("{key}.audiences"), "no audience is listed; a token for anybody is a token for an attacker");
+        }
+        let keys = match &settings.jwks_file {
+            Some(file) => self.keys(key, file)?,
+            None => KeySet::default(),
+        };
+        let mapped_claims: BTreeSet<String> = settings.claims.into_iter().chain(settings.map.into_values()).collect();
+        Some(Issuer {
+            keys,
+            algorithms,
+            audiences: settings.audiences,
+            takes_plain_jwt: settings.dangerous_plain_jwt,
+            clients: settings.clients,
+            max_lifetime: Seconds(settings.max_lifetime_seconds),
+            mapped_claims,
+        })
+    }
+
+    /// Where the keys come from, which is one of two places.
+    fn source(&mut self, key: &str, settings: &settings::IssuerSettings) -> Option<Source> {
+        if settings.dangerous_private_address {
+            self.dangers.push(format!("`dangerous_private_address` lets the keys of `{}` come from a private network", settings.iss));
+        }
+        let options =
+            UrlOptions { ca_file: self.in_folder(settings.jwks_ca.clone()), dangerous_private_address: settings.dangerous_private_address };
+        match (&settings.jwks_file, &settings.jwks_url) {
+            (Some(file), None) => Some(Source::file(self.folder.join(file))),
+            (None, Some(url)) => self.noted(&format!("{key}.jwks_url"), Source::url(url, &options)),
+            _ => {
+                self.problem(key, "it has one of `jwks_file` and `jwks_url`");
+                None
+            }
+        }
+    }
+
+    /// Read now, so that a mistake is told at start.
+    fn keys(&mut self, key: &str, file: &Path) -> Option<KeySet> {
+        let file = self.folder.join(file);
+        let bytes = std::fs::read(&file).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
+        let bytes = self.noted(&format!("{key}.jwks_file"), bytes)?;
+        let keys = self.noted(&format!("{key}.jwks_file"), KeySet::parse(&bytes))?;
+        if keys.is_empty() {
+            self.problem(&format!("{key}.jwks_file"), "no key in it can be used");
+        }
+        Some(keys)
+    }
+}

@@ -1,0 +1,228 @@
+//! The configuration file as it is written. Unknown keys are refused; what the keys mean is decided by the reader beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use countersign_risk::Weights;
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    pub(super) listen: Listen,
+    pub(super) tls: Option<TlsSettings>,
+    #[serde(default)]
+    pub(super) proxy: Proxy,
+    #[serde(default)]
+    pub(super) pep: Vec<PepSettings>,
+    #[serde(default)]
+    pub(super) operator: Vec<OperatorSettings>,
+    #[serde(default)]
+    pub(super) host: Vec<HostSettings>,
+    #[serde(default)]
+    pub(super) issuer: Vec<IssuerSettings>,
+    #[serde(default)]
+    pub(super) places: Places,
+    #[serde(default)]
+    pub(super) directory: Directory,
+    pub(super) policy: PolicySettings,
+    pub(super) step_up: Option<StepUpSettings>,
+    pub(super) store: StoreSettings,
+    #[serde(default)]
+    pub(super) audit: AuditSettings,
+    #[serde(default)]
+    pub(super) risk: Weights,
+    #[serde(default)]
+    pub(super) request: RequestSettings,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listen {
+    /// Where enforcement points ask.
+    pub(super) decision: String,
+    /// Where browsers meet `/.countersign/*` and the auth origin's pages.
+    pub(super) public: Option<String>,
+    /// The control API over TCP. The local socket in the data folder is always there.
+    pub(super) control: Option<String>,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub(super) operations: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSettings {
+    /// The certificate chain, PEM.
+    pub(super) certificate: PathBuf,
+    /// Its private key, PEM.
+    pub(super) key: PathBuf,
+    /// Certificates of clients must be signed by one of these, PEM.
+    pub(super) client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Proxy {
+    /// Networks whose `X-Forwarded-For` is believed. None by default.
+    pub(super) trusted: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PepSettings {
+    pub(super) id: String,
+    /// A file whose first line is the secret.
+    pub(super) secret_file: PathBuf,
+    /// Networks from which this enforcement point calls.
+    pub(super) from: Vec<String>,
+    #[serde(default)]
+    pub(super) may_assert: MayAssert,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MayAssert {
+    pub(super) subject: bool,
+    pub(super) client_address: bool,
+    /// Whose browser a session cookie is, by handing in a token of its subject.
+    pub(super) session: bool,
+    pub(super) names: BTreeSet<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OperatorSettings {
+    pub(super) name: String,
+    /// A file whose first line is the secret.
+    pub(super) secret_file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HostSettings {
+    /// The origin as the browser sees it, such as `https://payroll.example`.
+    pub(super) origin: String,
+    pub(super) token_cookie: Option<String>,
+    /// The application's own opaque session cookie, for applications that know nothing else.
+    pub(super) session_cookie: Option<String>,
+    /// Where a browser without a session is sent.
+    pub(super) login_url: Option<String>,
+    /// Path prefixes whose denials are reported and let pass.
+    #[serde(default)]
+    pub(super) dangerous_report: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerSettings {
+    pub(super) iss: String,
+    /// A file with the issuer's JSON Web Key Set.
+    pub(super) jwks_file: Option<PathBuf>,
+    /// Where the issuer publishes it.
+    pub(super) jwks_url: Option<String>,
+    /// Certificates that the URL may be signed by, beside the system's, PEM.
+    pub(super) jwks_ca: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) dangerous_private_address: bool,
+    pub(super) algorithms: Vec<String>,
+    pub(super) audiences: BTreeSet<String>,
+    #[serde(default)]
+    pub(super) dangerous_plain_jwt: bool,
+    #[serde(default)]
+    pub(super) clients: BTreeSet<String>,
+    #[serde(default = "day")]
+    pub(super) max_lifetime_seconds: u64,
+    #[serde(default)]
+    pub(super) claims: BTreeSet<String>,
+    #[serde(default)]
+    pub(super) map: BTreeMap<String, String>,
+}
+
+const fn day() -> u64 {
+    24 * 3600
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Places {
+    pub(super) city: Option<PathBuf>,
+    pub(super) asn: Option<PathBuf>,
+    pub(super) max_age_days: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Directory {
+    pub(super) users: Option<PathBuf>,
+    pub(super) devices: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicySettings {
+    /// A folder of Rego files and data documents.
+    pub(super) path: PathBuf,
+    #[serde(default = "package")]
+    pub(super) package: String,
+}
+
+fn package() -> String {
+    countersign_pdp_engine::policy::DEFAULT_PACKAGE.to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepUpSettings {
+    /// The auth origin: the one place where passkeys live. Its exact host is the relying party's id.
+    pub(super) origin: String,
+    /// The name that an authenticator shows.
+    #[serde(default = "name")]
+    pub(super) name: String,
+    #[serde(default = "quarter_of_an_hour")]
+    pub(super) grant_life_seconds: u64,
+    #[serde(default = "five_minutes")]
+    pub(super) max_age_seconds: u64,
+}
+
+fn name() -> String {
+    "Countersign".to_owned()
+}
+
+const fn quarter_of_an_hour() -> u64 {
+    900
+}
+
+const fn five_minutes() -> u64 {
+    300
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreSettings {
+    /// The data folder.
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AuditSettings {
+    pub(super) mode: Audit,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Audit {
+    /// An allow waits until its record is on the disk, and is a deny when it cannot be written.
+    #[default]
+    Required,
+    /// Lost records are counted.
+    BestEffort,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RequestSettings {
+    /// Headers that policies may see.
+    pub(super) headers: BTreeSet<String>,
+}

@@ -1,0 +1,183 @@
+//! `countersign demo`: the real decision point on embedded defaults, with the demonstration's people around it. Listens on loopback only.
+
+mod backstage;
+mod front;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_pdp_demo::application::{AUDIENCE, Application};
+use countersign_pdp_demo::authenticator::SoftAuthenticator;
+use countersign_pdp_demo::backstage::Scene;
+use countersign_pdp_demo::issuer::{Issuer, MAX_LIFE};
+use countersign_pdp_demo::places::PlaceTable;
+use countersign_pdp_demo::story::{self, Played};
+use countersign_pdp_demo::visitor::Stage;
+use countersign_pdp_engine::identify::{Issuer as TrustedIssuer, Issuers};
+use countersign_pdp_engine::keys::{KeySet, algorithm};
+use countersign_pdp_engine::path::canonical_host;
+use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
+use countersign_pdp_stepup::secret::Secret;
+use countersign_pdp_store::AuditMode;
+use countersign_risk::Weights;
+use countersign_sdk_client::Client;
+use countersign_sdk_types::{Digest, PepId, Seconds, Tenant};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{Enforcer, Site, StepUp};
+use crate::front_door::{self, Limits};
+use crate::places::Places;
+use crate::policies;
+use crate::serve::{self, Decider, Parts};
+use backstage::PdpBackstage;
+use front::Front;
+
+/// What `countersign demo` was asked for.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// The port of all its hosts; 0 takes any.
+    pub port: u16,
+    /// The data folder; without one it is a temporary one that goes with the process.
+    pub data: Option<PathBuf>,
+}
+
+/// A demonstration that runs.
+struct Running {
+    stage: Stage,
+    backstage: Arc<PdpBackstage>,
+    stop: watch::Sender<bool>,
+    doors: tokio::task::JoinSet<()>,
+}
+
+/// Runs the demonstration for a person with a browser, until it is told to end.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn run(demo: Demo, announce: impl FnOnce(&str)) -> Result<(), String> {
+    let (_temporary, data) = folder(demo.data.as_deref())?;
+    let running = start(demo.port, &data).await?;
+    announce(&running.stage.url("payroll", "/"));
+    serve::wait_for_end().await?;
+    running.end().await;
+    Ok(())
+}
+
+/// Plays the story in the terminal, with a software authenticator in place of a passkey.
+///
+/// # Errors
+/// What kept it from being played.
+pub async fn script(demo: Demo) -> Result<Played, String> {
+    let (_temporary, data) = folder(demo.data.as_deref())?;
+    let running = start(demo.port, &data).await?;
+    let passkey = SoftAuthenticator::new();
+    let backstage = Arc::clone(&running.backstage);
+    let played = story::play(running.stage.clone(), backstage, passkey).await.map_err(|error| error.to_string());
+    running.end().await;
+    played
+}
+
+impl Running {
+    async fn end(self) {
+        let _ = self.stop.send(true);
+        self.doors.join_all().await;
+    }
+}
+
+fn folder(data: Option<&Path>) -> Result<(Option<tempfile::TempDir>, PathBuf), String> {
+    match data {
+        Some(data) => Ok((None, data.to_owned())),
+        None => {
+            let temporary = tempfile::Builder::new().prefix("countersign-demo-").tempdir().map_err(|error| error.to_string())?;
+            let data = temporary.path().join("data");
+            Ok((Some(temporary), data))
+        }
+    }
+}
+
+async fn start(port: u16, data: &Path) -> Result<Running, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let front_at = serve::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    let decision_at = serve::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let port = front_at.local_addr().map_err(|error| text(&error))?.port();
+    let decision = decision_at.local_addr().map_err(|error| text(&error))?;
+    let fresh = || Secret::fresh().map(|secret| secret.reveal().to_owned()).map_err(|error| error.to_string());
+    let (stage, pep_secret) = (Stage { port, secret: fresh()? }, fresh()?);
+    let issuer = Issuer::new(stage.url("issuer", "")).map_err(|error| text(&error))?;
+    let decider = Arc::new(decider(&stage, &issuer, &pep_secret, data)?);
+    let backstage = Arc::new(PdpBackstage::new(Arc::clone(&decider.pdp), stage.url("issuer", "")));
+    let client = Client::builder(format!("http://{decision}")).pep(PEP, pep_secret).build().map_err(|error| text(&error))?;
+    let scene = Arc::new(Scene::default());
+    let application = Application { stage: stage.clone(), scene: Arc::clone(&scene), backstage: Arc::clone(&backstage) as _, issuer };
+    let front = Front::new(&stage, scene, &decider, application, client)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut doors = tokio::task::JoinSet::new();
+    doors.spawn(door(front_at, front.router(), stopped.clone()));
+    doors.spawn(door(decision_at, serve::router(decider), stopped));
+    Ok(Running { stage, backstage, stop, doors })
+}
+
+async fn door(listener: TcpListener, router: axum::Router, stop: watch::Receiver<bool>) {
+    front_door::serve(listener, router, Limits::default(), stop).await;
+}
+
+const PEP: &str = "payroll";
+
+/// The decision point of the demonstration: everything embedded, nothing from files but its data.
+fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path) -> Result<Decider, String> {
+    let host = |name: &str| {
+        let origin = stage.url(name, "");
+        canonical_host(origin.trim_start_matches("http://"), "http").map(|host| (host, origin)).map_err(|error| error.to_string())
+    };
+    let (payroll, origin) = host("payroll")?;
+    let (_, auth) = host("auth")?;
+    let pep = Pep {
+        id: PepId::new(PEP).map_err(|error| error.to_string())?,
+        asserts_subject: false,
+        asserts_client: true,
+        asserts: std::collections::BTreeSet::new(),
+    };
+    let enforcer = Enforcer {
+        pep,
+        secret: Digest(*blake3::hash(pep_secret.as_bytes()).as_bytes()),
+        from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
+        links_sessions: false,
+    };
+    let rules = HostRules { token_cookie: Some(countersign_pdp_demo::attack::TOKEN_COOKIE.to_owned()), session_cookie: None };
+    let table = PlaceTable::demo();
+    let clock = Clock::starting_at(backstage::a_tuesday_morning(Clock::system().now()));
+    serve::assemble(Parts {
+        snapshot: policies::starter()?,
+        policies: None,
+        tenant: Tenant::new("demo").map_err(|error| error.to_string())?,
+        enforcers: vec![enforcer],
+        rules: RequestRules { hosts: BTreeMap::from([(payroll.clone(), rules)]), ..RequestRules::default() },
+        sites: BTreeMap::from([(payroll, Site { origin, login_url: None, report: Vec::new() })]),
+        issuers: Issuers { by_iss: BTreeMap::from([(stage.url("issuer", ""), trusted(issuer)?)]), skew: Seconds(5) },
+        key_sources: BTreeMap::new(),
+        claim_maps: BTreeMap::new(),
+        places: Places::table(move |address| table.find(address).cloned()),
+        directory: backstage::directory(),
+        step_up: Some(StepUp { origin: auth, name: "Countersign demo".to_owned(), grant_life: Seconds(900), max_age: Seconds(300) }),
+        weights: Weights::default(),
+        store: data.to_owned(),
+        audit: AuditMode::Required,
+        clock,
+    })
+}
+
+fn trusted(issuer: &Issuer) -> Result<TrustedIssuer, String> {
+    let keys = KeySet::parse(issuer.jwks().to_string().as_bytes()).map_err(|error| error.to_string())?;
+    Ok(TrustedIssuer {
+        keys,
+        algorithms: algorithm("ES256").into_iter().collect(),
+        audiences: std::collections::BTreeSet::from([AUDIENCE.to_owned()]),
+        takes_plain_jwt: false,
+        clients: std::collections::BTreeSet::new(),
+        max_lifetime: MAX_LIFE,
+        mapped_claims: std::collections::BTreeSet::new(),
+    })
+}

@@ -1,0 +1,146 @@
+//! The decision point behind the demonstration's scene: its clock, its journal, and its explanations.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use countersign_pdp_demo::backstage::{ALICE, Backstage, Later, Place as DemoPlace, TimeOfDay};
+use countersign_pdp_demo::places::PlaceTable;
+use countersign_pdp_engine::facts::DirectoryUser;
+use countersign_pdp_engine::record::{Record, explain};
+use countersign_pdp_store::{Expect, StateEvent};
+use countersign_risk::{BindingState, Failures, Posture, RawSighting, Sighting, Strength};
+use countersign_sdk_types::{DecisionId, Millis, Place, PlaceGap, SessionId, SubjectId, Timestamp};
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+use jiff::{Span, ZonedDateTime};
+
+use crate::control::code;
+use crate::directory::Directory;
+use crate::pipeline::Pdp;
+
+/// What the demonstration sees of its decision point.
+pub(super) struct PdpBackstage {
+    pdp: Arc<Pdp>,
+    iss: String,
+    remembers: AtomicBool,
+}
+
+const PARIS: &str = "Europe/Paris";
+/// How long a code is good for: long enough to be read and typed.
+const CODE_LIFE: Millis = Millis(15 * 60_000);
+
+impl PdpBackstage {
+    pub(super) const fn new(pdp: Arc<Pdp>, iss: String) -> Self {
+        Self { pdp, iss, remembers: AtomicBool::new(false) }
+    }
+
+    fn alice(&self) -> SubjectId {
+        SubjectId { tenant: self.pdp.tenant.clone(), iss: self.iss.clone(), sub: ALICE.to_owned() }
+    }
+
+    /// Five weeks of working days, four step-ups a day.
+    fn past(&self, agent: &str) -> Result<Vec<StateEvent>, String> {
+        let (subject, now) = (self.alice(), in_paris(self.pdp.clock.now()));
+        let salt = self.pdp.salt(&subject).map_err(|denial| denial.to_string())?;
+        let address = DemoPlace::Paris.address();
+        let place = PlaceTable::demo().find(address).cloned().map_or(Place::Unknown(PlaceGap::NotFound), Place::Known);
+        let session = SessionId::new("sid:of-the-past").map_err(|error| error.to_string())?;
+        let days = (1..=35).rev().filter_map(|days| now.checked_sub(Span::new().days(days)).ok());
+        let working = days.filter(|day| !is_weekend(day));
+        let hours = working.flat_map(|day| [9, 10, 14, 16].map(|hour| day.with().hour(hour).minute(5).build().ok())).flatten();
+        let learned = hours.map(|at| {
+            let raw = RawSighting {
+                at: Timestamp(at.timestamp().as_millisecond()),
+                address: Some(address),
+                place: &place,
+                user_agent: Some(agent),
+                device: None,
+                session: &session,
+                binding: BindingState::NotDeclared,
+                counter_regressed: false,
+                posture: Posture::default(),
+                failures: Failures::default(),
+            };
+            StateEvent::Learned { subject: subject.clone(), event: Sighting::new(&raw, &salt).learned(Strength::StepUp) }
+        });
+        Ok(learned.collect())
+    }
+}
+
+impl Backstage for PdpBackstage {
+    fn now(&self) -> Timestamp {
+        self.pdp.clock.now()
+    }
+
+    fn clock(&self) -> String {
+        in_paris(self.now()).strftime("%a %H:%M").to_string()
+    }
+
+    fn wait_until(&self, time: TimeOfDay) {
+        let now = in_paris(self.now());
+        let by_day = time.hour >= 6;
+        let candidates = (0..=7).filter_map(|days| {
+            let day = now.checked_add(Span::new().days(days)).ok()?;
+            day.with().hour(time.hour.try_into().ok()?).minute(time.minute.try_into().ok()?).second(0).build().ok()
+        });
+        let next = candidates.into_iter().find(|at| *at > now && !(by_day && is_weekend(at)));
+        if let Some(next) = next {
+            self.pdp.clock.advance(Timestamp(next.timestamp().as_millisecond()).since(self.now()));
+        }
+    }
+
+    fn remember(&self, agent: &str) -> Later<()> {
+        let first = !self.remembers.swap(true, Ordering::SeqCst);
+        let past = if first { self.past(agent) } else { Ok(Vec::new()) };
+        let store = self.pdp.store.clone();
+        Box::pin(async move {
+            for event in past? {
+                store.append(event, Expect::Any).await.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn enroll_code(&self) -> Later<String> {
+        let (store, made) = (self.pdp.store.clone(), code::made(self.alice(), self.now().after(CODE_LIFE), "demo".to_owned()));
+        Box::pin(async move {
+            let (code, event) = made.ok_or("the system gives no random numbers")?;
+            store.append(event, Expect::Any).await.map_err(|error| error.to_string())?;
+            Ok(code)
+        })
+    }
+
+    fn passkeys(&self) -> usize {
+        self.pdp.store.view().credentials(&self.alice()).map_or(0, |all| all.len())
+    }
+
+    fn why(&self, decision: &str) -> Option<String> {
+        let record = self.pdp.store.decision(&DecisionId::new(decision).ok()?).ok()??;
+        let record: Record = serde_json::from_value(record).ok()?;
+        Some(explain(&record).to_string())
+    }
+}
+
+/// Alice and bob are employees.
+pub(super) fn directory() -> Directory {
+    let employee = || DirectoryUser { role: "employee".to_owned(), roles: BTreeSet::from(["employee".to_owned()]) };
+    Directory::of_users([ALICE, "bob"].map(|name| (name.to_owned(), employee())))
+}
+
+/// The last Tuesday before an instant, at ten in the morning in Paris: tokens of the story are never older than the system's clock says.
+pub(super) fn a_tuesday_morning(now: Timestamp) -> Timestamp {
+    let now = in_paris(now);
+    let tuesday = (0..7).filter_map(|days| now.checked_add(Span::new().days(days)).ok()).find(|day| day.weekday() == Weekday::Tuesday);
+    let morning = tuesday.and_then(|day| day.with().hour(9).minute(59).second(0).build().ok()).unwrap_or(now);
+    Timestamp(morning.timestamp().as_millisecond())
+}
+
+fn is_weekend(day: &ZonedDateTime) -> bool {
+    matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
+}
+
+fn in_paris(at: Timestamp) -> ZonedDateTime {
+    let zone = jiff::tz::db().get(PARIS).unwrap_or(TimeZone::UTC);
+    ZonedDateTime::new(jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH), zone)
+}

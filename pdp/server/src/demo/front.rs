@@ -1,0 +1,70 @@
+//! The one door of the demonstration: three hosts on one loopback port, and the place from which each request is said to come.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_pdp_demo::application::{self, Application};
+use countersign_pdp_demo::backstage::Scene;
+use countersign_pdp_demo::visitor::{FROM, Stage};
+use countersign_sdk_client::Client;
+use subtle::ConstantTimeEq;
+use tower::ServiceExt as _;
+
+use crate::serve::{Decider, public_router};
+
+/// The hosts and what is behind them.
+pub(super) struct Front {
+    stage: Stage,
+    scene: Arc<Scene>,
+    application: Router,
+    public: Router,
+}
+
+impl Front {
+    pub(super) fn new(
+        stage: &Stage,
+        scene: Arc<Scene>,
+        decider: &Decider,
+        application: Application,
+        client: Client,
+    ) -> Result<Self, String> {
+        let origin = stage.url("payroll", "").parse().map_err(|error| format!("{error}"))?;
+        let application = application::router(Arc::new(application), client, origin);
+        Ok(Self { stage: stage.clone(), scene, application, public: public_router(decider) })
+    }
+
+    pub(super) fn router(self) -> Router {
+        Router::new().fallback(serve).with_state(Arc::new(self))
+    }
+
+    /// Where a request comes from: a visitor of the story says so with this run's secret; a browser is where the scene is.
+    fn address(&self, headers: &HeaderMap) -> IpAddr {
+        let said = headers.get(FROM).and_then(|said| said.to_str().ok()).and_then(|said| said.split_once(' '));
+        let own = said.filter(|(secret, _)| bool::from(secret.as_bytes().ct_eq(self.stage.secret.as_bytes())));
+        own.and_then(|(_, address)| address.parse().ok()).unwrap_or_else(|| self.scene.place().address())
+    }
+
+    fn is_host(&self, headers: &HeaderMap, name: &str) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        host.eq_ignore_ascii_case(&format!("{name}.localhost:{}", self.stage.port))
+    }
+}
+
+async fn serve(State(front): State<Arc<Front>>, mut request: Request) -> Response {
+    let address = front.address(request.headers());
+    request.headers_mut().remove(FROM);
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 0)));
+    request.extensions_mut().insert(application::from(address));
+    let own_paths = request.uri().path().starts_with("/.countersign/");
+    let service = match () {
+        () if front.is_host(request.headers(), "auth") => front.public.clone(),
+        () if front.is_host(request.headers(), "payroll") && own_paths => front.public.clone(),
+        () if front.is_host(request.headers(), "payroll") => front.application.clone(),
+        () => return StatusCode::MISDIRECTED_REQUEST.into_response(),
+    };
+    service.oneshot(request).await.into_response()
+}

@@ -1,0 +1,137 @@
+//! The facts of a decision: what the store, the files and the mapped claims say of a subject. What cannot be read is no fact: the request is denied.
+
+use std::collections::BTreeSet;
+
+use countersign_pdp_engine::Denial;
+use countersign_pdp_engine::facts::{DeviceFacts, DirectoryUser, Facts, Inventory, LiveGrant};
+use countersign_pdp_engine::identify::Identified;
+use countersign_pdp_engine::request::Credentials;
+use countersign_pdp_store::{RevocationQuery, StoredCredential, TokenName};
+use countersign_risk::SubjectSalt;
+use countersign_sdk_types::{Acr, DenialCode, Digest, Ladder, SubjectId, Timestamp};
+use serde_json::Value;
+
+use super::{Pdp, unavailable};
+
+impl Pdp {
+    /// Everything that is known of the subject.
+    pub(super) fn look_up(
+        &self,
+        identified: &Identified,
+        credentials: &Credentials,
+        ladder: &Ladder,
+        now: Timestamp,
+    ) -> Result<Facts, Denial> {
+        let (view, subject) = (self.store.view(), identified.subject());
+        let salt = self.salt(subject)?;
+        let address = identified.request().client_address();
+        let place = self.places.place(address, now);
+        let baseline = view.baseline(subject).map_err(unavailable)?;
+        let known = identified.device().is_some_and(|device| baseline.knows_device(salt.key("device", device.as_str().as_bytes())));
+        let enrolled = view.credentials(subject).map_err(unavailable)?;
+        let grants = self.grants(subject, credentials, ladder, now)?;
+        let digest = identified.request().digest();
+        Ok(Facts {
+            revoked: self.revoked(identified)?,
+            locked_until: view.locked_until(subject, Some(identified.session()), now).map_err(unavailable)?,
+            user: self.user(identified)?,
+            device: DeviceFacts { inventory: self.inventory(identified)?, known },
+            repeated_demand: grants.iter().any(|grant| self.attempts.is_answered(&grant.id, digest, grant.auth_time, now)),
+            grants,
+            reachable: reachable(&enrolled, ladder),
+            failures: self.attempts.failures(subject, address, now),
+            counter_regressed: self.attempts.is_regressed(subject, &enrolled),
+            break_glass: view.break_glass(subject, now).map_err(unavailable)?.is_some(),
+            demanded_at: self.attempts.demanded_at(&subject.tenant, identified.session()),
+            baseline,
+            ..Facts::unknown(salt, place)
+        })
+    }
+
+    fn revoked(&self, identified: &Identified) -> Result<Option<String>, Denial> {
+        let tokens = token_names(identified);
+        let (subject, session) = (identified.subject(), Some(identified.session()));
+        let query = RevocationQuery { subject, session, tokens: &tokens, device: identified.device() };
+        Ok(self.store.view().is_revoked(&query).map_err(unavailable)?.map(|revocation| revocation.reason))
+    }
+
+    /// The operator's word in the store wins over the file, and the file over the token's mapped claims.
+    fn user(&self, identified: &Identified) -> Result<Option<DirectoryUser>, Denial> {
+        let subject = identified.subject();
+        let stored = self.store.view().user(&subject.tenant, &subject.sub).map_err(unavailable)?;
+        let stored =
+            stored.map(|record| DirectoryUser { role: record.role.unwrap_or_default(), roles: record.roles.into_iter().collect() });
+        Ok(stored.or_else(|| self.directory.user(&subject.sub).cloned()).or_else(|| self.claimed_user(identified)))
+    }
+
+    fn claimed_user(&self, identified: &Identified) -> Option<DirectoryUser> {
+        let map = self.claim_maps.get(&identified.token().iss)?;
+        let role = claim(identified, map.role.as_deref()).and_then(Value::as_str).map(ToOwned::to_owned);
+        let roles = claim(identified, map.roles.as_deref()).map(texts);
+        (role.is_some() || roles.is_some()).then(|| DirectoryUser { role: role.unwrap_or_default(), roles: roles.unwrap_or_default() })
+    }
+
+    fn inventory(&self, identified: &Identified) -> Result<Option<Inventory>, Denial> {
+        let Some(device) = identified.device() else { return Ok(self.claimed_inventory(identified)) };
+        let stored = self.store.view().device(&identified.subject().tenant, device).map_err(unavailable)?;
+        let stored = stored.map(|record| Inventory { compliant: record.compliant, managed: record.managed });
+        Ok(stored.or_else(|| self.directory.device(device.as_str())).or_else(|| self.claimed_inventory(identified)))
+    }
+
+    fn claimed_inventory(&self, identified: &Identified) -> Option<Inventory> {
+        let map = self.claim_maps.get(&identified.token().iss)?;
+        let flag = |name: &Option<String>| claim(identified, name.as_deref()).and_then(Value::as_bool);
+        let (compliant, managed) = (flag(&map.device_compliant), flag(&map.device_managed));
+        (compliant.is_some() || managed.is_some()).then_some(Inventory { compliant, managed })
+    }
+
+    /// The grant whose secret this browser presents, if it is this subject's.
+    fn grants(&self, subject: &SubjectId, credentials: &Credentials, ladder: &Ladder, now: Timestamp) -> Result<Vec<LiveGrant>, Denial> {
+        let Some(secret) = &credentials.grant else { return Ok(Vec::new()) };
+        let secret = Digest(*blake3::hash(secret.as_bytes()).as_bytes());
+        let grant = self.store.view().grant_by_secret(&subject.tenant, &secret, now).map_err(unavailable)?;
+        let own = grant.filter(|grant| grant.subject == *subject);
+        let live = own.map(|grant| LiveGrant {
+            satisfied: ladder.satisfied_by(&grant.acr).iter().cloned().collect(),
+            id: grant.id,
+            acr: grant.acr,
+            answers: grant.answers,
+            auth_time: grant.created,
+            expires: grant.expires,
+        });
+        Ok(live.into_iter().collect())
+    }
+
+    pub(crate) fn salt(&self, subject: &SubjectId) -> Result<SubjectSalt, Denial> {
+        let mut fresh = [0; 32];
+        aws_lc_rs::rand::fill(&mut fresh).map_err(|_| Denial::new(DenialCode::FactsUnavailable, "the system gives no random numbers"))?;
+        self.store.salt(subject, || fresh).map(|salt| SubjectSalt::new(salt.0)).map_err(unavailable)
+    }
+}
+
+fn claim<'a>(identified: &'a Identified, name: Option<&str>) -> Option<&'a Value> {
+    identified.token().claims.get(name?)
+}
+
+/// A text or a list of texts; what is neither names no role.
+fn texts(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::String(one) => BTreeSet::from([one.clone()]),
+        Value::Array(many) => many.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Every name by which the token may be revoked.
+fn token_names(identified: &Identified) -> Vec<TokenName> {
+    let token = identified.token();
+    let jti = token.jti.clone().map(|jti| TokenName::Jti { iss: token.iss.clone(), jti });
+    token.digest.map(TokenName::Digest).into_iter().chain(jti).collect()
+}
+
+/// The levels that the enrolled passkeys reach, in the order of the ladder. One that cannot be backed up reaches `phrh`.
+fn reachable(enrolled: &[StoredCredential], ladder: &Ladder) -> Vec<Acr> {
+    let reached = enrolled.iter().flat_map(|one| if one.backup_eligible { vec![Acr::phr()] } else { vec![Acr::phr(), Acr::phrh()] });
+    let reached: BTreeSet<Acr> = reached.collect();
+    ladder.levels().iter().filter(|level| reached.contains(*level)).cloned().collect()
+}

@@ -1,0 +1,53 @@
+//! What browsers meet: `/.countersign/*` on every protected host, and the pages of the auth origin. Only here are cookies set.
+//!
+//! A request belongs to the host that it names: a path of the auth origin does not exist on a protected host, nor the other way round.
+
+mod auth;
+mod protected;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::routing::{get, post};
+
+use crate::config::Enforcer;
+use crate::pages;
+use crate::pipeline::Pdp;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Public {
+    /// The decision point.
+    pub pdp: Arc<Pdp>,
+    /// Proxies that may name the client's address.
+    pub enforcers: Arc<[Enforcer]>,
+}
+
+/// The largest body: a registration with its attestation is far smaller.
+const MOST_BODY: usize = 64 * 1024;
+
+/// The router of the public listener.
+pub fn router(public: Arc<Public>) -> Router {
+    Router::new()
+        .route("/.countersign/", get(protected::browser))
+        .route("/.countersign/step-up", get(protected::step_up))
+        .route("/.countersign/return", get(protected::come_back))
+        .route("/.countersign/enroll", get(protected::enroll))
+        .route("/.countersign/assets/{name}", get(asset))
+        .route("/", get(auth::home))
+        .route("/step-up/{ceremony}", get(auth::step_up))
+        .route("/step-up/{ceremony}/challenge", post(auth::challenge))
+        .route("/step-up/{ceremony}/proof", post(auth::proof))
+        .route("/enroll", get(auth::enroll))
+        .route("/enroll/begin", post(auth::begin))
+        .route("/enroll/finish", post(auth::finish))
+        .route("/assets/{name}", get(asset))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .with_state(public)
+}
+
+async fn asset(Path(name): Path<String>) -> axum::response::Response {
+    pages::asset(&name)
+}

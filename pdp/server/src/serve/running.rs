@@ -1,0 +1,169 @@
+//! A decision point that runs: its doors, what it looks at again and again, and how it ends.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::{Decider, Parts, assemble, control_router, public_router, router};
+use crate::config::{Config, TlsFiles};
+use crate::front_door::{self, Limits, Listener};
+use crate::metrics::{ListenerName, ReloadOutcome};
+use crate::operations::{self, Readiness};
+use crate::policies::PolicyStatus;
+use crate::tls::Tls;
+
+/// How often files are looked at for changes.
+const REFRESH: Duration = Duration::from_secs(2);
+/// How often the policy folder is looked at. A change counts from the second look that shows it.
+const LOOK: Duration = Duration::from_secs(1);
+/// Walking over the journal takes as long as the journal is.
+const CONTROL: Duration = Duration::from_secs(600);
+
+/// Runs the decision point.
+///
+/// # Errors
+/// What kept it from starting.
+pub(crate) async fn run(config: Config) -> Result<(), String> {
+    for danger in &config.dangers {
+        tracing::warn!("{danger}");
+    }
+    let (listen, socket, operators) = (config.listen, config.control_socket(), config.operators.clone());
+    let (decision, operations_at) = (bind(listen.decision).await?, bind(listen.operations).await?);
+    let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
+    let tls = load_tls(config.tls.as_ref())?;
+    let decider = Arc::new(assemble(Parts::load(config)?)?);
+    if let Some(policies) = &decider.policies {
+        policies.begin(&decider.pdp.store)?;
+    }
+    // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
+    let socket = bind_socket(&socket)?;
+    let draining = Arc::new(AtomicBool::new(false));
+    let (stop, stopped) = watch::channel(false);
+    let address = decision.local_addr().map_err(|error| error.to_string())?;
+    tracing::info!(%address, revision = %decider.pdp.snapshot.load().revision, "deciding");
+    let metrics = Arc::clone(&decider.pdp.metrics);
+    let encrypted = |listener: TcpListener, name: ListenerName| Listener::tcp(listener, tls.clone()).counted(metrics.listener(name));
+    let socket = Listener::unix(socket).counted(metrics.listener(ListenerName::Control));
+    let key_sets = Arc::clone(&decider.pdp.key_sets);
+    key_sets.load().await;
+    let readiness: Readiness = {
+        let key_sets = Arc::clone(&key_sets);
+        Arc::new(move || key_sets.ready())
+    };
+    let observed = operations::router(Arc::clone(&draining), readiness, Arc::clone(&metrics));
+    let mut doors = JoinSet::new();
+    let (usual, operating) = (Limits::default(), Limits { answer_within: CONTROL, ..Limits::default() });
+    doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), usual, stopped.clone()));
+    doors.spawn(front_door::serve(encrypted(operations_at, ListenerName::Operations), observed, usual, stopped.clone()));
+    doors.spawn(front_door::serve(socket, control_router(&decider, Vec::new()), operating, stopped.clone()));
+    if let Some(listener) = public {
+        doors.spawn(front_door::serve(encrypted(listener, ListenerName::Public), public_router(&decider), usual, stopped.clone()));
+    }
+    if let Some(listener) = control {
+        let router = control_router(&decider, operators);
+        doors.spawn(front_door::serve(encrypted(listener, ListenerName::Control), router, operating, stopped.clone()));
+    }
+    let mut looks = JoinSet::new();
+    looks.spawn(key_sets.run(stopped));
+    looks.spawn(refresh(Arc::clone(&decider), tls));
+    looks.spawn(watch_policies(Arc::clone(&decider)));
+    wait_for_end().await?;
+    tracing::info!("draining");
+    draining.store(true, Ordering::SeqCst);
+    if let Some(policies) = &decider.policies {
+        policies.give_up();
+    }
+    let _ = stop.send(true);
+    doors.join_all().await;
+    looks.abort_all();
+    Ok(())
+}
+
+fn load_tls(files: Option<&TlsFiles>) -> Result<Option<Arc<Tls>>, String> {
+    let load = |files: &TlsFiles| Tls::load(&files.certificate, &files.key, files.client_ca.as_deref()).map(Arc::new);
+    files.map(load).transpose().map_err(|error| format!("tls: {error}"))
+}
+
+/// Listens on an address.
+pub(crate) async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+async fn bind_if(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListener>, String> {
+    match address {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Listens on a socket that only its owner can open; who that is, is asked again of each peer.
+fn bind_socket(path: &Path) -> Result<UnixListener, String> {
+    let failed = |error: std::io::Error| format!("cannot listen on `{}`: {error}", path.display());
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+async fn refresh(decider: Arc<Decider>, tls: Option<Arc<Tls>>) {
+    let mut ticks = tokio::time::interval(REFRESH);
+    loop {
+        ticks.tick().await;
+        let (decider, tls) = (Arc::clone(&decider), tls.clone());
+        let look = move || {
+            decider.pdp.places.refresh();
+            match tls.map(|tls| tls.refresh()) {
+                Some(Ok(true)) => tracing::info!("TLS certificate was read again"),
+                Some(Err(error)) => tracing::warn!(%error, "TLS certificate was not read again"),
+                Some(Ok(false)) | None => {}
+            }
+        };
+        let _ = tokio::task::spawn_blocking(look).await;
+    }
+}
+
+/// Apart from the other files: a check takes as long as the candidate makes it.
+async fn watch_policies(decider: Arc<Decider>) {
+    let Some(policies) = decider.policies.clone() else { return };
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (decider, policies) = (Arc::clone(&decider), Arc::clone(&policies));
+        let look = move || {
+            let before = policies.status();
+            policies.refresh(&decider.pdp.snapshot, &decider.pdp.store);
+            let after = policies.status();
+            let digest = |status: &PolicyStatus| status.candidate.as_ref().map(|candidate| candidate.digest);
+            match () {
+                () if after.revision != before.revision => decider.pdp.metrics.policy_reloaded(ReloadOutcome::Activated),
+                () if digest(&after).is_some() && digest(&after) != digest(&before) => {
+                    decider.pdp.metrics.policy_reloaded(ReloadOutcome::Refused);
+                }
+                () => {}
+            }
+        };
+        let _ = tokio::task::spawn_blocking(look).await;
+    }
+}
+
+/// Until SIGTERM or SIGINT.
+pub(crate) async fn wait_for_end() -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Binds the ceremonies to this decision point: what a demand becomes, what a proof leaves in the journal, and whom a grant belongs to.
+
+use countersign_pdp_engine::decide::Demand;
+use countersign_pdp_engine::identify::Identified;
+use countersign_pdp_engine::record::Record;
+use countersign_pdp_stepup::secret::Secret;
+use countersign_pdp_stepup::{
+    Authorization, Ceremonies, Demanded, Enrolled, Enrolment, Failure, Holder, NewCredential, Proved, Redeemed, StepUpError,
+};
+use countersign_pdp_store::{AppendError, Expect, GrantRecord, StateEvent, StoredCredential, ViewError};
+use countersign_risk::Strength;
+use countersign_sdk_types::{CredentialId, Digest, GrantId, Host, Seconds, SubjectId};
+
+use crate::config::Site;
+use crate::pages::Trouble;
+use crate::pipeline::{Asked, Pdp, Witnessed};
+
+/// The most passkeys of one subject.
+const MOST_PASSKEYS: usize = 20;
+/// The longest label of a passkey.
+const LONGEST_LABEL: usize = 64;
+
+/// The ceremonies of a decision point.
+pub struct StepUp {
+    /// Ceremonies that are open.
+    pub ceremonies: Ceremonies,
+    /// How long a grant counts.
+    pub grant_life: Seconds,
+}
+
+impl std::fmt::Debug for StepUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StepUp").field("grant_life", &self.grant_life).finish_non_exhaustive()
+    }
+}
+
+impl StepUp {
+    /// Remembers what was demanded, and gives the address at which this browser begins the ceremony. Without one, the demand is a challenge only.
+    pub(crate) fn demand(&self, demand: &Demand, identified: &Identified, asked: &Asked, site: &Site, record: &Record) -> Option<String> {
+        let demanded = Demanded {
+            subject: identified.subject().clone(),
+            session: identified.session().clone(),
+            host: asked.host.clone(),
+            return_to: format!("{}{}", site.origin, asked.target),
+            request: asked.digest,
+            acr: demand.acr.clone(),
+            max_age: demand.max_age,
+            decision: record.id.clone(),
+            revision: record.revision.clone()?,
+        };
+        let id = self.ceremonies.demand(demanded, record.at).ok()?;
+        Some(format!("{}/.countersign/step-up?d={}", site.origin, id.reveal()))
+    }
+}
+
+/// What a finished ceremony left: the secret for the browser that performed it, and where that browser goes.
+pub struct Granted {
+    /// Known to that browser alone.
+    pub secret: Secret,
+    /// How long it counts.
+    pub life: Seconds,
+    /// Back to the request that was refused.
+    pub return_to: String,
+}
+
+impl Pdp {
+    /// The challenge of a ceremony: the passkeys of its subject.
+    ///
+    /// # Errors
+    /// What the person is told.
+    pub fn challenge(&self, step_up: &StepUp, ceremony: &str) -> Result<serde_json::Value, Trouble> {
+        let now = self.clock.now();
+        let subject = step_up.ceremonies.subject(ceremony, now)?;
+        if self.store.view().locked_until(&subject, None, now)?.is_some() {
+            return Err(Trouble::Locked);
+        }
+        let user_handle = self.user_handle(&subject)?;
+        let enrolled: Vec<Enrolled> = self.store.view().credentials(&subject)?.into_iter().map(enrolled).collect();
+        Ok(step_up.ceremonies.challenge(ceremony, Holder { user_handle, enrolled: &enrolled }, now)?)
+    }
+
+    /// Journals a verified assertion, and only then lets a code exist.
+    ///
+    /// # Errors
+    /// When the record cannot be written, or the ceremony was spent before.
+    pub async fn proved(&self, step_up: &StepUp, proved: Proved) -> Result<Secret, Trouble> {
+        let now = self.clock.now();
+        let subject = proved.demanded().subject.clone();
+        let known = self.store.view().credentials(&subject)?.into_iter().find(|known| known.id == *proved.credential());
+        // A passkey that was removed while its owner touched it proves nothing any more.
+        let known = known.ok_or(Trouble::Refused)?;
+        let credential = StoredCredential { passkey: proved.passkey().clone(), counter: proved.counter(), ..known };
+        let spent = StateEvent::CeremonySpent {
+            ceremony: proved.ceremony().clone(),
+            subject: subject.clone(),
+            credential: Some(credential.id.clone()),
+            at: now,
+        };
+        let updated = StateEvent::CredentialUpdated { subject, credential };
+        self.store.append_all(vec![spent, updated], Expect::Any).await?;
+        Ok(step_up.ceremonies.release(proved, now)?)
+    }
+
+    /// Gives the grant to the browser that redeems the code: it must identify as the subject that proved itself. What it shows is learned at once.
+    ///
+    /// # Errors
+    /// When it is another subject's browser, something is revoked or locked, or the record cannot be written.
+    pub async fn grant(&self, step_up: &StepUp, redeemed: Redeemed, witnessed: Witnessed) -> Result<Granted, Trouble> {
+        let now = self.clock.now();
+        let Witnessed { identified, facts, witness } = witnessed;
+        let demanded = &redeemed.demanded;
+        if *identified.subject() != demanded.subject {
+            return Err(Trouble::WrongBrowser);
+        }
+        if facts.revoked.is_some() || facts.locked_until.is_some_and(|until| until > now) {
+            return Err(Trouble::NotAllowed);
+        }
+        let secret = Secret::fresh().map_err(|_| Trouble::Unavailable)?;
+        let id = GrantId::new(format!("grant.{}", redeemed.ceremony)).map_err(|_| Trouble::Unavailable)?;
+        let grant = GrantRecord {
+            id: id.clone(),
+            subject: demanded.subject.clone(),
+            secret: Digest(*blake3::hash(secret.reveal().as_bytes()).as_bytes()),
+            session: identified.session().clone(),
+            credential: redeemed.credential,
+            acr: redeemed.acr,
+            answers: witness.assessment.answerable(),
+            created: redeemed.at,
+            expires: redeemed.at.after(step_up.grant_life),
+        };
+        let learned = StateEvent::Learned { subject: demanded.subject.clone(), event: witness.sighting.learned(Strength::StepUp) };
+        self.store.append_all(vec![StateEvent::GrantCreated { grant }, learned], Expect::Any).await?;
+        self.attempts.answered(id, demanded.request);
+        tracing::info!(decision = %demanded.decision, subject = identified.subject().sub, "step-up granted");
+        Ok(Granted { secret, life: step_up.grant_life, return_to: demanded.return_to.clone() })
+    }
+
+    /// Begins an enrolment for whom a code or a ticket names.
+    ///
+    /// # Errors
+    /// When nobody may enrol by it.
+    pub fn begin_enrolment(
+        &self,
+        step_up: &StepUp,
+        subject: SubjectId,
+        authorization: Authorization,
+    ) -> Result<(String, serde_json::Value), Trouble> {
+        let existing = self.store.view().credentials(&subject)?;
+        if existing.len() >= MOST_PASSKEYS {
+            return Err(Trouble::TooMany);
+        }
+        let existing: Vec<CredentialId> = existing.into_iter().map(|credential| credential.id).collect();
+        let (user_handle, name) = (self.user_handle(&subject)?, subject.sub.clone());
+        let enrolment = Enrolment { subject, user_handle, name, existing, authorization };
+        Ok(step_up.ceremonies.begin_enrolment(enrolment, self.clock.now())?)
+    }
+
+    /// Journals a new passkey, together with the code that it spends.
+    ///
+    /// # Errors
+    /// When the code was spent meanwhile, or the record cannot be written.
+    pub async fn enrolled(&self, new: NewCredential, label: &str) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        let label: String = label.chars().filter(|letter| !letter.is_control()).take(LONGEST_LABEL).collect();
+        let credential = StoredCredential {
+            id: new.id,
+            passkey: new.passkey,
+            label: if label.trim().is_empty() { "passkey".to_owned() } else { label.trim().to_owned() },
+            created: now,
+            backup_eligible: new.backup_eligible,
+            counter: new.counter,
+        };
+        let subject = new.subject;
+        let spent = match new.authorization {
+            Authorization::Code(code) => Some(StateEvent::EnrollCodeSpent { code, subject: subject.clone(), at: now }),
+            Authorization::Grant => None,
+        };
+        tracing::warn!(subject = subject.sub, "a passkey is enrolled");
+        let added = StateEvent::CredentialAdded { subject, credential };
+        self.store.append_all(spent.into_iter().chain([added]).collect(), Expect::Any).await?;
+        Ok(())
+    }
+
+    /// 16 bytes that name a subject to authenticators and say nothing to anybody else: keyed under the subject's own salt.
+    fn user_handle(&self, subject: &SubjectId) -> Result<[u8; 16], Trouble> {
+        let salt = self.salt(subject).map_err(|_| Trouble::Unavailable)?;
+        Ok(salt.handle("user handle"))
+    }
+
+    /// The site of a host, for an address that begins with its origin.
+    #[must_use]
+    pub fn origin_of(&self, host: &Host) -> Option<&str> {
+        self.sites.get(host).map(|site| site.origin.as_str())
+    }
+}
+
+fn enrolled(stored: StoredCredential) -> Enrolled {
+    Enrolled { id: stored.id, passkey: stored.passkey, created: stored.created, backup_eligible: stored.backup_eligible }
+}
+
+/// Whether a response was wrong, rather than late: only that counts as a failure of its sender.
+#[must_use]
+pub const fn is_proof_failure(failure: &Failure) -> bool {
+    !matches!(failure, Failure::Unknown | Failure::NoChallenge | Failure::Unstorable)
+}
+
+impl From<StepUpError> for Trouble {
+    fn from(error: StepUpError) -> Self {
+        use StepUpError as E;
+        match error {
+            E::Unknown => Self::Expired,
+            E::OtherHost | E::OtherBrowser => Self::WrongBrowser,
+            E::NotEnrolled | E::Level(_) => Self::NotEnrolled,
+            E::TooManyPasskeys | E::Full => Self::TooMany,
+            E::ReturnTo | E::AccountName | E::Node | E::Unreadable | E::NoChallenge | E::NoEntropy => Self::Unavailable,
+        }
+    }
+}
+
+impl From<ViewError> for Trouble {
+    fn from(_: ViewError) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<AppendError> for Trouble {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Refused(_) => Self::Used,
+            _ => Self::Unavailable,
+        }
+    }
+}
