@@ -11,5 +11,6 @@
 mod fuzz_replay;
 mod hostile_policies;
 mod nginx;
+mod step_up;
 mod strict_json;
 mod tidy;

@@ -112,9 +112,29 @@ impl Browser<'_> {
     /// Clicks the first element that a CSS selector finds.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        let found = self.call("POST", "/element", Some(&json!({"using": "css selector", "value": selector})));
-        let element = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).unwrap_or_default();
+        let element = self.element(selector);
         self.call("POST", &format!("/element/{element}/click"), Some(&json!({})));
+    }
+
+    #[track_caller]
+    fn element(&self, selector: &str) -> String {
+        let found = self.call("POST", "/element", Some(&json!({"using": "css selector", "value": selector})));
+        found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// Types a text into the first element that a CSS selector finds.
+    #[track_caller]
+    pub fn fill(&self, selector: &str, text: &str) {
+        let element = self.element(selector);
+        self.call("POST", &format!("/element/{element}/value"), Some(&json!({"text": text})));
+    }
+
+    /// What the page's live region tells a screen reader.
+    #[track_caller]
+    #[must_use]
+    pub fn live_text(&self) -> String {
+        let script = "const live = document.querySelector('[aria-live]'); return live ? live.textContent.trim() : ''";
+        self.script(script).as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until a condition on the page holds.

@@ -14,4 +14,5 @@ pub mod http;
 pub mod issuer;
 pub mod nginx;
 pub mod process;
+pub mod stage;
 pub mod upstream;

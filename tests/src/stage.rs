@@ -1,0 +1,271 @@
+//! The whole scene of a step-up: a decision point, the real nginx before two protected hosts and the auth origin, an application behind.
+//!
+//! nginx takes the client's address from a header here, as if each request came over the network of that place.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use countersign_pdp_store::{Expect, Options, StateEvent, Store};
+use countersign_risk::{BindingState, Failures, Posture, RawSighting, Sighting, Strength, SubjectSalt};
+use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Place, PlaceRecord, SessionId, SubjectId, Tenant, Timestamp};
+use serde_json::{Value, json};
+
+use crate::http::{self, Answer};
+use crate::issuer::{AUDIENCE, ISS, Issuer};
+use crate::process::{Process, countersign, free_ports, parts};
+use crate::upstream::Upstream;
+
+/// The header by which a test says where a request comes from.
+pub const FROM: &str = "x-test-from";
+/// A home in Paris.
+pub const PARIS: &str = "192.0.2.10";
+/// Somewhere in Singapore.
+pub const SINGAPORE: &str = "203.0.113.7";
+/// The agent of the owner's browser; the thief's is whatever the test says.
+pub const OWNERS_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
+
+const SECRET: &str = "nginx-secret-for-this-test";
+const EXAMPLE: &str = include_str!("../../sdk/examples/nginx/countersign.conf");
+const HOUR: i64 = 3_600_000;
+
+/// Everything that runs. Dropping it ends it.
+#[derive(Debug)]
+pub struct Stage {
+    pdp: Option<Process>,
+    _nginx: Process,
+    /// What is behind the proxy.
+    pub app: Upstream,
+    /// Who signs tokens.
+    pub issuer: Issuer,
+    /// nginx's port: every host is reached there.
+    pub port: u16,
+    /// The decision listener.
+    pub decision: u16,
+    /// The operations listener.
+    pub operations: u16,
+    /// Where configuration, data and logs are.
+    pub folder: tempfile::TempDir,
+}
+
+/// Now, as the wall clock has it.
+#[must_use]
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "a test tells stories that happen now")]
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(since.as_millis()).unwrap())
+}
+
+impl Stage {
+    /// Sets the scene: alice is an employee who works from Paris at hours that are not this one.
+    ///
+    /// # Panics
+    /// When a part is missing.
+    #[track_caller]
+    #[must_use]
+    pub fn set() -> Self {
+        Self::with("")
+    }
+
+    /// The same, with more configuration.
+    ///
+    /// # Panics
+    /// When a part is missing.
+    #[track_caller]
+    #[must_use]
+    pub fn with(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, issuer) = (Upstream::start(), Issuer::default());
+        let [port, decision, public, operations] = free_ports();
+        let ports = Ports { port, decision, public, operations };
+        write_configuration(folder.path(), &issuer, ports, more);
+        teach(&folder.path().join("data"), "alice");
+        let pdp = serve(folder.path(), ports);
+        let configuration = EXAMPLE
+            .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
+            .replace("127.0.0.1:9181", &format!("127.0.0.1:{public}"))
+            .replace("127.0.0.1:9000", &format!("127.0.0.1:{}", app.port()))
+            .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
+            .replace("replace-this-secret", SECRET);
+        let from = format!("set_real_ip_from 127.0.0.1; real_ip_header {FROM};\n");
+        let nginx = crate::nginx::start(folder.path(), &(from + &configuration), port);
+        Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, operations, folder }
+    }
+
+    /// An address on one of the hosts: `payroll`, `wiki` or `auth`.
+    #[must_use]
+    pub fn url(&self, host: &str, target: &str) -> String {
+        format!("http://{host}.localhost:{}{target}", self.port)
+    }
+
+    /// Sends a request through nginx to one of the hosts.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[track_caller]
+    #[must_use]
+    pub fn send(&self, method: &str, host: &str, target: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let host = format!("{host}.localhost:{}", self.port);
+        let headers: Vec<_> = [("host", host.as_str())].into_iter().chain(headers.iter().copied()).collect();
+        http::send(method, &format!("http://127.0.0.1:{}{target}", self.port), &headers, body)
+    }
+
+    /// What the decision point has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("pdp.log")).unwrap()
+    }
+
+    /// Runs a command of an operator on this machine.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    #[must_use]
+    pub fn operate(&self, arguments: &[&str]) -> std::process::Output {
+        let socket = self.folder.path().join("data/control.sock");
+        Command::new(countersign()).args(arguments).arg("--socket").arg(socket).output().unwrap()
+    }
+
+    /// The same, for a command that must succeed and prints JSON.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    #[must_use]
+    pub fn operated(&self, arguments: &[&str]) -> Value {
+        let arguments: Vec<_> = arguments.iter().copied().chain(["--json"]).collect();
+        let output = self.operate(&arguments);
+        assert!(output.status.success(), "{arguments:?}: {}\n{}", String::from_utf8_lossy(&output.stderr), self.log());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
+    }
+
+    /// Ends the decision point as a platform does.
+    ///
+    /// # Panics
+    /// When it does not end cleanly.
+    #[track_caller]
+    pub fn end(&mut self) -> PathBuf {
+        assert!(self.pdp.take().unwrap().terminate().success());
+        self.folder.path().join("data")
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Ports {
+    port: u16,
+    decision: u16,
+    public: u16,
+    operations: u16,
+}
+
+fn serve(folder: &Path, ports: Ports) -> Process {
+    let mut command = Command::new(countersign());
+    command.arg("serve").arg("--config").arg(folder.join("countersign.toml"));
+    let mut pdp = Process::start(&mut command, &folder.join("pdp.log"));
+    for port in [ports.decision, ports.public, ports.operations] {
+        pdp.wait_for_port(port);
+    }
+    pdp
+}
+
+fn write_configuration(folder: &Path, issuer: &Issuer, ports: Ports, more: &str) {
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("secret", SECRET);
+    write("jwks.json", &issuer.jwks().to_string());
+    let employee = json!({"role": "employee"});
+    write("users.json", &json!({"alice": employee, "bob": employee}).to_string());
+    let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/starter").canonicalize().unwrap();
+    let (Ports { port, decision, public, operations }, parts) = (ports, parts());
+    write(
+        "countersign.toml",
+        &format!(
+            r#"
+[listen]
+decision = "127.0.0.1:{decision}"
+public = "127.0.0.1:{public}"
+operations = "127.0.0.1:{operations}"
+[proxy]
+trusted = ["127.0.0.1"]
+[[pep]]
+id = "nginx"
+secret_file = "secret"
+from = ["127.0.0.1"]
+[[pep]]
+id = "wiki"
+secret_file = "secret"
+from = ["127.0.0.1"]
+may_assert = {{ session = true }}
+[[host]]
+origin = "http://payroll.localhost:{port}"
+token_cookie = "access_token"
+dangerous_report = ["/new"]
+[[host]]
+origin = "http://wiki.localhost:{port}"
+session_cookie = "sid"
+login_url = "http://login.localhost/in?app=wiki"
+[step_up]
+origin = "http://auth.localhost:{port}"
+name = "Example"
+[[issuer]]
+iss = "{ISS}"
+jwks_file = "jwks.json"
+algorithms = ["ES256"]
+audiences = ["{AUDIENCE}"]
+[places]
+city = "{}"
+asn = "{}"
+[directory]
+users = "users.json"
+[policy]
+path = "{}"
+[store]
+dir = "data"
+{more}
+"#,
+            parts.join("city.mmdb").display(),
+            parts.join("asn.mmdb").display(),
+            starter.display()
+        ),
+    );
+}
+
+/// A subject of the tests' issuer.
+///
+/// # Panics
+/// Never, for plain names.
+#[must_use]
+pub fn subject(sub: &str) -> SubjectId {
+    SubjectId { tenant: Tenant::new("main").unwrap(), iss: ISS.to_owned(), sub: sub.to_owned() }
+}
+
+/// Five weeks of step-ups in Paris, half a day away from this hour, and one an hour ago.
+fn teach(data: &Path, sub: &str) {
+    let store = Store::open(data, Options::default(), now()).unwrap();
+    let salt = SubjectSalt::new(store.salt(&subject(sub), || [7; 32]).unwrap().0);
+    let place = Place::Known(PlaceRecord {
+        country: Country::new("FR"),
+        at: Some(Coordinates { lat: 48.8566, lon: 2.3522 }),
+        radius: Some(Kilometers(20.0)),
+        time_zone: Some("Europe/Paris".to_owned()),
+        asn: Some(Asn(64_496)),
+        ..PlaceRecord::default()
+    });
+    let session = SessionId::new("sid:of-the-past").unwrap();
+    let days = (1..=35).flat_map(|day| [-1, 0, 1].map(|hour| Timestamp(now().0 - day * 24 * HOUR + (12 + hour) * HOUR)));
+    for at in days.chain([Timestamp(now().0 - HOUR)]) {
+        let raw = RawSighting {
+            at,
+            address: PARIS.parse().ok(),
+            place: &place,
+            user_agent: Some(OWNERS_AGENT),
+            device: None,
+            session: &session,
+            binding: BindingState::NotDeclared,
+            counter_regressed: false,
+            posture: Posture::default(),
+            failures: Failures::default(),
+        };
+        let event = Sighting::new(&raw, &salt).learned(Strength::StepUp);
+        store.append(StateEvent::Learned { subject: subject(sub), event }, Expect::Any).wait().unwrap();
+    }
+}
