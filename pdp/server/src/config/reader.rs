@@ -144,8 +144,9 @@ impl Reader<'_> {
     }
 
     fn operator(&mut self, key: &str, settings: settings::OperatorSettings) -> Option<OperatorKey> {
-        let secret = self.secret(key, &settings.secret_file)?;
-        self.noted(key, OperatorKey::new(&settings.name, &secret))
+        let settings::OperatorSettings { name, secret_file } = settings;
+        let secret = self.secret(key, &secret_file)?;
+        self.noted(key, OperatorKey::new(&name, &secret))
     }
 
     fn hosts(&mut self, all: Vec<settings::HostSettings>) -> (BTreeMap<Host, HostRules>, BTreeMap<Host, Site>) {

@@ -12,6 +12,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::front_door::UnixPeer;
 
 const NOW: Timestamp = Timestamp(1_772_505_600_000);
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -12,7 +12,8 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::cli::{Arguments, Command};
-use crate::control::{ControlService, UnixPeer, router};
+use crate::control::{ControlService, router};
+use crate::front_door::UnixPeer;
 
 fn read(line: &str) -> Result<ControlCommand, clap::Error> {
     let arguments = Arguments::try_parse_from(["countersign"].into_iter().chain(line.split(' ')))?;
