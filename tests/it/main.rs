@@ -8,9 +8,12 @@
     reason = "a test fails by panicking, with what it saw"
 )]
 
+mod control;
 mod fuzz_replay;
 mod hostile_policies;
 mod nginx;
+mod places;
+mod serving;
 mod step_up;
 mod strict_json;
 mod tidy;

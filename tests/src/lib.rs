@@ -9,6 +9,7 @@
 )]
 
 pub mod browser;
+pub mod direct;
 pub mod fuzz;
 pub mod http;
 pub mod issuer;

@@ -36,15 +36,15 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
         tracing::warn!("{danger}");
     }
     let (listen, socket, operators) = (config.listen, config.control_socket(), config.operators.clone());
-    let (decision, operations_at) = (bind(listen.decision).await?, bind(listen.operations).await?);
-    let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
     let tls = load_tls(config.tls.as_ref())?;
     let decider = Arc::new(assemble(Parts::load(config)?)?);
+    // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
+    let socket = bind_socket(&socket)?;
+    let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
+    let (operations_at, decision) = (bind(listen.operations).await?, bind(listen.decision).await?);
     if let Some(policies) = &decider.policies {
         policies.begin(&decider.pdp.store)?;
     }
-    // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
-    let socket = bind_socket(&socket)?;
     let draining = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);
     let address = decision.local_addr().map_err(|error| error.to_string())?;

@@ -1,0 +1,104 @@
+//! A decision point alone, asked directly as an application does (AuthZEN), with a configuration that a test completes.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::http;
+use crate::issuer::AUDIENCE;
+use crate::process::{Process, countersign, free_ports};
+
+const SECRET: &str = "application-secret-of-this-test";
+
+/// A running decision point. Dropping it ends it.
+#[derive(Debug)]
+pub struct Direct {
+    /// The process.
+    pub pdp: Process,
+    /// The decision listener.
+    pub decision: u16,
+    /// The operations listener.
+    pub operations: u16,
+    /// Where its configuration and data are.
+    pub folder: tempfile::TempDir,
+}
+
+impl Direct {
+    /// Starts with the seed's policy and `more` configuration; `prepare` puts files into its folder first.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    #[must_use]
+    pub fn start(more: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [decision, operations] = free_ports();
+        let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/examples/seed").canonicalize().unwrap();
+        std::fs::write(folder.path().join("secret"), SECRET).unwrap();
+        prepare(folder.path());
+        let configuration = format!(
+            r#"
+[listen]
+decision = "127.0.0.1:{decision}"
+operations = "127.0.0.1:{operations}"
+[[pep]]
+id = "app"
+secret_file = "secret"
+from = ["127.0.0.1"]
+may_assert = {{ subject = true, client_address = true }}
+[[host]]
+origin = "https://payroll.example"
+[policy]
+path = "{}"
+[store]
+dir = "data"
+{more}
+"#,
+            seed.display()
+        );
+        std::fs::write(folder.path().join("countersign.toml"), configuration).unwrap();
+        let mut command = Command::new(countersign());
+        command.arg("serve").arg("--config").arg(folder.path().join("countersign.toml"));
+        let mut pdp = Process::start(&mut command, &folder.path().join("pdp.log"));
+        pdp.wait_for_port(decision);
+        pdp.wait_for_port(operations);
+        Self { pdp, decision, operations, folder }
+    }
+
+    /// Asks about a request that carries a token.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[track_caller]
+    #[must_use]
+    pub fn presented(&self, token: &str) -> Value {
+        let headers = [["authorization".to_owned(), format!("Bearer {token}")]];
+        let presented = json!({"method": "GET", "scheme": "https", "host": "payroll.example", "target": "/payroll", "headers": headers});
+        let question = json!({
+            "subject": {"type": "token", "id": "presented"}, "action": {"name": "GET"},
+            "resource": {"type": "route", "id": "payroll.example/payroll"}, "context": {"http": presented},
+        });
+        let url = format!("http://127.0.0.1:{}/access/v1/evaluation", self.decision);
+        http::send("POST", &url, &[("x-countersign-pep", &format!("app:{SECRET}"))], Some(&question)).json()
+    }
+
+    /// Status and text of `/readyz`.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[track_caller]
+    #[must_use]
+    pub fn ready(&self) -> (u16, String) {
+        let answer = http::send("GET", &format!("http://127.0.0.1:{}/readyz", self.operations), &[], None);
+        (answer.status, answer.body)
+    }
+}
+
+/// The configuration of an issuer whose key set is at a loopback port.
+#[must_use]
+pub fn issuer_at(iss: &str, port: u16, map: &str) -> String {
+    format!(
+        "[[issuer]]\niss = \"{iss}\"\njwks_url = \"http://127.0.0.1:{port}/jwks\"\nalgorithms = [\"ES256\"]\naudiences = [\"{AUDIENCE}\"]\n{map}\n"
+    )
+}
