@@ -16,3 +16,34 @@ fn replay(target: &str, body: fn(&[u8])) {
 fn strict_json() {
     replay("strict_json", countersign_tests::fuzz::strict_json);
 }
+
+#[test]
+fn canonical_path() {
+    replay("canonical_path", countersign_tests::fuzz::canonical_path);
+}
+
+#[test]
+fn canonical_host() {
+    replay("canonical_host", countersign_tests::fuzz::canonical_host);
+}
+
+#[test]
+fn token() {
+    replay("token", countersign_tests::fuzz::token);
+}
+
+#[test]
+fn assertion() {
+    replay("assertion", countersign_tests::fuzz::assertion);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_holds_the_properties(text in "[ -~]{0,60}") {
+        countersign_tests::fuzz::canonical_path(text.as_bytes());
+        countersign_tests::fuzz::canonical_path(format!("/{text}").as_bytes());
+        countersign_tests::fuzz::canonical_host(text.as_bytes());
+        countersign_tests::fuzz::token(text.as_bytes());
+        countersign_tests::fuzz::assertion(text.as_bytes());
+    }
+}

@@ -1,5 +1,8 @@
 //! The bodies of the fuzz targets, so that stable `cargo test` replays what a fuzzer found.
 
+use countersign_pdp_engine::keys::KeySet;
+use countersign_pdp_engine::path::{self, CanonicalPath};
+use countersign_pdp_stepup::assertion::{Expected, screen};
 use countersign_sdk_types::strict::{self, Limits};
 
 /// Strict JSON: what is accepted has a second reading that is equal, and nothing is accepted that repeats a member name.
@@ -11,4 +14,59 @@ pub fn strict_json(bytes: &[u8]) {
     let text = value.to_string();
     let again = strict::value(text.as_bytes(), Limits { bytes: text.len(), ..Limits::REQUEST });
     assert_eq!(again.ok().as_ref(), Some(&value), "a second reading differs");
+}
+
+/// Paths: what is accepted is canonical, so reading it again changes nothing, and nothing in it could mean another place to another server.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn canonical_path(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(path) = CanonicalPath::parse(text) else { return };
+    let canonical = path.as_str();
+    assert_eq!(CanonicalPath::parse(canonical).as_ref(), Ok(&path), "a second reading differs");
+    let plain = |segment: &str| !matches!(segment, "." | "..") && !segment.contains(['\\', ';', '#', '\0']);
+    assert!(canonical.starts_with('/') && !canonical.contains("//") && canonical.split('/').all(plain), "{canonical}");
+    let hidden = ["%2f", "%5c", "%2e", "%00", "%25"];
+    assert!(!hidden.iter().any(|escape| canonical.to_ascii_lowercase().contains(escape)), "{canonical}");
+}
+
+/// Hosts: one form, lower case, without a dot at the end.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn canonical_host(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for scheme in ["http", "https"] {
+        let Ok(host) = path::canonical_host(text, scheme) else { continue };
+        assert_eq!(path::canonical_host(host.as_str(), scheme).as_ref(), Ok(&host), "a second reading differs");
+        assert_eq!(host.as_str(), host.as_str().to_ascii_lowercase());
+        assert!(!host.as_str().contains(['/', '@', ' ', '\\']), "{host}");
+    }
+}
+
+/// Tokens: no bytes verify under a key that never signed.
+///
+/// # Panics
+/// When some do.
+pub fn token(bytes: &[u8]) {
+    // The P-256 key of RFC 7515, appendix A.3, whose only signature below is over another payload.
+    const KEYS: &[u8] = br#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let keys = KeySet::parse(KEYS).expect("the key of the RFC");
+    let verified = keys.verify(text, &countersign_pdp_engine::keys::ALGORITHMS);
+    let of_the_rfc = text.ends_with("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
+    assert!(verified.is_err() || of_the_rfc, "a signature that nobody made");
+    let _ = KeySet::parse(bytes);
+}
+
+/// Assertions: a response that passes the screen was made on our page for our user, as far as it says.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn assertion(bytes: &[u8]) {
+    let expected = Expected { origin: "http://auth.localhost:8080", user_handle: b"0123456789abcdef" };
+    let Ok(credential) = screen(bytes, expected) else { return };
+    assert_eq!(credential["type"], "public-key");
+    assert_eq!(credential["id"], credential["rawId"]);
 }

@@ -1,0 +1,4 @@
+//! Assertions: what passes the screen was made for us. The body lives in `tests/src/fuzz.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| countersign_tests::fuzz::assertion(bytes));

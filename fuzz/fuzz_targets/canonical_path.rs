@@ -1,0 +1,4 @@
+//! Paths: what is accepted is canonical. The body lives in `tests/src/fuzz.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| countersign_tests::fuzz::canonical_path(bytes));
