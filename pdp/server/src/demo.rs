@@ -166,6 +166,7 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path) -> Res
         store: data.to_owned(),
         audit: AuditMode::Required,
         clock,
+        tls: None,
     })
 }
 

@@ -23,7 +23,7 @@ use countersign_sdk_types::{Host, Tenant};
 use crate::adapter::{authzen, nginx, sessions};
 use crate::attempts::Attempts;
 use crate::clock::Clock;
-use crate::config::{ClaimMap, Config, Enforcer, Site, StepUp as StepUpConfig};
+use crate::config::{ClaimMap, Config, Enforcer, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
 use crate::key_sets::{KeySets, Source, Timing};
@@ -33,6 +33,7 @@ use crate::places::Places;
 use crate::policies::Policies;
 use crate::public::{self, Public};
 use crate::step_up::StepUp;
+use crate::tls::Tls;
 
 pub(crate) use running::{bind, run, wait_for_end};
 
@@ -83,6 +84,8 @@ pub struct Parts {
     pub audit: AuditMode,
     /// What time it is.
     pub clock: Clock,
+    /// The certificate of the TCP listeners.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Parts {
@@ -109,8 +112,13 @@ impl Parts {
             store: config.store,
             audit: config.audit,
             clock: Clock::system(),
+            tls: config.tls.as_ref().map(load_tls).transpose()?,
         })
     }
+}
+
+fn load_tls(files: &TlsFiles) -> Result<Arc<Tls>, String> {
+    Tls::load(&files.certificate, &files.key, files.client_ca.as_deref()).map(Arc::new).map_err(|error| format!("tls: {error}"))
 }
 
 /// Opens the store and puts a decision point together.

@@ -1,6 +1,7 @@
 //! The one door: a folder with its lock, the two chains, the view and the keyring.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,6 +127,8 @@ impl Store {
     /// When it is in use, cannot be read, or an acknowledged record is damaged. A damaged view is no error: it is rebuilt.
     pub fn open(folder: &Path, options: Options, now: Timestamp) -> Result<Self, StoreError> {
         fs::create_dir_all(folder).map_err(io(folder))?;
+        // Salts, passkeys and records are nobody else's, whatever the umask was.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(io(folder))?;
         let lock = lock(folder)?;
         let keyring = Keyring::open(&folder.join("keyring"))?;
         let (appender, view) = open_state(folder, options)?;

@@ -28,6 +28,7 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 pub struct Allow {
     decision_id: Option<DecisionId>,
+    glass_is_broken: bool,
 }
 
 /// What would make the answer yes.
@@ -51,6 +52,12 @@ impl Allow {
     #[must_use]
     pub const fn decision_id(&self) -> Option<&DecisionId> {
         self.decision_id.as_ref()
+    }
+
+    /// An operator let this subject pass in an emergency. There is nothing to do but to say so where somebody looks.
+    #[must_use]
+    pub const fn glass_is_broken(&self) -> bool {
+        self.glass_is_broken
     }
 }
 
@@ -97,8 +104,8 @@ impl Deny {
 impl Answer {
     /// Reads a response.
     ///
-    /// `decision: true` is an allow only without obligations, because none that comes with an allow is understood here: it is then a deny
-    /// (AuthZEN Obligations profile). `decision: false` is a step-up when its only obligation is a `step-up`.
+    /// `decision: true` is an allow only without obligations, or with `break-glass` alone; no other that comes with an allow is understood here,
+    /// and what is not understood is a deny (AuthZEN Obligations profile). `decision: false` is a step-up when its only obligation is a `step-up`.
     ///
     /// # Errors
     /// When the obligations or the step-up are not of their shape.
@@ -107,7 +114,8 @@ impl Answer {
         let obligations: Vec<Obligation> = member(context, "obligations")?.unwrap_or_default();
         let decision_id = member(context, "id")?;
         match (response.decision, obligations.as_slice()) {
-            (true, []) => Ok(Self::Allow(Allow { decision_id })),
+            (true, []) => Ok(Self::Allow(Allow { decision_id, glass_is_broken: false })),
+            (true, [only]) if only.kind == "break-glass" => Ok(Self::Allow(Allow { decision_id, glass_is_broken: true })),
             (false, [only]) if only.kind == "step-up" => Ok(Self::StepUp(step_up(decision_id, only, context)?)),
             // A code of a later version is still a denial, so an unknown one is no error.
             _ => Ok(Self::Deny(Deny { decision_id, code: member(context, "reason").unwrap_or_default() })),

@@ -8,6 +8,7 @@ use countersign_pdp_engine::identify::{Issuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::path::{CanonicalPath, canonical_host};
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
+use countersign_pdp_stepup::RelyingParty;
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Weights;
 use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
@@ -192,6 +193,7 @@ impl Reader<'_> {
         if !(60..=8 * 3600).contains(&settings.grant_life_seconds) {
             self.problem("step_up.grant_life_seconds", "it is not a number from 60 to 28800");
         }
+        self.noted("step_up.origin", RelyingParty::new(&origin, &settings.name));
         let (grant_life, max_age) = (Seconds(settings.grant_life_seconds), Seconds(settings.max_age_seconds));
         Some(StepUp { origin, name: settings.name, grant_life, max_age })
     }

@@ -121,7 +121,7 @@ pub(super) struct IssuerSettings {
     pub(super) jwks_file: Option<PathBuf>,
     /// Where the issuer publishes it.
     pub(super) jwks_url: Option<String>,
-    /// Certificates that the URL may be signed by, beside the system's, PEM.
+    /// Certificates that the URL must be signed by, in place of the system's, PEM.
     pub(super) jwks_ca: Option<PathBuf>,
     #[serde(default)]
     pub(super) dangerous_private_address: bool,

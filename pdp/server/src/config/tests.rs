@@ -40,6 +40,9 @@ fn all_problems_are_reported_with_their_keys() {
         GOOD.replace("127.0.0.1:0\"\noperations", "nowhere\"\noperations").replace("\"secret\"", "\"short\"").replace("http://", "ftp://")
             + "[[issuer]]\niss = \"i\"\njwks_file = \"none\"\nalgorithms = [\"HS256\"]\naudiences = []\n[proxy]\ntrusted = [\"x\"]\n";
     let ConfigError(problems) = load(&broken).unwrap_err();
+    let insecure = GOOD.replace("[[pep]]", "public = \"127.0.0.1:0\"\n[[pep]]") + "[step_up]\norigin = \"http://auth.example\"\n";
+    let ConfigError(refused) = load(&insecure).unwrap_err();
+    assert!(refused.iter().any(|problem| problem.starts_with("step_up.origin")), "{refused:?}");
     for key in [
         "listen.decision",
         "proxy.trusted",

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::{Decider, Parts, assemble, control_router, public_router, router};
-use crate::config::{Config, TlsFiles};
+use crate::config::Config;
 use crate::front_door::{self, Limits, Listener};
 use crate::metrics::{ListenerName, ReloadOutcome};
 use crate::operations::{self, Readiness};
@@ -36,8 +36,9 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
         tracing::warn!("{danger}");
     }
     let (listen, socket, operators) = (config.listen, config.control_socket(), config.operators.clone());
-    let tls = load_tls(config.tls.as_ref())?;
-    let decider = Arc::new(assemble(Parts::load(config)?)?);
+    let parts = Parts::load(config)?;
+    let tls = parts.tls.clone();
+    let decider = Arc::new(assemble(parts)?);
     // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
     let socket = bind_socket(&socket)?;
     let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
@@ -85,11 +86,6 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
     doors.join_all().await;
     looks.abort_all();
     Ok(())
-}
-
-fn load_tls(files: Option<&TlsFiles>) -> Result<Option<Arc<Tls>>, String> {
-    let load = |files: &TlsFiles| Tls::load(&files.certificate, &files.key, files.client_ca.as_deref()).map(Arc::new);
-    files.map(load).transpose().map_err(|error| format!("tls: {error}"))
 }
 
 /// Listens on an address.

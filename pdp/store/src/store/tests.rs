@@ -9,6 +9,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+
+#[test]
+fn the_folder_is_nobody_else_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    drop(Store::open(&path, Options::default(), Timestamp(1)).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+}
 use crate::event::{DeviceRecord, LockTarget, RevocationTarget, RoleRecord, StoredCredential, TokenName};
 use crate::view::RevocationQuery;
 

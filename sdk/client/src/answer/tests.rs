@@ -24,6 +24,8 @@ fn only_a_clean_true_is_an_allow() {
     check(r#"{"decision":true,"context":{"id":"d1","obligations":[]}}"#, "allow");
     check(r#"{"decision":true,"context":{"obligations":[{"id":"o","type":"notification"}]}}"#, "deny");
     check(r#"{"decision":true,"context":{"obligations":[{"id":"o","type":"step-up","properties":{"acr_value":"phr"}}]}}"#, "deny");
+    check(r#"{"decision":true,"context":{"obligations":[{"id":"o","type":"break-glass","properties":{}}]}}"#, "allow");
+    check(r#"{"decision":true,"context":{"obligations":[{"id":"o","type":"break-glass"},{"id":"p","type":"x"}]}}"#, "deny");
     check(r#"{"decision":true,"context":{"obligations":null}}"#, "error");
     check(r#"{"decision":true,"context":{"obligations":{}}}"#, "error");
     check(r#"{"decision":true,"context":{"obligations":[{"type":"x"}]}}"#, "error");
