@@ -6,6 +6,7 @@
 pub mod builtins;
 pub mod candidate;
 mod check;
+mod document;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -216,7 +217,7 @@ impl Policy {
     /// # Errors
     /// Every error is a deny: nothing, a wrong shape, a disagreement, a failure, an exhausted budget, a panic.
     pub fn evaluate(&self, input: &Input) -> Result<Verdict, PolicyError> {
-        let input = document(input)?;
+        let input = document::value(input).map_err(|error| PolicyError::Failed(error.to_string()))?;
         let decision = self.ask(self.decision.as_deref(), &input)?;
         let allow = self.ask(self.allow.as_deref(), &input)?;
         settle(decision, allow)
@@ -245,11 +246,6 @@ fn exhausted(error: &anyhow::Error) -> bool {
 
 fn shortened(text: &str) -> String {
     text.chars().filter(|character| *character != '\n').take(MAX_TEXT).collect()
-}
-
-/// The input document as the library wants it.
-fn document(input: &Input) -> Result<Value, PolicyError> {
-    serde_json::to_value(input).map(Value::from).map_err(|error| PolicyError::Failed(error.to_string()))
 }
 
 fn load<'a>(
