@@ -1,22 +1,25 @@
 //! The protected application, and the page from which the demonstration is driven. The payroll itself is behind the SDK's layer.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+mod pages;
+mod witness;
 
-use askama::Template;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use countersign_sdk_client::Client;
 use countersign_sdk_pep::{ClientAddress, EnforceLayer, Origin, Permitted};
-use countersign_sdk_types::Seconds;
+use countersign_sdk_types::{Seconds, Timestamp};
 
-use crate::attack::{self, Attack, TOKEN_COOKIE};
-use crate::backstage::{ALICE, Backstage, MORNING, NIGHT, Place, Scene, TimeOfDay};
-use crate::issuer::{Grantee, Issuer};
+use crate::attack::{self, TOKEN_COOKIE};
+use crate::backstage::{ALICE, Backstage, CODE_LIFE, MORNING, NIGHT, Place, Scene, is_night};
+use crate::issuer::{Grantee, Issuer, Standing};
+use crate::timeline::Timeline;
 use crate::visitor::Stage;
 
 /// The `aud` of the demonstration's tokens.
@@ -26,29 +29,62 @@ const MOST_IN_JAR: usize = 8 * 1024;
 
 /// What the handlers share.
 pub struct Application {
-    /// Where the demonstration runs.
-    pub stage: Stage,
-    /// Where its person is.
-    pub scene: Arc<Scene>,
-    /// The decision point behind it.
-    pub backstage: Arc<dyn Backstage>,
-    /// Who signs tokens.
-    pub issuer: Issuer,
+    stage: Stage,
+    scene: Arc<Scene>,
+    backstage: Arc<dyn Backstage>,
+    issuer: Issuer,
+    timeline: Timeline,
+    code: Mutex<Option<Code>>,
 }
+
+/// The one-time code that was asked for last.
+#[derive(Debug, Clone)]
+struct Code {
+    text: String,
+    expires: Timestamp,
+    /// How many passkeys there were: one more, and it is spent.
+    passkeys: usize,
+}
+
+impl Application {
+    /// The application on a stage, with its person somewhere in the scene, and a decision point behind it.
+    #[must_use]
+    pub fn new(stage: Stage, scene: Arc<Scene>, backstage: Arc<dyn Backstage>, issuer: Issuer) -> Self {
+        Self { stage, scene, backstage, issuer, timeline: Timeline::default(), code: Mutex::new(None) }
+    }
+
+    /// What the visitor's token is; `None` without one.
+    fn standing(&self, headers: &HeaderMap) -> Option<Standing> {
+        token(headers).map(|token| self.issuer.standing(&token, self.backstage.now()))
+    }
+
+    /// The code, while it can be used.
+    fn code(&self) -> Option<String> {
+        let code = self.code.lock().ok()?.clone()?;
+        let usable = self.backstage.now() < code.expires && self.backstage.passkeys() == code.passkeys;
+        usable.then_some(code.text)
+    }
+}
+
+type Shared = State<Arc<Application>>;
 
 /// The router of the application's host.
 pub fn router(application: Arc<Application>, client: Client, origin: Origin) -> Router {
-    let payroll =
-        Router::new().route("/payroll", get(payroll)).layer(EnforceLayer::new(client, origin)).layer(middleware::from_fn(explained));
+    let payroll = Router::new()
+        .route("/payroll", get(payroll))
+        .layer(EnforceLayer::new(client, origin))
+        .layer(middleware::from_fn_with_state(Arc::clone(&application), witness::witnessed));
     let stage = Router::new()
         .route("/", get(home))
         .route("/why/{decision}", get(why))
-        .route("/demo.css", get(style))
+        .route("/demo.css", get(pages::style))
+        .route("/demo.js", get(pages::script))
         .route("/sign-in", post(sign_in))
         .route("/sign-out", post(sign_out))
         .route("/enroll-code", post(enroll_code))
         .route("/attack", post(be_the_attacker))
         .route("/go/{what}", post(go))
+        .fallback(nowhere)
         .layer(middleware::from_fn(own_pages_only));
     payroll.merge(stage).with_state(application)
 }
@@ -59,85 +95,22 @@ pub const fn from(address: IpAddr) -> ClientAddress {
     ClientAddress(address)
 }
 
-#[derive(Template)]
-#[template(path = "home.html")]
-struct Home<'a> {
-    signed_in: bool,
-    passkeys: usize,
-    clock: &'a str,
-    place: &'a str,
-    code: Option<&'a str>,
-    enroll_url: &'a str,
-    attack: Option<&'a Attack>,
-    why: Option<&'a str>,
-}
-
-#[derive(Template)]
-#[template(path = "payroll.html")]
-struct Payroll<'a> {
-    decision: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "refused.html")]
-struct Refused<'a> {
-    status: u16,
-    decision: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "why.html")]
-struct Why<'a> {
-    why: &'a str,
-}
-
-fn page(template: &impl Template) -> Response {
-    let policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-    let fixed =
-        [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    match template.render() {
-        Ok(text) => (fixed, Html(text)).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-impl Application {
-    fn home(&self, headers: &HeaderMap, code: Option<&str>, attack: Option<&Attack>) -> Response {
-        let why = attack.and_then(|attack| attack.decision.as_deref()).and_then(|decision| self.backstage.why(decision));
-        page(&Home {
-            signed_in: token(headers).is_some(),
-            passkeys: self.backstage.passkeys(),
-            clock: &self.backstage.clock(),
-            place: self.scene.place().name(),
-            code,
-            enroll_url: &self.stage.url("auth", "/enroll"),
-            attack,
-            why: why.as_deref(),
-        })
-    }
-}
-
-type Shared = State<Arc<Application>>;
-
 async fn home(State(application): Shared, headers: HeaderMap) -> Response {
-    application.home(&headers, None, None)
+    pages::home(&application, &headers)
 }
 
 /// Cannot be reached without an allow: there is no other way to a [`Permitted`].
-async fn payroll(permitted: Permitted) -> Response {
+async fn payroll(State(application): Shared, permitted: Permitted) -> Response {
     let decision = permitted.decision_id().map(ToString::to_string).unwrap_or_default();
-    page(&Payroll { decision: &decision })
+    witness::named(pages::payroll(application.scene.place(), &application.backstage.clock(), &decision), &decision)
 }
 
 async fn why(State(application): Shared, Path(decision): Path<String>) -> Response {
-    match application.backstage.why(&decision) {
-        Some(why) => page(&Why { why: &why }),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+    application.backstage.why(&decision).map_or_else(pages::nowhere, |why| pages::why(&why))
 }
 
-async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../templates/demo.css")).into_response()
+async fn nowhere() -> Response {
+    pages::nowhere()
 }
 
 /// Signs alice in: a token in a cookie, and a past in this browser.
@@ -146,9 +119,9 @@ async fn sign_in(State(application): Shared, headers: HeaderMap) -> Response {
     let now = application.backstage.now();
     let id = format!("demo-{}", now.0);
     let grantee = Grantee { sub: ALICE, aud: AUDIENCE, client_id: "demo", sid: &id, jti: &id };
-    let Ok(token) = application.issuer.mint(grantee, now, TOKEN_LIFE) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    if application.backstage.remember(agent).await.is_err() {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let Ok(token) = application.issuer.mint(grantee, now, TOKEN_LIFE) else { return pages::broken("the token could not be signed") };
+    if let Err(error) = application.backstage.remember(agent).await {
+        return pages::broken(&error);
     }
     let cookie = format!("{TOKEN_COOKIE}={token}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax", TOKEN_LIFE.0);
     ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
@@ -158,59 +131,53 @@ async fn sign_out() -> Response {
     ([(header::SET_COOKIE, format!("{TOKEN_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"))], Redirect::to("/")).into_response()
 }
 
-async fn enroll_code(State(application): Shared, headers: HeaderMap) -> Response {
+async fn enroll_code(State(application): Shared) -> Response {
+    let (passkeys, expires) = (application.backstage.passkeys(), application.backstage.now().after(CODE_LIFE));
     match application.backstage.enroll_code().await {
-        Ok(code) => application.home(&headers, Some(&code), None),
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Ok(text) => {
+            if let Ok(mut code) = application.code.lock() {
+                *code = Some(Code { text, expires, passkeys });
+            }
+            Redirect::to("/#enrol").into_response()
+        }
+        Err(error) => pages::broken(&error),
     }
 }
 
-/// The token leaks; it is night in Paris; somebody in Singapore uses it.
+/// The token leaks; it is night in Paris; somebody in Singapore uses it. A token that is over by then is not worth stealing.
 async fn be_the_attacker(State(application): Shared, headers: HeaderMap) -> Response {
     let Some(stolen) = token(&headers) else { return Redirect::to("/").into_response() };
-    application.backstage.wait_until(NIGHT);
-    match attack::attack(&application.stage, &stolen).await {
-        Ok(attack) => application.home(&headers, None, Some(&attack)),
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    if !is_night(application.backstage.time()) {
+        application.backstage.wait_until(NIGHT);
+    }
+    if application.standing(&headers) != Some(Standing::Good) {
+        return Redirect::to("/").into_response();
+    }
+    match attack::attack(&application.stage, &stolen, application.backstage.clock()).await {
+        Ok(attack) => {
+            application.timeline.attacked(attack);
+            Redirect::to("/#attack").into_response()
+        }
+        Err(error) => pages::broken(&error.to_string()),
     }
 }
 
 /// Lets the person travel, or time pass.
 async fn go(State(application): Shared, Path(what): Path<String>) -> Response {
-    let until = |time: TimeOfDay| application.backstage.wait_until(time);
     match what.as_str() {
         "paris" => application.scene.travel(Place::Paris),
         "singapore" => application.scene.travel(Place::Singapore),
-        "morning" => until(MORNING),
-        "night" => until(NIGHT),
-        _ => return StatusCode::NOT_FOUND.into_response(),
+        "morning" => application.backstage.wait_until(MORNING),
+        "night" => application.backstage.wait_until(NIGHT),
+        _ => return pages::nowhere(),
     }
-    Redirect::to("/").into_response()
+    Redirect::to(if what == "singapore" { "/#travel" } else { "/" }).into_response()
 }
 
 fn token(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get(header::COOKIE)?.to_str().ok().filter(|cookies| cookies.len() <= MOST_IN_JAR)?;
     let mut pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, value)| *name == TOKEN_COOKIE && !value.is_empty()).map(|(_, value)| value.to_owned())
-}
-
-/// A refusal of the layer, as a person reads it; programs keep the bare status.
-async fn explained(request: Request, next: Next) -> Response {
-    let reads =
-        request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
-    let response = next.run(request).await;
-    let (status, refused) = (response.status(), response.status().is_client_error() || response.status().is_server_error());
-    if !reads || !refused {
-        return response;
-    }
-    let decision = response.headers().get("x-countersign-decision").cloned();
-    let id = decision.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let mut page = page(&Refused { status: status.as_u16(), decision: id });
-    *page.status_mut() = status;
-    if let Some(decision) = decision {
-        page.headers_mut().insert("x-countersign-decision", decision);
-    }
-    page
 }
 
 /// Another site must not press the buttons of this one.
@@ -222,3 +189,6 @@ async fn own_pages_only(request: Request, next: Next) -> Response {
     }
     next.run(request).await
 }
+
+#[cfg(test)]
+mod tests;

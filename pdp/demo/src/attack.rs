@@ -18,18 +18,23 @@ pub struct Attempt {
     pub tried: String,
     /// What came back, in one line.
     pub seen: String,
-    /// It was stopped.
+    /// It was stopped, by a demand for the passkey or by a refusal. A breakdown is neither.
     pub stopped: bool,
 }
 
 /// Everything that was tried.
 #[derive(Debug, Clone)]
 pub struct Attack {
+    /// When, in Paris, as people read it.
+    pub at: String,
     /// In order.
     pub attempts: Vec<Attempt>,
     /// The decision that stopped the first one.
     pub decision: Option<String>,
 }
+
+/// Where the ceremony of a demand begins, on every protected host.
+const STEP_UP: &str = "/.countersign/step-up";
 
 impl Attack {
     /// Nothing of it got through.
@@ -46,7 +51,7 @@ pub const REACHED: &str = "Payroll of the demonstration";
 ///
 /// # Errors
 /// When the demonstration does not answer.
-pub async fn attack(stage: &Stage, stolen: &str) -> Result<Attack, VisitError> {
+pub async fn attack(stage: &Stage, stolen: &str, at: String) -> Result<Attack, VisitError> {
     let mut thief = Visitor::new(stage.clone(), AGENT, Place::Singapore.address());
     thief.hold("payroll", TOKEN_COOKIE, stolen);
     let first = thief.get(&stage.url("payroll", "/payroll")).await?;
@@ -57,7 +62,7 @@ pub async fn attack(stage: &Stage, stolen: &str) -> Result<Attack, VisitError> {
     }
     let again = thief.get(&stage.url("payroll", "/payroll")).await?;
     attempts.push(judged("tries the payroll once more", &again));
-    Ok(Attack { attempts, decision })
+    Ok(Attack { at, attempts, decision })
 }
 
 /// Follows the link to the ceremony and answers it with a key of the attacker's own.
@@ -69,17 +74,24 @@ async fn pretend(thief: &mut Visitor, stage: &Stage, link: &str) -> Result<Attem
     let origin = stage.url("auth", "");
     let forged = SoftAuthenticator::new().forge(&options, &origin);
     let answer = thief.post(&format!("{ceremony}/proof"), &forged.unwrap_or_default()).await?;
-    Ok(Attempt {
-        tried: "answers the demand for a passkey with a key of his own".to_owned(),
-        seen: format!("{} {}", answer.status, answer.body.trim()),
-        stopped: answer.status != 200,
-    })
+    Ok(judged("answers the demand with a key of his own", &answer))
 }
 
-fn judged(tried: &str, page: &Page) -> Attempt {
-    let seen = match &page.location {
-        Some(location) => format!("{} sent to {}", page.status, location.split('?').next().unwrap_or_default()),
-        None => format!("{} {}", page.status, if page.body.contains(REACHED) { REACHED } else { "" }),
+/// What a visit came to. Only an answer that refuses counts as one.
+pub(crate) fn judged(tried: &str, page: &Page) -> Attempt {
+    let asked = page.location.as_deref().is_some_and(|location| location.contains(STEP_UP));
+    let seen = match page.status {
+        200 if page.body.contains(REACHED) => "let in",
+        302 if asked => "asked for a passkey",
+        401 => "asked to sign in",
+        403 => "refused",
+        410 => "refused: it is spent",
+        200..300 => "accepted",
+        _ => "something else",
     };
-    Attempt { tried: tried.to_owned(), seen, stopped: !page.body.contains(REACHED) && !(200..300).contains(&page.status) }
+    let refused = matches!(page.status, 401 | 403 | 410) || page.status == 302 && asked;
+    Attempt { tried: tried.to_owned(), seen: format!("{seen} ({})", page.status), stopped: refused && !page.body.contains(REACHED) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Mutex;
 
-use countersign_sdk_types::Timestamp;
+use countersign_sdk_types::{Millis, Timestamp};
+
+use crate::why::Why;
 
 /// The name of the demo user.
 pub const ALICE: &str = "alice";
+/// How long a one-time code is good for: long enough to be read and typed.
+pub const CODE_LIFE: Millis = Millis(15 * 60_000);
 
 /// A place that the demonstration knows, with an address of its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,12 @@ impl Place {
             Self::Paris => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
             Self::Singapore => IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
         }
+    }
+
+    /// Where an address of the demonstration is.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address == Self::Singapore.address() { Self::Singapore } else { Self::Paris }
     }
 
     /// Its name.
@@ -78,6 +88,12 @@ pub const MORNING: TimeOfDay = TimeOfDay { hour: 10, minute: 0 };
 /// When she never does.
 pub const NIGHT: TimeOfDay = TimeOfDay { hour: 3, minute: 40 };
 
+/// Nobody works at this hour.
+#[must_use]
+pub const fn is_night(time: TimeOfDay) -> bool {
+    time.hour < 6
+}
+
 /// An answer that takes a moment.
 pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
 
@@ -87,14 +103,16 @@ pub trait Backstage: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// The story's time as people read it, in Paris.
     fn clock(&self) -> String;
+    /// The same as a time of the day.
+    fn time(&self) -> TimeOfDay;
     /// Lets time pass until it is that time of day in Paris, on a working day for the morning.
     fn wait_until(&self, time: TimeOfDay);
-    /// Gives alice a past: five weeks of working days in Paris, with this browser. The second time it does nothing.
+    /// Gives alice a past: five weeks of working days in Paris, with this browser. What is known of her already is not taught again.
     fn remember(&self, agent: &str) -> Later<()>;
     /// A one-time code with which alice may enrol a passkey, as an operator issues it.
     fn enroll_code(&self) -> Later<String>;
     /// How many passkeys alice has.
     fn passkeys(&self) -> usize;
     /// Why a decision came out as it did.
-    fn why(&self, decision: &str) -> Option<String>;
+    fn why(&self, decision: &str) -> Option<Why>;
 }

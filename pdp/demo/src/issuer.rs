@@ -1,7 +1,7 @@
 //! A token issuer with one ES256 key, made at start and gone at the end.
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk_types::{Seconds, Timestamp};
@@ -43,6 +43,17 @@ pub enum IssuerError {
     TooLong,
 }
 
+/// What a token is to its issuer. The application shows it; whether the token opens anything is for the decision point to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Signed in this run, and good still.
+    Good,
+    /// Signed in this run, and over.
+    Expired,
+    /// Not of this run: another key has signed it, or nobody.
+    Foreign,
+}
+
 impl Issuer {
     /// An issuer named `url`, with a fresh key.
     ///
@@ -51,6 +62,12 @@ impl Issuer {
     pub fn new(url: impl Into<String>) -> Result<Self, IssuerError> {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| IssuerError::Key)?;
         Ok(Self { url: url.into(), key })
+    }
+
+    /// Its name, the `iss` of its tokens.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.url
     }
 
     /// The key set (RFC 7517) that verifies its tokens.
@@ -79,6 +96,24 @@ impl Issuer {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| IssuerError::Key)?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
+    }
+
+    /// What a token is at an instant.
+    #[must_use]
+    pub fn standing(&self, token: &str, now: Timestamp) -> Standing {
+        match self.expiry(token) {
+            Some(expiry) if now.secs() < expiry => Standing::Good,
+            Some(_) => Standing::Expired,
+            None => Standing::Foreign,
+        }
+    }
+
+    fn expiry(&self, token: &str) -> Option<i64> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key.public_key().as_ref());
+        key.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
+        let claims = URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?;
+        serde_json::from_slice::<Value>(&claims).ok()?.get("exp")?.as_i64()
     }
 }
 

@@ -9,4 +9,6 @@ pub mod backstage;
 pub mod issuer;
 pub mod places;
 pub mod story;
+pub mod timeline;
 pub mod visitor;
+pub mod why;

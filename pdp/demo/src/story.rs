@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::attack::{self, Attack, REACHED, TOKEN_COOKIE};
+use crate::attack::{self, Attack, TOKEN_COOKIE, judged};
 use crate::authenticator::SoftAuthenticator;
 use crate::backstage::{Backstage, MORNING, NIGHT, Place};
 use crate::visitor::{Page, Stage, VisitError, Visitor};
+use crate::why::Why;
 
 /// What alice's browser says of itself.
 pub const AGENT: &str =
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 /// One step as it came out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Step {
+    /// When, in Paris, as people read it.
+    pub at: String,
     /// What happens.
     pub told: String,
     /// It came out as told.
@@ -30,7 +34,7 @@ pub struct Played {
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// Why the attacker was stopped, as the operator sees it.
-    pub why: String,
+    pub why: Option<Why>,
 }
 
 impl Played {
@@ -40,6 +44,9 @@ impl Played {
         !self.steps.is_empty() && self.steps.iter().all(|step| step.held)
     }
 }
+
+const LET_IN: &str = "let in";
+const ASKED: &str = "asked for a passkey";
 
 struct Story {
     stage: Stage,
@@ -64,18 +71,25 @@ pub async fn play(stage: Stage, backstage: Arc<dyn Backstage>, passkey: SoftAuth
 
 impl Story {
     fn tell(&mut self, told: &str, held: bool, seen: impl Into<String>) {
-        let told = format!("{}  {told}", self.backstage.clock());
-        self.played.steps.push(Step { told, held, seen: seen.into() });
+        self.played.steps.push(Step { at: self.backstage.clock(), told: told.to_owned(), held, seen: seen.into() });
+    }
+
+    /// Tells a visit that is let in, or one that is asked for a passkey, or one that is refused.
+    fn told_of(&mut self, told: &str, page: &Page, wanted: &str) {
+        let seen = judged(told, page).seen;
+        self.tell(told, seen.starts_with(wanted), seen);
     }
 
     async fn a_working_day(&mut self) -> Result<(), VisitError> {
         self.backstage.wait_until(MORNING);
         let signed_in = self.alice.post(&self.stage.url("payroll", "/sign-in"), &json!({})).await?;
-        self.tell("alice signs in from Paris", self.token().is_some(), line(&signed_in));
+        self.tell("alice signs in from Paris", self.token().is_some(), format!("a token for a day ({})", signed_in.status));
+        let before = self.backstage.passkeys();
         let enrolled = self.enroll().await?;
-        self.tell("she enrols a passkey with a one-time code of the operator's", self.backstage.passkeys() == 1, line(&enrolled));
-        let page = self.alice.get(&self.stage.url("payroll", "/payroll")).await?;
-        self.tell("she opens the payroll", reached(&page), line(&page));
+        let held = self.backstage.passkeys() == before + 1;
+        self.tell("alice enrols a passkey with the operator's one-time code", held, format!("enrolled ({})", enrolled.status));
+        let page = self.payroll().await?;
+        self.told_of("alice opens the payroll", &page, LET_IN);
         Ok(())
     }
 
@@ -86,25 +100,32 @@ impl Story {
             self.tell(&format!("the attacker {}", attempt.tried), attempt.stopped, attempt.seen.clone());
         }
         let why = attack.decision.as_deref().and_then(|decision| self.backstage.why(decision));
-        self.tell("the operator sees why", why.as_ref().is_some_and(|why| why.contains("network")), attack.decision.unwrap_or_default());
-        self.played.why = why.unwrap_or_default();
+        let seen = why.as_ref().and_then(|why| why.risk).map_or_else(|| "nothing".to_owned(), |risk| format!("risk {risk} of 100"));
+        self.tell("the operator sees why", why.as_ref().is_some_and(|why| why.weighing().next().is_some()), seen);
+        self.played.why = why;
         Ok(())
     }
 
     async fn the_owner_travels(&mut self) -> Result<(), VisitError> {
         self.alice.travel(Place::Singapore.address());
-        let asked = self.alice.get(&self.stage.url("payroll", "/payroll")).await?;
-        self.tell("alice herself is in Singapore: she is asked for her passkey", asked.location.is_some(), line(&asked));
-        let (page, proof, ceremony) = self.step_up(&asked).await?;
-        self.tell("she touches it, and passes", reached(&page), line(&page));
-        let replayed = self.alice.post(&format!("{ceremony}/proof"), &proof).await?;
-        self.tell("the same proof a second time is refused", replayed.status != 200, line(&replayed));
-        let again = self.alice.get(&self.stage.url("payroll", "/payroll")).await?;
-        self.tell("she goes on without being asked again", reached(&again), line(&again));
+        let asked = self.payroll().await?;
+        self.told_of("alice herself opens the payroll, in Singapore", &asked, ASKED);
+        if let Some(link) = &asked.location {
+            let (page, proof, ceremony) = self.step_up(link).await?;
+            self.told_of("alice touches her passkey", &page, LET_IN);
+            let replayed = self.alice.post(&format!("{ceremony}/proof"), &proof).await?;
+            self.told_of("the same proof is sent once more", &replayed, "refused");
+        }
+        let again = self.payroll().await?;
+        self.told_of("alice goes on", &again, LET_IN);
         let attack = self.attack().await?;
         let seen = attack.attempts.last().map(|attempt| attempt.seen.clone()).unwrap_or_default();
-        self.tell("the attacker, with the same token, is still stopped", attack.is_stopped(), seen);
+        self.tell("the attacker goes on with the same token", attack.is_stopped(), seen);
         Ok(())
+    }
+
+    async fn payroll(&mut self) -> Result<Page, VisitError> {
+        self.alice.get(&self.stage.url("payroll", "/payroll")).await
     }
 
     fn token(&self) -> Option<&str> {
@@ -112,7 +133,7 @@ impl Story {
     }
 
     async fn attack(&self) -> Result<Attack, VisitError> {
-        attack::attack(&self.stage, self.token().unwrap_or_default()).await
+        attack::attack(&self.stage, self.token().unwrap_or_default(), self.backstage.clock()).await
     }
 
     async fn enroll(&mut self) -> Result<Page, VisitError> {
@@ -125,8 +146,8 @@ impl Story {
     }
 
     /// Through the ceremony, as the page's script does it. Also gives the proof and the ceremony's address, for those who would replay it.
-    async fn step_up(&mut self, asked: &Page) -> Result<(Page, Value, String), VisitError> {
-        let page = self.alice.follow(asked.location.as_deref().unwrap_or_default()).await?;
+    async fn step_up(&mut self, link: &str) -> Result<(Page, Value, String), VisitError> {
+        let page = self.alice.follow(link).await?;
         let ceremony = page.url.clone();
         let challenge = self.alice.post(&format!("{ceremony}/challenge"), &json!({})).await?;
         let options = serde_json::from_str(&challenge.body).unwrap_or_default();
@@ -139,11 +160,5 @@ impl Story {
     }
 }
 
-fn reached(page: &Page) -> bool {
-    page.status == 200 && page.body.contains(REACHED)
-}
-
-fn line(page: &Page) -> String {
-    let place = page.location.as_deref().map(|location| format!(" to {}", location.split('?').next().unwrap_or_default()));
-    format!("{}{}", page.status, place.unwrap_or_default())
-}
+#[cfg(test)]
+mod tests;

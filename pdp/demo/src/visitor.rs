@@ -188,3 +188,6 @@ impl Visitor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk_types::{Seconds, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Grantee, Issuer, IssuerError};
+use super::{Grantee, Issuer, IssuerError, Standing};
 
 const ALICE: Grantee<'static> = Grantee { sub: "alice", aud: "payroll", client_id: "demo", sid: "s1", jti: "t1" };
 
@@ -49,4 +49,17 @@ fn a_token_lives_a_day_at_most() {
     let issuer = Issuer::new("http://issuer.localhost").unwrap();
     let long = issuer.mint(ALICE, Timestamp::from_secs(0), Seconds(24 * 60 * 60 + 1));
     assert_eq!(long.unwrap_err(), IssuerError::TooLong);
+}
+
+#[test]
+fn a_token_stands_until_it_expires_and_with_its_own_issuer_only() {
+    let issuer = Issuer::new("http://issuer.localhost").unwrap();
+    let token = issuer.mint(ALICE, Timestamp::from_secs(1_000), Seconds(60)).unwrap();
+    assert_eq!(issuer.standing(&token, Timestamp::from_secs(1_059)), Standing::Good);
+    assert_eq!(issuer.standing(&token, Timestamp::from_secs(1_060)), Standing::Expired);
+    let other = Issuer::new("http://issuer.localhost").unwrap();
+    assert_eq!(other.standing(&token, Timestamp::from_secs(1_000)), Standing::Foreign);
+    for mangled in ["", ".", "a.b.c", &token[1..], &format!("{token}A")] {
+        assert_eq!(issuer.standing(mangled, Timestamp::from_secs(1_000)), Standing::Foreign, "{mangled}");
+    }
 }

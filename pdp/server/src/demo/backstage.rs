@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_pdp_demo::backstage::{ALICE, Backstage, Later, Place as DemoPlace, TimeOfDay};
+use countersign_pdp_demo::backstage::{ALICE, Backstage, CODE_LIFE, Later, Place as DemoPlace, TimeOfDay};
 use countersign_pdp_demo::places::PlaceTable;
+use countersign_pdp_demo::why::Why;
 use countersign_pdp_engine::facts::DirectoryUser;
-use countersign_pdp_engine::record::{Record, explain};
-use countersign_pdp_store::{Expect, StateEvent};
+use countersign_pdp_engine::record::{Explanation, Record, explain};
+use countersign_pdp_store::{Expect, Receipt, StateEvent};
 use countersign_risk::{BindingState, Failures, Posture, RawSighting, Sighting, Strength};
-use countersign_sdk_types::{DecisionId, Millis, Place, PlaceGap, SessionId, SubjectId, Timestamp};
+use countersign_sdk_types::{DecisionId, Millis, Place, PlaceGap, RiskScore, SessionId, SubjectId, Timestamp};
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Span, ZonedDateTime};
@@ -23,25 +23,46 @@ use crate::pipeline::Pdp;
 pub(super) struct PdpBackstage {
     pdp: Arc<Pdp>,
     iss: String,
-    remembers: AtomicBool,
 }
 
 const PARIS: &str = "Europe/Paris";
-/// How long a code is good for: long enough to be read and typed.
-const CODE_LIFE: Millis = Millis(15 * 60_000);
+/// When every run begins.
+const BEFORE_WORK: TimeOfDay = TimeOfDay { hour: 9, minute: 59 };
+/// Between two runs in one folder a day passes: no token, grant or code of the first is good in the second, and a traveller is home again.
+const BETWEEN_RUNS: Millis = Millis(24 * 3_600_000);
 
 impl PdpBackstage {
     pub(super) const fn new(pdp: Arc<Pdp>, iss: String) -> Self {
-        Self { pdp, iss, remembers: AtomicBool::new(false) }
+        Self { pdp, iss }
     }
 
     fn alice(&self) -> SubjectId {
         SubjectId { tenant: self.pdp.tenant.clone(), iss: self.iss.clone(), sub: ALICE.to_owned() }
     }
 
-    /// Five weeks of working days, four step-ups a day.
+    /// Goes on after the last instant of an earlier run in the same folder: grants and codes of that run are over, what was learned lies behind.
+    pub(super) async fn go_on(&self) -> Result<(), String> {
+        let mark = self.pdp.store.view().clock_mark(&self.pdp.tenant).map_err(|error| error.to_string())?;
+        if let Some(mark) = mark.filter(|mark| mark.after(BETWEEN_RUNS) > self.now()) {
+            self.pdp.clock.advance(mark.after(BETWEEN_RUNS).since(self.now()));
+            self.wait_until(BEFORE_WORK);
+        }
+        self.mark().await
+    }
+
+    /// Leaves the time of the story in the journal.
+    pub(super) async fn mark(&self) -> Result<(), String> {
+        self.marking().await.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn marking(&self) -> Receipt {
+        self.pdp.store.append(StateEvent::ClockMark { tenant: self.pdp.tenant.clone(), at: self.now() }, Expect::Any)
+    }
+
+    /// Five weeks of working days, four step-ups a day; of these, what lies after the last that is known.
     fn past(&self, agent: &str) -> Result<Vec<StateEvent>, String> {
         let (subject, now) = (self.alice(), in_paris(self.pdp.clock.now()));
+        let known = self.pdp.store.view().baseline(&subject).map_err(|error| error.to_string())?.last_point().map(|last| last.at);
         let salt = self.pdp.salt(&subject).map_err(|denial| denial.to_string())?;
         let address = DemoPlace::Paris.address();
         let place = PlaceTable::demo().find(address).cloned().map_or(Place::Unknown(PlaceGap::NotFound), Place::Known);
@@ -49,9 +70,10 @@ impl PdpBackstage {
         let days = (1..=35).rev().filter_map(|days| now.checked_sub(Span::new().days(days)).ok());
         let working = days.filter(|day| !is_weekend(day));
         let hours = working.flat_map(|day| [9, 10, 14, 16].map(|hour| day.with().hour(hour).minute(5).build().ok())).flatten();
-        let learned = hours.map(|at| {
+        let instants = hours.map(|at| Timestamp(at.timestamp().as_millisecond())).filter(|at| known.is_none_or(|known| *at > known));
+        let learned = instants.map(|at| {
             let raw = RawSighting {
-                at: Timestamp(at.timestamp().as_millisecond()),
+                at,
                 address: Some(address),
                 place: &place,
                 user_agent: Some(agent),
@@ -74,7 +96,13 @@ impl Backstage for PdpBackstage {
     }
 
     fn clock(&self) -> String {
-        in_paris(self.now()).strftime("%a %H:%M").to_string()
+        clock(self.now())
+    }
+
+    fn time(&self) -> TimeOfDay {
+        let now = in_paris(self.now());
+        let part = |part: i8| u8::try_from(part).unwrap_or(0);
+        TimeOfDay { hour: part(now.hour()), minute: part(now.minute()) }
     }
 
     fn wait_until(&self, time: TimeOfDay) {
@@ -87,12 +115,13 @@ impl Backstage for PdpBackstage {
         let next = candidates.into_iter().find(|at| *at > now && !(by_day && is_weekend(at)));
         if let Some(next) = next {
             self.pdp.clock.advance(Timestamp(next.timestamp().as_millisecond()).since(self.now()));
+            // On its way to the disk by now; nothing waits for it.
+            drop(self.marking());
         }
     }
 
     fn remember(&self, agent: &str) -> Later<()> {
-        let first = !self.remembers.swap(true, Ordering::SeqCst);
-        let past = if first { self.past(agent) } else { Ok(Vec::new()) };
+        let past = self.past(agent);
         let store = self.pdp.store.clone();
         Box::pin(async move {
             for event in past? {
@@ -115,11 +144,32 @@ impl Backstage for PdpBackstage {
         self.pdp.store.view().credentials(&self.alice()).map_or(0, |all| all.len())
     }
 
-    fn why(&self, decision: &str) -> Option<String> {
+    fn why(&self, decision: &str) -> Option<Why> {
         let record = self.pdp.store.decision(&DecisionId::new(decision).ok()?).ok()??;
         let record: Record = serde_json::from_value(record).ok()?;
-        Some(explain(&record).to_string())
+        Some(shown(explain(&record)))
     }
+}
+
+fn shown(explanation: Explanation) -> Why {
+    let text = explanation.to_string();
+    Why {
+        decision: explanation.id.to_string(),
+        effect: explanation.effect,
+        at: clock(explanation.at),
+        client: explanation.asked.and_then(|asked| asked.client),
+        detail: explanation.detail,
+        risk: explanation.remaining.map(RiskScore::value),
+        inherent: explanation.inherent.map(RiskScore::value),
+        reasons: explanation.reasons,
+        policy: explanation.policy,
+        remedy: explanation.remedy,
+        text,
+    }
+}
+
+fn clock(at: Timestamp) -> String {
+    in_paris(at).strftime("%a %H:%M").to_string()
 }
 
 /// Alice and bob are employees.
@@ -128,7 +178,7 @@ pub(super) fn directory() -> Directory {
     Directory::of_users([ALICE, "bob"].map(|name| (name.to_owned(), employee())))
 }
 
-/// The last Tuesday before an instant, at ten in the morning in Paris: tokens of the story are never older than the system's clock says.
+/// The next Tuesday, before work in Paris; today, if today is one.
 pub(super) fn a_tuesday_morning(now: Timestamp) -> Timestamp {
     let now = in_paris(now);
     let tuesday = (0..7).filter_map(|days| now.checked_add(Span::new().days(days)).ok()).find(|day| day.weekday() == Weekday::Tuesday);

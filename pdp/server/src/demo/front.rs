@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_demo::application::{self, Application};
 use countersign_pdp_demo::backstage::Scene;
@@ -59,12 +60,32 @@ async fn serve(State(front): State<Arc<Front>>, mut request: Request) -> Respons
     request.headers_mut().remove(FROM);
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 0)));
     request.extensions_mut().insert(application::from(address));
+    let on_auth_origin = front.is_host(request.headers(), "auth");
     let own_paths = request.uri().path().starts_with("/.countersign/");
     let service = match () {
-        () if front.is_host(request.headers(), "auth") => front.public.clone(),
+        () if on_auth_origin => front.public.clone(),
         () if front.is_host(request.headers(), "payroll") && own_paths => front.public.clone(),
         () if front.is_host(request.headers(), "payroll") => front.application.clone(),
         () => return StatusCode::MISDIRECTED_REQUEST.into_response(),
     };
-    service.oneshot(request).await.into_response()
+    let response = service.oneshot(request).await.into_response();
+    if on_auth_origin { with_way_back(response, &front.stage.url("payroll", "/")).await } else { response }
+}
+
+/// No page of the product is larger.
+const MOST_PAGE: usize = 256 * 1024;
+const END: &str = "</main>";
+
+/// The product's pages know nothing of a demonstration; its visitor wants to find back from them.
+async fn with_way_back(response: Response, home: &str) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !kind.is_some_and(|kind| kind.starts_with(b"text/html")) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(page) = to_bytes(body, MOST_PAGE).await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let page = String::from_utf8_lossy(&page);
+    let link = format!("<hr><p class=\"small\" lang=\"en\"><a href=\"{home}\">Back to the demonstration</a></p>{END}");
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(page.replacen(END, &link, 1)))
 }
