@@ -9,6 +9,7 @@
 )]
 
 mod control;
+mod demo;
 mod fuzz_replay;
 mod hostile_policies;
 mod nginx;

@@ -70,14 +70,38 @@ impl Process {
     /// When it does not end in time.
     #[track_caller]
     pub fn terminate(&mut self) -> ExitStatus {
-        let told = Command::new("kill").arg("-TERM").arg(self.id().to_string()).status();
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Does what Ctrl-C does (SIGINT) and waits for the end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn interrupt(&mut self) -> ExitStatus {
+        self.signal("INT");
+        self.wait()
+    }
+
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        let told = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
         assert!(told.is_ok_and(|status| status.success()), "could not signal the process");
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         wait_for(|| {
             ended = self.child.try_wait().ok().flatten();
             ended.is_some()
         });
-        ended.unwrap_or_else(|| panic!("did not end after SIGTERM:\n{}", self.output()))
+        ended.unwrap_or_else(|| panic!("did not end:\n{}", self.output()))
     }
 }
 

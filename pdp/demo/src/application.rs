@@ -156,7 +156,8 @@ async fn be_the_attacker(State(application): Shared, headers: HeaderMap) -> Resp
     match attack::attack(&application.stage, &stolen, application.backstage.clock()).await {
         Ok(attack) => {
             application.timeline.attacked(attack);
-            Redirect::to("/#attack").into_response()
+            let again = application.timeline.happened().attacked_again;
+            Redirect::to(if again { "/#again" } else { "/#attack" }).into_response()
         }
         Err(error) => pages::broken(&error.to_string()),
     }

@@ -196,7 +196,7 @@ impl SoftAuthenticator {
         let user_handle = self.quirks.user_handle.as_ref().unwrap_or(&passkey.user_handle);
         let response = json!({
             "clientDataJSON": encode(client_data), "authenticatorData": encode(&data),
-            "signature": encode(signature), "userHandle": encode(user_handle),
+            "signature": encode(signature), "userHandle": (!user_handle.is_empty()).then(|| encode(user_handle)),
         });
         Ok(self.answer(passkey, &json!({}), &response))
     }

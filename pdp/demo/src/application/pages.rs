@@ -4,6 +4,8 @@ use askama::Template;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use countersign_sdk_types::Effect;
+
 use super::Application;
 use crate::attack::Attack;
 use crate::backstage::Place;
