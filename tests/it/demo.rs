@@ -5,7 +5,7 @@ use std::process::Command;
 
 use countersign_tests::browser::{Browser, Driver};
 use countersign_tests::process::{Process, countersign, free_ports};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// `countersign demo` for a person, on any free port, with its temporary files in a folder of the test's.
 struct Demo {
@@ -200,6 +200,23 @@ fn the_story_in_a_browser() {
     person.sees_the_attack_stopped("again");
     person.reads("That is the whole story");
     assert_eq!(person.count(".timeline tr.attacker .in"), 0, "{}", person.browser.text());
+}
+
+#[test]
+fn whoever_comes_by_another_way_is_helped() {
+    let demo = Demo::start(&["--port", "0"]);
+    let driver = Driver::start(demo.folder.path());
+    let person = Person { browser: driver.browser(), home: &demo.url };
+    person.browser.open(&demo.url.replace("payroll.localhost", "127.0.0.1"));
+    person.sees("#sign-in.next .primary");
+    assert_eq!(person.browser.url(), demo.url);
+    person.browser.open(&format!("{}why/nothing", demo.url));
+    person.reads("There is nothing here");
+
+    // A browser without passkeys says so before anything is tried.
+    person.browser.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({"source": "delete window.PublicKeyCredential"}));
+    person.browser.open(&demo.url);
+    person.sees("#no-passkeys:not([hidden])");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use countersign_pdp_demo::application::{self, Application};
 use countersign_pdp_demo::backstage::Scene;
 use countersign_pdp_demo::visitor::{FROM, Stage};
@@ -66,7 +66,8 @@ async fn serve(State(front): State<Arc<Front>>, mut request: Request) -> Respons
         () if on_auth_origin => front.public.clone(),
         () if front.is_host(request.headers(), "payroll") && own_paths => front.public.clone(),
         () if front.is_host(request.headers(), "payroll") => front.application.clone(),
-        () => return StatusCode::MISDIRECTED_REQUEST.into_response(),
+        // By address, or as plain `localhost`, there are no passkeys and no cookies of the right host: on to the name that has them.
+        () => return Redirect::temporary(&front.stage.url("payroll", "/")).into_response(),
     };
     let response = service.oneshot(request).await.into_response();
     if on_auth_origin { with_way_back(response, &front.stage.url("payroll", "/")).await } else { response }
