@@ -16,5 +16,6 @@ mod nginx;
 mod places;
 mod serving;
 mod step_up;
+mod step_up_hostile;
 mod strict_json;
 mod tidy;

@@ -41,6 +41,8 @@ pub struct Stage {
     pub port: u16,
     /// The decision listener.
     pub decision: u16,
+    /// The public listener, behind the proxy.
+    pub public: u16,
     /// The operations listener.
     pub operations: u16,
     /// Where configuration, data and logs are.
@@ -56,7 +58,7 @@ pub fn now() -> Timestamp {
 }
 
 impl Stage {
-    /// Sets the scene: alice is an employee who works from Paris at hours that are not this one.
+    /// Sets the scene: alice and bob are employees who work from Paris at hours that are not this one.
     ///
     /// # Panics
     /// When a part is missing.
@@ -78,7 +80,7 @@ impl Stage {
         let [port, decision, public, operations] = free_ports();
         let ports = Ports { port, decision, public, operations };
         write_configuration(folder.path(), &issuer, ports, more);
-        teach(&folder.path().join("data"), "alice");
+        teach(&folder.path().join("data"), &["alice", "bob"]);
         let pdp = serve(folder.path(), ports);
         let configuration = EXAMPLE
             .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
@@ -88,7 +90,7 @@ impl Stage {
             .replace("replace-this-secret", SECRET);
         let from = format!("set_real_ip_from 127.0.0.1; real_ip_header {FROM};\n");
         let nginx = crate::nginx::start(folder.path(), &(from + &configuration), port);
-        Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, operations, folder }
+        Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, public, operations, folder }
     }
 
     /// An address on one of the hosts: `payroll`, `wiki` or `auth`.
@@ -165,6 +167,8 @@ fn serve(folder: &Path, ports: Ports) -> Process {
     for port in [ports.decision, ports.public, ports.operations] {
         pdp.wait_for_port(port);
     }
+    // The ports are bound first, and served last: an answer says that everything else is there too.
+    assert_eq!(http::send("GET", &format!("http://127.0.0.1:{}/readyz", ports.operations), &[], None).status, 200);
     pdp
 }
 
@@ -239,8 +243,12 @@ pub fn subject(sub: &str) -> SubjectId {
 }
 
 /// Five weeks of step-ups in Paris, half a day away from this hour, and one an hour ago.
-fn teach(data: &Path, sub: &str) {
+fn teach(data: &Path, subjects: &[&str]) {
     let store = Store::open(data, Options::default(), now()).unwrap();
+    subjects.iter().for_each(|sub| teach_of(&store, sub));
+}
+
+fn teach_of(store: &Store, sub: &str) {
     let salt = SubjectSalt::new(store.salt(&subject(sub), || [7; 32]).unwrap().0);
     let place = Place::Known(PlaceRecord {
         country: Country::new("FR"),

@@ -74,6 +74,12 @@ impl Facts {
         facts
     }
 
+    /// Revoked or locked: no policy is asked, and no proof helps.
+    #[must_use]
+    pub fn is_barred(&self, now: Timestamp) -> bool {
+        self.revoked.is_some() || self.locked_until.is_some_and(|until| until > now)
+    }
+
     /// The grants that have not expired.
     pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = &LiveGrant> {
         self.grants.iter().filter(move |grant| grant.expires > now && grant.auth_time <= now)

@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use crate::config::Enforcer;
-use crate::pages;
+use crate::pages::{self, Language, Problem, Site, Trouble};
 use crate::pipeline::Pdp;
 
 /// What the handlers share.
@@ -35,7 +37,7 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/.countersign/step-up", get(protected::step_up))
         .route("/.countersign/return", get(protected::come_back))
         .route("/.countersign/enroll", get(protected::enroll))
-        .route("/.countersign/assets/{name}", get(asset))
+        .route("/.countersign/assets/{name}", get(asset_there))
         .route("/", get(auth::home))
         .route("/step-up/{ceremony}", get(auth::step_up))
         .route("/step-up/{ceremony}/challenge", post(auth::challenge))
@@ -44,10 +46,20 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/enroll/begin", post(auth::begin))
         .route("/enroll/finish", post(auth::finish))
         .route("/assets/{name}", get(asset))
+        .fallback(nowhere)
         .layer(DefaultBodyLimit::max(MOST_BODY))
         .with_state(public)
 }
 
-async fn asset(Path(name): Path<String>) -> axum::response::Response {
+async fn asset(Path(name): Path<String>, _: visit::Auth) -> Response {
     pages::asset(&name)
+}
+
+async fn asset_there(Path(name): Path<String>, _: visit::Protected) -> Response {
+    pages::asset(&name)
+}
+
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let site = if uri.path().starts_with("/.countersign/") { Site::Protected } else { Site::Auth };
+    Problem { language: Language::of(&headers), site, trouble: Trouble::NotFound }.into_response()
 }

@@ -7,9 +7,9 @@ use countersign_pdp_stepup::secret::Secret;
 use countersign_pdp_stepup::{
     Authorization, Ceremonies, Demanded, Enrolled, Enrolment, Failure, Holder, NewCredential, Proved, Redeemed, StepUpError,
 };
-use countersign_pdp_store::{AppendError, Expect, GrantRecord, StateEvent, StoredCredential, ViewError};
+use countersign_pdp_store::{AppendError, Expect, GrantRecord, RevocationQuery, StateEvent, StoredCredential, ViewError};
 use countersign_risk::Strength;
-use countersign_sdk_types::{CredentialId, Digest, GrantId, Host, Seconds, SubjectId};
+use countersign_sdk_types::{CredentialId, Digest, GrantId, Host, Seconds, SessionId, SubjectId, Timestamp};
 
 use crate::config::Site;
 use crate::pages::Trouble;
@@ -71,9 +71,7 @@ impl Pdp {
     pub fn challenge(&self, step_up: &StepUp, ceremony: &str) -> Result<serde_json::Value, Trouble> {
         let now = self.clock.now();
         let subject = step_up.ceremonies.subject(ceremony, now)?;
-        if self.store.view().locked_until(&subject, None, now)?.is_some() {
-            return Err(Trouble::Locked);
-        }
+        self.check_standing(&subject, None, now)?;
         let user_handle = self.user_handle(&subject)?;
         let enrolled: Vec<Enrolled> = self.store.view().credentials(&subject)?.into_iter().map(enrolled).collect();
         Ok(step_up.ceremonies.challenge(ceremony, Holder { user_handle, enrolled: &enrolled }, now)?)
@@ -86,6 +84,7 @@ impl Pdp {
     pub async fn proved(&self, step_up: &StepUp, proved: Proved) -> Result<Secret, Trouble> {
         let now = self.clock.now();
         let subject = proved.demanded().subject.clone();
+        self.check_standing(&subject, Some(&proved.demanded().session), now)?;
         let known = self.store.view().credentials(&subject)?.into_iter().find(|known| known.id == *proved.credential());
         // A passkey that was removed while its owner touched it proves nothing any more.
         let known = known.ok_or(Trouble::Refused)?;
@@ -112,11 +111,13 @@ impl Pdp {
         if *identified.subject() != demanded.subject {
             return Err(Trouble::WrongBrowser);
         }
-        if facts.revoked.is_some() || facts.locked_until.is_some_and(|until| until > now) {
+        if facts.is_barred(now) {
             return Err(Trouble::NotAllowed);
         }
+        self.check_enrolled(&demanded.subject, &redeemed.credential)?;
         let secret = Secret::fresh().map_err(|_| Trouble::Unavailable)?;
-        let id = GrantId::new(format!("grant.{}", redeemed.ceremony)).map_err(|_| Trouble::Unavailable)?;
+        // As long as a ceremony's id may be: nothing can be put before it.
+        let id = GrantId::new(redeemed.ceremony.as_str()).map_err(|_| Trouble::Unavailable)?;
         let grant = GrantRecord {
             id: id.clone(),
             subject: demanded.subject.clone(),
@@ -145,6 +146,7 @@ impl Pdp {
         subject: SubjectId,
         authorization: Authorization,
     ) -> Result<(String, serde_json::Value), Trouble> {
+        self.check_authorized(&subject, &authorization)?;
         let existing = self.store.view().credentials(&subject)?;
         if existing.len() >= MOST_PASSKEYS {
             return Err(Trouble::TooMany);
@@ -158,9 +160,10 @@ impl Pdp {
     /// Journals a new passkey, together with the code that it spends.
     ///
     /// # Errors
-    /// When the code was spent meanwhile, or the record cannot be written.
+    /// When what allowed it ended meanwhile, or the record cannot be written.
     pub async fn enrolled(&self, new: NewCredential, label: &str) -> Result<(), Trouble> {
         let now = self.clock.now();
+        self.check_authorized(&new.subject, &new.authorization)?;
         let label: String = label.chars().filter(|letter| !letter.is_control()).take(LONGEST_LABEL).collect();
         let credential = StoredCredential {
             id: new.id,
@@ -173,12 +176,36 @@ impl Pdp {
         let subject = new.subject;
         let spent = match new.authorization {
             Authorization::Code(code) => Some(StateEvent::EnrollCodeSpent { code, subject: subject.clone(), at: now }),
-            Authorization::Grant => None,
+            Authorization::Grant(_) => None,
         };
         tracing::warn!(subject = subject.sub, "a passkey is enrolled");
         let added = StateEvent::CredentialAdded { subject, credential };
         self.store.append_all(spent.into_iter().chain([added]).collect(), Expect::Any).await?;
         Ok(())
+    }
+
+    /// Of a subject that is revoked or locked nothing is begun, and nothing that was begun goes on.
+    fn check_standing(&self, subject: &SubjectId, session: Option<&SessionId>, now: Timestamp) -> Result<(), Trouble> {
+        let view = self.store.view();
+        if view.is_revoked(&RevocationQuery { subject, session, tokens: &[], device: None })?.is_some() {
+            return Err(Trouble::NotAllowed);
+        }
+        view.locked_until(subject, session, now)?.map_or(Ok(()), |_| Err(Trouble::Locked))
+    }
+
+    /// A passkey that was removed proves nothing any more, whatever it signed before.
+    fn check_enrolled(&self, subject: &SubjectId, credential: &CredentialId) -> Result<(), Trouble> {
+        let owner = self.store.view().credential_owner(&subject.tenant, credential)?;
+        if owner.as_ref() == Some(subject) { Ok(()) } else { Err(Trouble::Refused) }
+    }
+
+    /// A code is spent by the journal; a grant ends with the passkey that made it.
+    fn check_authorized(&self, subject: &SubjectId, authorization: &Authorization) -> Result<(), Trouble> {
+        self.check_standing(subject, None, self.clock.now())?;
+        match authorization {
+            Authorization::Code(_) => Ok(()),
+            Authorization::Grant(passkey) => self.check_enrolled(subject, passkey).map_err(|_| Trouble::NotAllowed),
+        }
     }
 
     /// 16 bytes that name a subject to authenticators and say nothing to anybody else: keyed under the subject's own salt.

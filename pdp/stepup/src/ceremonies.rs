@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use countersign_sdk_types::{CeremonyId, Seconds, SubjectId};
+use countersign_sdk_types::{CeremonyId, CredentialId, Seconds, SubjectId};
 
 use crate::failure::StepUpError;
 use crate::relying_party::RelyingParty;
@@ -73,7 +73,7 @@ struct State {
     ceremonies: Table<SecretDigest, proving::Ceremony>,
     codes: Table<SubjectId, redeeming::Released>,
     enrolments: Table<SubjectId, enrolling::Pending>,
-    tickets: Table<SubjectId, SubjectId>,
+    tickets: Table<SubjectId, (SubjectId, CredentialId)>,
 }
 
 impl State {

@@ -6,7 +6,7 @@ use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::facts::{DeviceFacts, DirectoryUser, Facts, Inventory, LiveGrant};
 use countersign_pdp_engine::identify::Identified;
 use countersign_pdp_engine::request::Credentials;
-use countersign_pdp_store::{RevocationQuery, StoredCredential, TokenName};
+use countersign_pdp_store::{GrantRecord, RevocationQuery, StoredCredential, TokenName, ViewError};
 use countersign_risk::SubjectSalt;
 use countersign_sdk_types::{Acr, DenialCode, Digest, Ladder, SubjectId, Timestamp};
 use serde_json::Value;
@@ -85,13 +85,20 @@ impl Pdp {
         (compliant.is_some() || managed.is_some()).then_some(Inventory { compliant, managed })
     }
 
-    /// The grant whose secret this browser presents, if it is this subject's.
+    /// The live grant of this secret, if it is this subject's and the passkey that made it is still enrolled: whoever lost a passkey lost its grants.
+    pub(crate) fn grant_of(&self, subject: &SubjectId, secret: &str, now: Timestamp) -> Result<Option<GrantRecord>, ViewError> {
+        let view = self.store.view();
+        let secret = Digest(*blake3::hash(secret.as_bytes()).as_bytes());
+        let grant = view.grant_by_secret(&subject.tenant, &secret, now)?.filter(|grant| grant.subject == *subject);
+        let Some(grant) = grant else { return Ok(None) };
+        let owner = view.credential_owner(&subject.tenant, &grant.credential)?;
+        Ok((owner.as_ref() == Some(subject)).then_some(grant))
+    }
+
+    /// The grant whose secret this browser presents.
     fn grants(&self, subject: &SubjectId, credentials: &Credentials, ladder: &Ladder, now: Timestamp) -> Result<Vec<LiveGrant>, Denial> {
         let Some(secret) = &credentials.grant else { return Ok(Vec::new()) };
-        let secret = Digest(*blake3::hash(secret.as_bytes()).as_bytes());
-        let grant = self.store.view().grant_by_secret(&subject.tenant, &secret, now).map_err(unavailable)?;
-        let own = grant.filter(|grant| grant.subject == *subject);
-        let live = own.map(|grant| LiveGrant {
+        let live = self.grant_of(subject, secret, now).map_err(unavailable)?.map(|grant| LiveGrant {
             satisfied: ladder.satisfied_by(&grant.acr).iter().cloned().collect(),
             id: grant.id,
             acr: grant.acr,

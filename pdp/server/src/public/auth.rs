@@ -101,7 +101,10 @@ fn begun(visit: &Auth, body: &[u8]) -> Result<Response, Trouble> {
             };
             (code.subject, Authorization::Code(digest))
         }
-        (None, Some(ticket)) => (step_up.ceremonies.spend_ticket(&ticket, now)?, Authorization::Grant),
+        (None, Some(ticket)) => {
+            let (subject, passkey) = step_up.ceremonies.spend_ticket(&ticket, now)?;
+            (subject, Authorization::Grant(passkey))
+        }
         _ => return Err(Trouble::CodeInvalid),
     };
     let (enrolment, Value::Object(mut options)) = pdp.begin_enrolment(step_up, subject, authorization)? else {

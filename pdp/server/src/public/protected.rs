@@ -79,13 +79,14 @@ pub(super) async fn enroll(visit: Protected) -> Response {
 
 fn ticket(visit: &Protected) -> Answer {
     let step_up = visit.stepping_up()?;
-    let (witnessed, now) = (visit.witness()?, visit.public.pdp.clock.now());
-    let facts = &witnessed.facts;
-    let barred = facts.revoked.is_some() || facts.locked_until.is_some_and(|until| until > now);
-    if barred || !facts.grants.iter().any(|grant| grant.expires > now) {
+    let (witnessed, pdp) = (visit.witness()?, &visit.public.pdp);
+    let (subject, now) = (witnessed.identified.subject(), pdp.clock.now());
+    if witnessed.facts.is_barred(now) {
         return Err(Trouble::NotAllowed);
     }
-    let ticket = step_up.ceremonies.ticket(witnessed.identified.subject().clone(), now)?;
+    let grant = visit.cookie(GRANT_COOKIE).map(|secret| pdp.grant_of(subject, secret, now)).transpose()?.flatten();
+    let grant = grant.ok_or(Trouble::NotAllowed)?;
+    let ticket = step_up.ceremonies.ticket(subject.clone(), grant.credential, now)?;
     Ok(redirect(&format!("{}/enroll?ticket={}", step_up.ceremonies.party().origin(), ticket.reveal())))
 }
 

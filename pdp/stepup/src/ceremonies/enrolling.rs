@@ -14,12 +14,12 @@ use crate::response::Refusal;
 use crate::secret::{Secret, SecretDigest};
 
 /// What allows an enrolment. The `acr` of a token never does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
     /// An operator's code for one enrolment of one subject, by its digest.
     Code(Digest),
-    /// A live grant, shown by a [ticket](Ceremonies::ticket).
-    Grant,
+    /// A live grant that this passkey made, shown by a [ticket](Ceremonies::ticket).
+    Grant(CredentialId),
 }
 
 /// Who enrols a passkey.
@@ -94,23 +94,23 @@ impl Ceremonies {
         taken.ok_or(Failure::Unknown)?.verify(self, response)
     }
 
-    /// A ticket for one enrolment. The server gives it on a protected host, to a browser with a live grant of this subject.
+    /// A ticket for one enrolment. The server gives it on a protected host, to a browser with a live grant of this subject, made by this passkey.
     ///
     /// # Errors
     /// When there is no place, or no entropy.
-    pub fn ticket(&self, subject: SubjectId, now: Timestamp) -> Result<Secret, StepUpError> {
+    pub fn ticket(&self, subject: SubjectId, credential: CredentialId, now: Timestamp) -> Result<Secret, StepUpError> {
         let ticket = Secret::fresh()?;
         let tickets = &mut self.state().tickets;
         tickets.leave(&subject, self.limits.per_subject.saturating_sub(1), |_| true);
-        tickets.insert(ticket.digest(), subject.clone(), subject, now)?;
+        tickets.insert(ticket.digest(), subject.clone(), (subject, credential), now)?;
         Ok(ticket)
     }
 
-    /// Spends a ticket; gives whose it was.
+    /// Spends a ticket; gives whose it was, and the passkey behind it.
     ///
     /// # Errors
     /// When the ticket is not there.
-    pub fn spend_ticket(&self, ticket: &str, now: Timestamp) -> Result<SubjectId, StepUpError> {
+    pub fn spend_ticket(&self, ticket: &str, now: Timestamp) -> Result<(SubjectId, CredentialId), StepUpError> {
         self.state().tickets.take(SecretDigest::of(ticket), now).ok_or(StepUpError::Unknown)
     }
 }

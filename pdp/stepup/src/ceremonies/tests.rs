@@ -44,6 +44,11 @@ fn demanded(acr: &str) -> Demanded {
 }
 
 /// Alice has a passkey since second 0. Demands are made at second 100, everything else happens at 101 unless told.
+/// The passkey behind a grant.
+fn passkey() -> CredentialId {
+    CredentialId::new("behind-the-grant").unwrap()
+}
+
 struct World {
     ceremonies: Ceremonies,
     device: SoftAuthenticator,
@@ -67,7 +72,7 @@ impl World {
     fn enrolment(&self, sub: &str) -> Enrolment {
         let existing = self.enrolled.iter().map(|one| one.id.clone()).collect();
         let name = format!("{sub}@example.com");
-        Enrolment { subject: subject(sub), user_handle: HANDLE, name, existing, authorization: Authorization::Grant }
+        Enrolment { subject: subject(sub), user_handle: HANDLE, name, existing, authorization: Authorization::Grant(passkey()) }
     }
 
     fn enroll(&mut self, now: Timestamp) {

@@ -89,7 +89,7 @@ fn a_full_table_refuses() {
 #[test]
 fn enrolments_and_tickets_are_bounded_too() {
     let world = World::with(Limits { most: 2, per_subject: 2, ..Limits::default() }, Quirks::default());
-    let ticket = |sub: &str| world.ceremonies.ticket(subject(sub), at(100));
+    let ticket = |sub: &str| world.ceremonies.ticket(subject(sub), passkey(), at(100));
     let tickets = [ticket("alice").unwrap(), ticket("alice").unwrap(), ticket("alice").unwrap()];
     let spend = |ticket: &Secret| world.ceremonies.spend_ticket(ticket.reveal(), at(100));
     assert_eq!(ticket("bob").unwrap_err(), StepUpError::Full);

@@ -107,10 +107,10 @@ fn a_subject_has_one_enrolment_and_it_expires() {
 #[test]
 fn a_ticket_is_spent_once_within_two_minutes() {
     let world = World::new();
-    let ticket = || world.ceremonies.ticket(subject("alice"), at(1)).unwrap();
+    let ticket = || world.ceremonies.ticket(subject("alice"), passkey(), at(1)).unwrap();
     let spend = |ticket: &Secret, now| world.ceremonies.spend_ticket(ticket.reveal(), now);
     let good = ticket();
-    assert_eq!(spend(&good, at(120)), Ok(subject("alice")));
+    assert_eq!(spend(&good, at(120)), Ok((subject("alice"), passkey())));
     assert_eq!(spend(&good, at(120)), Err(StepUpError::Unknown));
     assert_eq!(spend(&ticket(), at(121)), Err(StepUpError::Unknown));
 }
