@@ -43,7 +43,7 @@ impl Upstream {
         self.port
     }
 
-    /// How many requests reached the application.
+    /// How many requests reached the application, icons apart.
     #[must_use]
     pub fn served(&self) -> usize {
         self.served.load(Ordering::SeqCst)
@@ -67,7 +67,10 @@ fn answer(stream: TcpStream, served: &AtomicUsize) -> std::io::Result<()> {
             values.push(json!(value.trim()));
         }
     }
-    served.fetch_add(1, Ordering::SeqCst);
+    // A browser asks for the icon when it likes, also after the page is there.
+    if target != "/favicon.ico" {
+        served.fetch_add(1, Ordering::SeqCst);
+    }
     let body = json!({"reached": true, "method": method, "target": target, "headers": headers}).to_string();
     let mut stream = reader.into_inner();
     write!(
