@@ -68,8 +68,9 @@ fn write_configuration(folder: &Path, issuer: &Issuer, port: u16, decision: u16,
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     write("secret", SECRET);
     write("jwks.json", &issuer.jwks().to_string());
+    let laptop = countersign_pdp_engine::request::device_of("laptop").unwrap();
     write("users.json", &json!({"alice": {"role": "admin"}, "bob": {"role": "clerk"}}).to_string());
-    write("devices.json", &json!({"laptop": {"compliant": true, "managed": true}}).to_string());
+    write("devices.json", &json!({(laptop.as_str()): {"compliant": true, "managed": true}}).to_string());
     let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/examples/seed").canonicalize().unwrap();
     let parts = parts();
     write(

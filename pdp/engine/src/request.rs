@@ -15,7 +15,7 @@ use crate::path::{CanonicalPath, canonical_host};
 
 mod headers;
 
-pub use headers::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE};
+pub use headers::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE, device_of};
 
 /// An enforcement point, authenticated by the server, and what it may state.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -90,7 +90,7 @@ text_id!(
     SessionId, 256
 );
 text_id!(
-    /// A device: the value of its cookie, the thumbprint of its key, or its inventory name.
+    /// A device: `browser:` and a digest of its cookie, `x5t:` and the thumbprint of its key, or its inventory name. It is no secret.
     DeviceId, 128
 );
 text_id!(

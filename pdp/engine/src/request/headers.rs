@@ -95,8 +95,7 @@ impl Headers {
             }
             (header, cookie) => header.or(cookie),
         };
-        let device = cookie(DEVICE_COOKIE).map(DeviceId::new).transpose();
-        let device = device.map_err(|_| Denial::new(DenialCode::MalformedRequest, "device cookie is not an identifier"))?;
+        let device = cookies.get(DEVICE_COOKIE).map(|cookie| device_of(cookie)).transpose()?;
         let session_cookie = rules.session_cookie.as_deref().and_then(cookie);
         Ok(Credentials { token, session_cookie, device, grant: cookie(GRANT_COOKIE) })
     }
@@ -114,6 +113,20 @@ impl Headers {
         }
         Ok(cookies)
     }
+}
+
+/// The name of the browser that presents a device cookie. The name is shown, recorded and listed in inventories, so it must not be what proves it; and
+/// no cookie can be made to name a key or a device of an inventory.
+///
+/// # Errors
+/// When the cookie is empty or longer than any of ours.
+pub fn device_of(cookie: &str) -> Result<DeviceId, Denial> {
+    let malformed = || Denial::new(DenialCode::MalformedRequest, "device cookie is not an identifier");
+    if !(1..=DeviceId::MAX_LEN).contains(&cookie.len()) {
+        return Err(malformed());
+    }
+    let digest = blake3::Hasher::new_derive_key("countersign device cookie 1").update(cookie.as_bytes()).finalize().to_hex();
+    DeviceId::new(format!("browser:{}", digest.chars().take(32).collect::<String>())).map_err(|_| malformed())
 }
 
 /// The token in an `Authorization` header. Other schemes are the application's own business and carry no token for us.

@@ -71,17 +71,34 @@ fn ambiguity_is_a_denial() {
 
 #[test]
 fn credentials_are_read_and_kept_apart() {
-    let cookie = format!("x=y; access_token=secret-token; sid=secret-session; {GRANT_COOKIE}=secret-grant; {DEVICE_COOKIE}=laptop");
+    let cookie = format!("x=y; access_token=secret-token; sid=secret-session; {GRANT_COOKIE}=secret-grant; {DEVICE_COOKIE}=secret-device");
     let (request, credentials) = check(http("/", &[("Cookie", &cookie)])).unwrap();
     assert_eq!(credentials.token, Some((Scheme::Cookie, "secret-token".to_owned())));
     assert_eq!(credentials.session_cookie.as_deref(), Some("secret-session"));
     assert_eq!(credentials.grant.as_deref(), Some("secret-grant"));
+    assert_eq!(credentials.device, device_of("secret-device").ok());
     let shown = format!("{request:?} {credentials:?} {}", serde_json::to_string(&request).unwrap());
     assert!(!shown.contains("secret"), "{shown}");
     let (_, same) = check(http("/", &[("Authorization", "bearer t"), ("Cookie", "access_token=t")])).unwrap();
     assert_eq!(same.token, Some((Scheme::Bearer, "t".to_owned())));
     let (_, basic) = check(http("/", &[("Authorization", "Basic dTpw")])).unwrap();
     assert_eq!(basic.token, None);
+}
+
+#[test]
+fn a_device_cookie_proves_a_name_that_nobody_can_present() {
+    let named = |cookie: &str| {
+        let cookie = format!("{DEVICE_COOKIE}={cookie}");
+        check(http("/", &[("Cookie", &cookie)])).map(|(_, credentials)| credentials.device.unwrap().as_str().to_owned())
+    };
+    let name = named("cookie-of-a-laptop").unwrap();
+    assert!(name.starts_with("browser:") && name.len() == 40, "{name}");
+    assert_eq!(named("cookie-of-a-laptop").unwrap(), name);
+    // Neither its own name, nor that of a key or of an inventory, is what a cookie names.
+    for known in [name.as_str(), "x5t:thumbprint", "laptop"] {
+        assert_ne!(named(known).unwrap(), known);
+    }
+    assert!(named("").is_err() && named(&"c".repeat(129)).is_err());
 }
 
 #[track_caller]

@@ -2,9 +2,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use countersign_pdp_engine::request::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE};
+use countersign_pdp_engine::request::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE, device_of};
 use countersign_pdp_stepup::secret::{Secret, SecretDigest};
-use countersign_sdk_types::DeviceId;
 
 use super::visit::Protected;
 use crate::pages::{Browser, Trouble};
@@ -92,12 +91,12 @@ fn ticket(visit: &Protected) -> Answer {
 
 /// The device's name, and the cookie to set where there is none yet.
 fn device(visit: &Protected) -> Result<(String, Option<HeaderValue>), Trouble> {
-    match visit.cookie(DEVICE_COOKIE).filter(|device| DeviceId::new(*device).is_ok()) {
-        Some(device) => Ok((device.to_owned(), None)),
+    let name = |cookie: &str| device_of(cookie).map(String::from).map_err(|_| Trouble::Unavailable);
+    match visit.cookie(DEVICE_COOKIE).filter(|held| held.len() == SECRET_LENGTH) {
+        Some(held) => Ok((name(held)?, None)),
         None => {
             let fresh = Secret::fresh().map_err(|_| Trouble::Unavailable)?;
-            let cookie = cookie(DEVICE_COOKIE, fresh.reveal(), DEVICE_LIFE)?;
-            Ok((fresh.reveal().to_owned(), Some(cookie)))
+            Ok((name(fresh.reveal())?, Some(cookie(DEVICE_COOKIE, fresh.reveal(), DEVICE_LIFE)?)))
         }
     }
 }
