@@ -9,7 +9,7 @@ use countersign_sdk_types::contract::{CONTRACT, Context, Device, Input, RESERVED
 use countersign_sdk_types::{Acr, Digest, Entity, Ladder, RiskScore, Timestamp};
 
 use crate::facts::Facts;
-use crate::identify::Identified;
+use crate::identify::{Identified, IdentifiedBy};
 
 #[cfg(test)]
 mod tests;
@@ -71,12 +71,14 @@ impl Proof {
 }
 
 /// A level inside a token can be stolen with it, unless its key was proved on this request or the login answered our own demand.
+///
+/// A session cookie stays the same when its owner logs in again: a later login says nothing of who presents it.
 fn token_proves(identified: &Identified, facts: &Facts, now: Timestamp) -> bool {
     let fresh = match (identified.token.auth_time, facts.demanded_at) {
         (Some(login), Some(demand)) => login > demand && login <= now,
         _ => false,
     };
-    identified.binding == BindingState::Proved || fresh
+    identified.binding == BindingState::Proved || (fresh && identified.by == IdentifiedBy::Token)
 }
 
 fn subject(identified: &Identified) -> Entity {

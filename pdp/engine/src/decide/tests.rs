@@ -231,6 +231,9 @@ fn a_level_in_a_token_counts_only_when_it_was_proved_here() {
     assert_eq!(effect(&who, &known), Effect::StepUp);
     known.demanded_at = Some(at(7, 30));
     assert_eq!(effect(&who, &known), Effect::Allow);
+    // A session cookie is the same before and after its owner's login: whoever stole it did not log in.
+    let linked = Identified { by: IdentifiedBy::Session, ..who.clone() };
+    assert_eq!(effect(&linked, &known), Effect::StepUp);
     known.demanded_at = None;
     who.binding = BindingState::Proved;
     assert_eq!(effect(&who, &known), Effect::Allow);
