@@ -93,8 +93,12 @@ pub enum IdentifiedBy {
     Pep,
 }
 
-/// A request whose subject is known. Only [`identify`] makes one; a record keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A request whose subject is known. Only [`identify`] makes one; a record keeps it, and gives it to nobody but its replay.
+///
+/// ```compile_fail,E0277
+/// let made_up: countersign_pdp_engine::identify::Identified = serde_json::from_str("{}").unwrap();
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Identified {
     pub(crate) request: AccessRequest,
     pub(crate) subject: SubjectId,

@@ -1,12 +1,13 @@
 //! What is kept of a decision, and how it is replayed. Holds no token, no cookie and no secret; it does hold the client's address.
 
-use countersign_sdk_types::{DecisionId, Revision, Tenant, Timestamp};
+use countersign_risk::BindingState;
+use countersign_sdk_types::{DecisionId, DeviceId, Revision, SessionId, SubjectId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
 use crate::decide::{Decided, Summary, Trace, decide_on};
 use crate::facts::Facts;
-use crate::identify::Identified;
+use crate::identify::{Identified, IdentifiedBy, TokenFacts};
 use crate::request::AccessRequest;
 use crate::snapshot::Snapshot;
 
@@ -46,10 +47,24 @@ pub struct Record {
 /// The arguments of `decide`, without the secret that keys identifiers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Basis {
-    /// Who asked for what.
-    pub identified: Identified,
+    /// Who asked for what. Read back for a replay, which permits nothing: whoever else could read one could have it decided.
+    #[serde(deserialize_with = "Recorded::deserialize")]
+    pub(crate) identified: Identified,
     /// What was known.
     pub facts: Facts,
+}
+
+/// What a record keeps of an [`Identified`].
+#[derive(Deserialize)]
+#[serde(remote = "Identified")]
+struct Recorded {
+    request: AccessRequest,
+    subject: SubjectId,
+    session: SessionId,
+    device: Option<DeviceId>,
+    token: TokenFacts,
+    binding: BindingState,
+    by: IdentifiedBy,
 }
 
 /// Why a record cannot be replayed.
