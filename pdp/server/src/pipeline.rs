@@ -20,7 +20,7 @@ use countersign_pdp_engine::request::{AccessRequest, Client, Credentials, RawChe
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
 use countersign_risk::Sighting;
-use countersign_sdk_types::{DecisionId, DenialCode, Digest, Effect, Host, RiskLevel, Seconds, SubjectId, Tenant, Timestamp};
+use countersign_sdk_types::{DecisionId, DenialCode, Digest, Host, RiskLevel, Seconds, SubjectId, Tenant, Timestamp};
 
 use crate::attempts::{Attempts, MOST_CONTEXTS};
 use crate::clock::{Clock, Stopwatch};
@@ -91,6 +91,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What is left of it without its record: a denial, also of what was refused already, because a path in report mode lets a refusal pass.
+    fn unrecorded(self) -> Self {
+        let denial = Denial::new(DenialCode::AuditUnavailable, "the record could not be written");
+        Self { decision: Decision::Deny(denial), ceremony: None, ..self }
+    }
+
     /// The stable code of a denial.
     #[must_use]
     pub const fn code(&self) -> Option<DenialCode> {
@@ -153,9 +159,7 @@ impl Pdp {
         };
         if !recorded {
             self.metrics.audit_lost();
-        }
-        if !recorded && answer.decision.effect() == Effect::Allow {
-            answer.decision = Decision::Deny(Denial::new(DenialCode::AuditUnavailable, "the record could not be written"));
+            answer = answer.unrecorded();
         }
         self.metrics.decided(door, answer.decision.effect(), answer.code(), watch.elapsed());
         log(&answer, watch);
@@ -379,3 +383,6 @@ fn log(answer: &Answer, watch: Stopwatch) {
     let micros = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::info!(target: "countersign::decision", id = answer.id, ?effect, code, detail, subject, micros, "decided");
 }
+
+#[cfg(test)]
+mod tests;

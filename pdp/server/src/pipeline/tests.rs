@@ -1,0 +1,21 @@
+//! What stands between a decision and its answer.
+
+use countersign_sdk_types::{Acr, Fault};
+
+use super::*;
+
+#[test]
+fn without_its_record_no_answer_can_pass_not_even_as_a_report() {
+    let decisions = [
+        Decision::StepUp(Demand { acr: Acr::phr(), max_age: Seconds(300), reasons: Vec::new() }),
+        Decision::Deny(Denial::new(DenialCode::PolicyDenied, "no")),
+    ];
+    for decision in decisions {
+        let ceremony = Some("https://app.example/.countersign/step-up?d=x".to_owned());
+        let answer = Answer { id: "main.1.1".to_owned(), decision, subject: None, level: None, asked: None, ceremony };
+        let left = answer.unrecorded();
+        // What is our own fault is never reported: it is refused.
+        let Decision::Deny(denial) = &left.decision else { panic!("{left:?}") };
+        assert_eq!((denial.code(), denial.fault(), left.ceremony), (DenialCode::AuditUnavailable, Fault::Unavailable, None));
+    }
+}
