@@ -1,6 +1,6 @@
 //! A decision point that runs: its doors, what it looks at again and again, and how it ends.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,16 +76,36 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
     looks.spawn(key_sets.run(stopped));
     looks.spawn(refresh(Arc::clone(&decider), tls));
     looks.spawn(watch_policies(Arc::clone(&decider)));
-    wait_for_end().await?;
+    let ended = end(&mut doors, &mut looks).await;
     tracing::info!("draining");
     draining.store(true, Ordering::SeqCst);
     if let Some(policies) = &decider.policies {
         policies.give_up();
     }
     let _ = stop.send(true);
-    doors.join_all().await;
+    while doors.join_next().await.is_some() {}
     looks.abort_all();
-    Ok(())
+    ended
+}
+
+/// Until told to end, or until something that runs for good ended by itself. Better no decision point, which a supervisor starts again, than one without
+/// a door, or one whose keys nobody looks at.
+async fn end(doors: &mut JoinSet<()>, looks: &mut JoinSet<()>) -> Result<(), String> {
+    tokio::select! {
+        told = wait_for_end() => told,
+        _ = doors.join_next() => Err("a listener ended by itself".to_owned()),
+        () = failure(looks) => Err("a background task ended by itself".to_owned()),
+    }
+}
+
+/// Until one of them fails; that there is nothing to look at is no failure.
+async fn failure(looks: &mut JoinSet<()>) {
+    while let Some(ended) = looks.join_next().await {
+        if ended.is_err() {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Listens on an address.
@@ -103,9 +123,11 @@ async fn bind_if(address: Option<std::net::SocketAddr>) -> Result<Option<TcpList
 /// Listens on a socket that only its owner can open; who that is, is asked again of each peer.
 fn bind_socket(path: &Path) -> Result<UnixListener, String> {
     let failed = |error: std::io::Error| format!("cannot listen on `{}`: {error}", path.display());
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
+        Ok(_) => return Err(format!("cannot listen on `{}`: something that is no socket is there", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
@@ -163,3 +185,6 @@ pub(crate) async fn wait_for_end() -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
