@@ -37,6 +37,13 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn config(&mut self, settings: Settings) -> Option<Config> {
         let listen = self.listeners(&settings.listen);
+        let in_the_clear = |listen: &Listeners| settings.tls.is_none() && listen.control.is_some_and(|at| !at.ip().is_loopback());
+        if listen.as_ref().is_some_and(in_the_clear) {
+            self.problem(
+                "listen.control",
+                "the keys of operators would cross the network in the clear: give `[tls]`, or a loopback address",
+            );
+        }
         let trusted_proxies = self.networks("proxy.trusted", &settings.proxy.trusted);
         let enforcers = self.each("pep", settings.pep, Self::enforcer);
         if enforcers.is_empty() {
@@ -156,7 +163,9 @@ impl Reader<'_> {
             for path in &site.report {
                 self.dangers.push(format!("`dangerous_report` lets pass what is denied at `{host}{}`", path.as_str()));
             }
-            sites.insert(host.clone(), site);
+            if sites.insert(host.clone(), site).is_some() {
+                self.problem("host", &format!("`{host}` is configured twice"));
+            }
             rules.insert(host, own);
         }
         (rules, sites)
@@ -184,7 +193,9 @@ impl Reader<'_> {
 
     fn step_up(&mut self, settings: settings::StepUpSettings, sites: &BTreeMap<Host, Site>, public: bool) -> Option<StepUp> {
         let (host, origin) = self.origin("step_up.origin", &settings.origin)?;
-        if sites.contains_key(&host) {
+        // Browsers tell cookies and relying parties of two ports of a host not apart.
+        let name = |host: &Host| host.as_str().rsplit_once(':').map_or(host.as_str(), |(name, _)| name).to_owned();
+        if sites.keys().any(|site| name(site) == name(&host)) {
             self.problem("step_up.origin", "it is a protected host; passkeys live on a host of their own");
         }
         if !public {

@@ -61,3 +61,33 @@ fn unknown_keys_are_refused() {
     let ConfigError(problems) = load(&format!("{GOOD}\n[places]\nmax_age = \"1 month\"\n")).unwrap_err();
     assert!(problems[0].contains("max_age"), "{problems:?}");
 }
+
+#[track_caller]
+fn refused(text: &str, key: &str) {
+    let ConfigError(problems) = load(text).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].starts_with(key), "{problems:?}");
+}
+
+#[test]
+fn the_keys_of_operators_do_not_cross_a_network_in_the_clear() {
+    let at = |control: &str| GOOD.replace("[listen]", &format!("[listen]\ncontrol = \"{control}\""));
+    for open in ["0.0.0.0:9183", "192.0.2.1:9183", "[::]:9183"] {
+        refused(&at(open), "listen.control");
+        assert!(load(&format!("{}\n[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n", at(open))).is_ok(), "{open}");
+    }
+    assert!(load(&at("127.0.0.1:9183")).is_ok() && load(&at("[::1]:9183")).is_ok());
+}
+
+#[test]
+fn passkeys_live_on_a_host_that_serves_nothing_else() {
+    let at = |origin: &str| GOOD.replace("[listen]", "[listen]\npublic = \"127.0.0.1:0\"") + &format!("[step_up]\norigin = \"{origin}\"\n");
+    refused(&at("http://payroll.localhost:8080"), "step_up.origin");
+    refused(&at("http://payroll.localhost:8081"), "step_up.origin");
+    refused(&at("https://payroll.localhost"), "step_up.origin");
+    assert!(load(&at("http://auth.localhost:8080")).is_ok());
+}
+
+#[test]
+fn a_host_is_configured_once() {
+    refused(&format!("{GOOD}\n[[host]]\norigin = \"http://payroll.localhost:8080/\"\n"), "host");
+}
