@@ -8,13 +8,16 @@ use std::time::Duration;
 use countersign_pdp_store::StoredCredential;
 use countersign_risk::Failures;
 use countersign_sdk_types::{CredentialId, Digest, GrantId, Millis, SessionId, SubjectId, Tenant, Timestamp};
-use moka::ops::compute::Op;
+use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
 
 /// A failure counts half after this time.
 const HALF_LIFE: f64 = 10.0 * 60_000.0;
 /// Demands from this many distinct contexts lock a session, when they come within [`WINDOW`].
 pub const MOST_CONTEXTS: usize = 5;
+/// Locks that the sessions of one subject may cause within an hour. Without a bound, a stolen token with ever new device cookies would fill the journal;
+/// a demand is refused without a lock too.
+pub const MOST_LOCKS: u32 = 32;
 /// How long a context is remembered.
 const WINDOW: Millis = Millis(10 * 60_000);
 /// How long a demand may be answered by a grant and come again before it counts as going in circles.
@@ -30,6 +33,7 @@ pub struct Attempts {
     demands: Cache<(Tenant, SessionId), Demands>,
     regressed: Cache<SubjectId, CredentialId>,
     answered: Cache<GrantId, Digest>,
+    locks: Cache<SubjectId, u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +57,7 @@ impl Default for Attempts {
             demands: remembered(Duration::from_secs(3600)),
             regressed: remembered(Duration::from_secs(90 * 24 * 3600)),
             answered: remembered(Duration::from_secs(3600)),
+            locks: remembered(Duration::from_secs(3600)),
         }
     }
 }
@@ -92,6 +97,15 @@ impl Attempts {
             demands
         });
         entry.into_value().contexts.len()
+    }
+
+    /// Whether one more session of this subject may be locked. Counts it; what is refused does not prolong the hour.
+    pub fn may_lock(&self, subject: &SubjectId) -> bool {
+        let counted = self.locks.entry(subject.clone()).and_compute_with(|old| match old.map_or(0, moka::Entry::into_value) {
+            locks if locks >= MOST_LOCKS => Op::Nop,
+            locks => Op::Put(locks + 1),
+        });
+        !matches!(counted, CompResult::Unchanged(_))
     }
 
     /// When the session was last asked for a proof.

@@ -239,6 +239,9 @@ impl Pdp {
     /// The one write that a denied request may cause.
     fn lock(&self, identified: &Identified, now: Timestamp) {
         let subject = identified.subject();
+        if !self.attempts.may_lock(subject) {
+            return;
+        }
         let target = LockTarget::Session { tenant: subject.tenant.clone(), session: identified.session().clone() };
         tracing::warn!(subject = subject.sub, "session is locked: it was asked for a proof from too many contexts");
         // Nobody waits for the lock: the demand that caused it is refused without it.

@@ -45,3 +45,11 @@ fn a_demand_that_comes_again_at_once_is_a_circle() {
     assert!(!attempts.is_answered(&grant, request, minute(0), minute(3)), "later it is a new matter");
     assert!(!attempts.is_answered(&grant, Digest([2; 32]), minute(0), minute(1)), "another request");
 }
+
+#[test]
+fn one_subject_cannot_fill_the_journal_with_locks() {
+    let attempts = Attempts::default();
+    let locked = (0..MOST_LOCKS + 10).filter(|_| attempts.may_lock(&subject("a"))).count();
+    assert_eq!(u32::try_from(locked), Ok(MOST_LOCKS));
+    assert!(attempts.may_lock(&subject("b")));
+}
