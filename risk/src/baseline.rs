@@ -189,6 +189,11 @@ impl Baseline {
         self.countries.get(&country).copied().unwrap_or(0.0)
     }
 
+    /// The weight of events from addresses that no database places.
+    pub(crate) fn unplaced(&self) -> f64 {
+        (self.total - self.countries.values().sum::<f64>()).max(0.0)
+    }
+
     pub(crate) fn network(&self, asn: Asn) -> f64 {
         self.networks.get(&asn).copied().unwrap_or(0.0)
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use countersign_sdk_types::{Asn, Coordinates, Country, DeviceId, Kilometers, Place, SessionId, Timestamp};
+use countersign_sdk_types::{Asn, Coordinates, Country, DeviceId, Kilometers, Place, PlaceGap, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::signal::client::Family;
@@ -99,6 +99,9 @@ pub struct Sighting {
     pub anonymizer: bool,
     /// There is an address, and it is of a kind that has no location.
     pub private: bool,
+    /// The database works, and does not list the address.
+    #[serde(default)]
+    pub unlisted: bool,
     /// Browser family, operating system and class.
     pub family: Option<Family>,
     /// The device.
@@ -132,6 +135,7 @@ impl Sighting {
             time_zone: place.and_then(|place| place.time_zone.clone()),
             anonymizer: place.and_then(|place| place.anonymizer).unwrap_or(false),
             private: address.is_some() && located.is_none(),
+            unlisted: located.is_some() && matches!(raw.place, Place::Unknown(PlaceGap::NotFound)),
             family: raw.user_agent.map(Family::parse),
             device: match raw.device {
                 None => DevicePresented::None,

@@ -178,6 +178,25 @@ fn unknown_places_never_score_below_familiar_ones() {
 }
 
 #[test]
+fn coming_from_where_no_database_looks_gains_nothing() {
+    let (baseline, _) = weekdays_paris(20);
+    let at = MONDAY + 21 * DAY + 9 * 3_600_000;
+    let score = |address: &str, place: &Place| {
+        let scene = Scene { at, address, place, agent: CHROME, device: Some("thief") };
+        assess(&scene.sighting(), &baseline).inherent()
+    };
+    let unlisted = Place::Unknown(PlaceGap::NotFound);
+    let abroad = Place::Known(PlaceRecord { country: Country::new("BR"), ..PlaceRecord::default() });
+    assert_eq!(score("198.18.1.7", &unlisted), score("198.18.1.7", &abroad), "as new as any other country");
+    assert!(score("198.18.1.7", &unlisted) > score("198.18.1.7", &Place::Unknown(PlaceGap::NoDatabase)), "our own gap says less");
+    assert_eq!(
+        score("192.0.2.10", &unlisted),
+        score("192.0.2.10", &Place::Unknown(PlaceGap::NoDatabase)),
+        "a familiar prefix stays familiar"
+    );
+}
+
+#[test]
 fn one_network_teaches_four_events_a_day() {
     let (mut baseline, _) = weekdays_paris(5);
     let before = baseline.weight();

@@ -41,7 +41,9 @@ impl Stage {
             .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
             .replace("127.0.0.1:9000", &format!("127.0.0.1:{}", app.port()))
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
-            .replace("replace-this-secret", SECRET);
+            .replace("replace-this-secret", SECRET)
+            .replace("proxy_connect_timeout 200ms", "proxy_connect_timeout 10s")
+            .replace("proxy_read_timeout 500ms", "proxy_read_timeout 10s");
         let nginx = countersign_tests::nginx::start(folder.path(), &configuration, port);
         Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, folder }
     }
@@ -114,6 +116,10 @@ devices = "devices.json"
 path = "{}"
 [store]
 dir = "data"
+# A machine that also runs browsers and compilers is slow now and then.
+[decision]
+deadline_ms = 8000
+policy_budget_ms = 4000
 "#,
             parts.join("city.mmdb").display(),
             parts.join("asn.mmdb").display(),

@@ -124,6 +124,13 @@ fn a_stolen_token_meets_a_passkey() {
     boaster.is_asked();
     assert_eq!(no_of(&stage), before, "nothing of the thief's reached the application");
 
+    let metrics = countersign_tests::http::send("GET", &format!("http://127.0.0.1:{}/metrics", stage.operations), &[], None).body;
+    for series in
+        ["stage=\"begun\",outcome=\"succeeded\"", "stage=\"redeemed\",outcome=\"succeeded\"", "stage=\"redeemed\",outcome=\"failed\""]
+    {
+        assert!(metrics.contains(series), "`{series}` is not in:\n{metrics}");
+    }
+
     // The operator sees why.
     let denied = stage.send("GET", "payroll", "/payroll", &[("authorization", &format!("Bearer {token}")), (FROM, SINGAPORE)], None);
     assert_eq!(denied.status, 401, "{denied:?}");

@@ -53,6 +53,10 @@ origin = "https://payroll.example"
 path = "{}"
 [store]
 dir = "data"
+# A machine that also runs browsers and compilers is slow now and then.
+[decision]
+deadline_ms = 8000
+policy_budget_ms = 4000
 {more}
 "#,
             seed.display()

@@ -87,7 +87,9 @@ impl Stage {
             .replace("127.0.0.1:9181", &format!("127.0.0.1:{public}"))
             .replace("127.0.0.1:9000", &format!("127.0.0.1:{}", app.port()))
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
-            .replace("replace-this-secret", SECRET);
+            .replace("replace-this-secret", SECRET)
+            .replace("proxy_connect_timeout 200ms", "proxy_connect_timeout 10s")
+            .replace("proxy_read_timeout 500ms", "proxy_read_timeout 10s");
         let from = format!("set_real_ip_from 127.0.0.1; real_ip_header {FROM};\n");
         let nginx = crate::nginx::start(folder.path(), &(from + &configuration), port);
         Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, public, operations, folder }
@@ -224,6 +226,10 @@ users = "users.json"
 path = "{}"
 [store]
 dir = "data"
+# A machine that also runs browsers and compilers is slow now and then.
+[decision]
+deadline_ms = 8000
+policy_budget_ms = 4000
 {more}
 "#,
             parts.join("city.mmdb").display(),

@@ -218,7 +218,7 @@ impl Case<'_> {
         if let Some(denial) = self.barred() {
             return (Decision::Deny(denial), None, Vec::new());
         }
-        let verdict = match self.snapshot.policy.evaluate(input) {
+        let verdict = match self.snapshot.ask(input) {
             Ok(verdict) => verdict,
             Err(error) => return (Decision::Deny(error.into()), None, Vec::new()),
         };

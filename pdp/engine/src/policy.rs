@@ -217,15 +217,24 @@ impl Policy {
     /// # Errors
     /// Every error is a deny: nothing, a wrong shape, a disagreement, a failure, an exhausted budget, a panic.
     pub fn evaluate(&self, input: &Input) -> Result<Verdict, PolicyError> {
+        self.evaluate_within(input, BUDGET)
+    }
+
+    /// Asks the policy, with another time for each entry point.
+    ///
+    /// # Errors
+    /// As [`Policy::evaluate`].
+    pub fn evaluate_within(&self, input: &Input, budget: Duration) -> Result<Verdict, PolicyError> {
         let input = document::value(input).map_err(|error| PolicyError::Failed(error.to_string()))?;
-        let decision = self.ask(self.decision.as_deref(), &input)?;
-        let allow = self.ask(self.allow.as_deref(), &input)?;
+        let decision = self.ask(self.decision.as_deref(), &input, budget)?;
+        let allow = self.ask(self.allow.as_deref(), &input, budget)?;
         settle(decision, allow)
     }
 
-    fn ask(&self, entry: Option<&str>, input: &Value) -> Result<Value, PolicyError> {
+    fn ask(&self, entry: Option<&str>, input: &Value, budget: Duration) -> Result<Value, PolicyError> {
         let Some(entry) = entry else { return Ok(Value::Undefined) };
         let mut engine = self.engine.clone();
+        engine.set_execution_timer_config(timer(budget));
         engine.set_input(input.clone());
         guarded(engine, entry)
     }
@@ -248,6 +257,10 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|character| *character != '\n').take(MAX_TEXT).collect()
 }
 
+fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit, check_interval: NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN) }
+}
+
 fn load<'a>(
     source: &PolicySource,
     files: impl Iterator<Item = &'a PolicyFile>,
@@ -255,8 +268,7 @@ fn load<'a>(
 ) -> Result<(Engine, check::Outline), PolicyError> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
-    let check_interval = NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN);
-    engine.set_execution_timer_config(ExecutionTimerConfig { limit: budget, check_interval });
+    engine.set_execution_timer_config(timer(budget));
     let mut problems = Vec::new();
     for file in files {
         if let Err(problem) = parse(&mut engine, file, source.dialects.of(&file.path)) {

@@ -61,7 +61,7 @@ fn candidates(case: &Case<'_>, verdict: &Verdict) -> Vec<(Acr, bool)> {
 
 fn outcome(case: &Case<'_>, acr: &Acr) -> Result<Effect, Denial> {
     let facts = case.facts.with_grant(counterfactual(case, acr)?);
-    Ok(case.snapshot.policy.evaluate(&case.input(&facts))?.effect)
+    Ok(case.snapshot.ask(&case.input(&facts))?.effect)
 }
 
 /// The grant that a ceremony of this level would leave now.

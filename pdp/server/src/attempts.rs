@@ -67,11 +67,9 @@ fn remembered<K: Eq + std::hash::Hash + Send + Sync + 'static, V: Clone + Send +
 }
 
 impl Attempts {
-    /// A proof failed: of this subject, where one is known, from this address.
-    pub fn failed(&self, subject: Option<&SubjectId>, address: Option<IpAddr>, now: Timestamp) {
-        if let Some(subject) = subject {
-            count(&self.subjects, subject.clone(), now);
-        }
+    /// A well-formed proof of this subject did not hold, and it came from this address.
+    pub fn failed(&self, subject: &SubjectId, address: Option<IpAddr>, now: Timestamp) {
+        count(&self.subjects, subject.clone(), now);
         if let Some(address) = address {
             count(&self.addresses, address, now);
         }

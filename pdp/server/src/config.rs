@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::path::CanonicalPath;
@@ -70,6 +71,21 @@ pub struct StepUp {
     pub max_age: Seconds,
 }
 
+/// How long things may take before they are a deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// A whole decision.
+    pub deadline: Duration,
+    /// One entry point of the policy.
+    pub policy: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { deadline: Duration::from_millis(150), policy: countersign_pdp_engine::policy::BUDGET }
+    }
+}
+
 /// The files of TLS.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
@@ -133,6 +149,8 @@ pub struct Config {
     pub package: String,
     /// The step-up, where there is an auth origin.
     pub step_up: Option<StepUp>,
+    /// How long a decision, and a policy in it, may take.
+    pub patience: Patience,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.

@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
-use crate::config::{Enforcer, Site, StepUp};
+use crate::config::{Enforcer, Patience, Site, StepUp};
 use crate::front_door::{self, Limits};
 use crate::places::Places;
 use crate::policies;
@@ -212,6 +212,7 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         places: Places::table(move |address| table.find(address).cloned()),
         directory: backstage::directory(),
         step_up: Some(StepUp { origin: auth, name: "Countersign demo".to_owned(), grant_life: Seconds(900), max_age: Seconds(300) }),
+        patience: Patience::default(),
         weights: Weights::default(),
         store: data.to_owned(),
         audit: AuditMode::Required,

@@ -31,8 +31,6 @@ use crate::metrics::{Door, Metrics};
 use crate::places::Places;
 use crate::step_up::StepUp;
 
-/// Longer than this, an answer is a deny: proxies stop waiting soon after.
-const DEADLINE: Duration = Duration::from_millis(150);
 /// How long a session stays locked that was asked for a proof from too many contexts.
 const LOCKED_FOR: Seconds = Seconds(15 * 60);
 
@@ -61,6 +59,8 @@ pub struct Pdp {
     pub metrics: Arc<Metrics>,
     /// What time it is.
     pub clock: Clock,
+    /// Longer than this, an answer is a deny: proxies stop waiting soon after.
+    pub deadline: Duration,
     /// What must not be lost, and the view of it.
     pub store: Store,
     /// Whether a decision waits for its record.
@@ -179,7 +179,7 @@ impl Pdp {
         {
             settled = self.guarded(raw, &id, now);
         }
-        let mut settled = if watch.elapsed() > DEADLINE { settled.late() } else { settled };
+        let mut settled = if watch.elapsed() > self.deadline { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
         let receipt = serde_json::to_value(record).ok().map(|record| self.store.append_decision(&id, &record, self.audit));
         (settled.answer(id.to_string()), receipt)

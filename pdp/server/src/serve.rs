@@ -23,7 +23,7 @@ use countersign_sdk_types::{Host, Tenant};
 use crate::adapter::{authzen, nginx, sessions};
 use crate::attempts::Attempts;
 use crate::clock::Clock;
-use crate::config::{ClaimMap, Config, Enforcer, Site, StepUp as StepUpConfig, TlsFiles};
+use crate::config::{ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
 use crate::key_sets::{KeySets, Source, Timing};
@@ -76,6 +76,8 @@ pub struct Parts {
     pub directory: Directory,
     /// The step-up, where there is an auth origin.
     pub step_up: Option<StepUpConfig>,
+    /// How long a decision, and a policy in it, may take.
+    pub patience: Patience,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.
@@ -108,6 +110,7 @@ impl Parts {
             places: Places::new(config.city, config.asn, config.places_max_age),
             directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
             step_up: config.step_up,
+            patience: config.patience,
             weights: config.weights,
             store: config.store,
             audit: config.audit,
@@ -132,7 +135,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let node = format!("{}.{incarnation}", parts.tenant);
     let metrics = Arc::new(Metrics::new());
     let pdp = Pdp {
-        snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, ..parts.snapshot }),
+        snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
         key_sets: Arc::new(KeySets::new(parts.issuers, parts.key_sources, Timing::default(), Arc::clone(&metrics))),
         places: parts.places,
@@ -143,6 +146,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         attempts: Attempts::default(),
         metrics,
         clock: parts.clock,
+        deadline: parts.patience.deadline,
         store,
         audit: parts.audit,
         tenant: parts.tenant.clone(),

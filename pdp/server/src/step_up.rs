@@ -225,10 +225,10 @@ fn enrolled(stored: StoredCredential) -> Enrolled {
     Enrolled { id: stored.id, passkey: stored.passkey, created: stored.created, backup_eligible: stored.backup_eligible }
 }
 
-/// Whether a response was wrong, rather than late: only that counts as a failure of its sender.
+/// Whether a response was wrong, rather than late or malformed: only that counts as a failure of its sender.
 #[must_use]
 pub const fn is_proof_failure(failure: &Failure) -> bool {
-    !matches!(failure, Failure::Unknown | Failure::NoChallenge | Failure::Unstorable)
+    !matches!(failure, Failure::Unknown | Failure::NoChallenge | Failure::Unstorable | Failure::Refused(_))
 }
 
 impl From<StepUpError> for Trouble {

@@ -18,7 +18,7 @@ fn minute(minute: i64) -> Timestamp {
 fn failures_count_for_their_subject_and_address_and_fade() {
     let attempts = Attempts::default();
     let address = Some(IpAddr::from([192, 0, 2, 1]));
-    (0..4).for_each(|_| attempts.failed(Some(&subject("a")), address, minute(0)));
+    (0..4).for_each(|_| attempts.failed(&subject("a"), address, minute(0)));
     assert_eq!(attempts.failures(&subject("a"), address, minute(0)), Failures { subject: 4, address: 4 });
     assert_eq!(attempts.failures(&subject("b"), address, minute(0)), Failures { subject: 0, address: 4 });
     assert_eq!(attempts.failures(&subject("a"), None, minute(10)), Failures { subject: 2, address: 0 });

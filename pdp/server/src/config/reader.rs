@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use countersign_pdp_engine::identify::{Issuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
@@ -15,7 +16,7 @@ use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 
 use super::settings::{self, Settings};
-use super::{ClaimMap, Config, ConfigError, Enforcer, Listeners, Site, StepUp, TlsFiles};
+use super::{ClaimMap, Config, ConfigError, Enforcer, Listeners, Patience, Site, StepUp, TlsFiles};
 use crate::control::OperatorKey;
 use crate::key_sets::{Source, UrlOptions};
 
@@ -53,6 +54,7 @@ impl Reader<'_> {
         let (hosts, sites) = self.hosts(settings.host);
         let (issuers, key_sources, claim_maps) = self.issuers(settings.issuer);
         let step_up = settings.step_up.and_then(|step_up| self.step_up(step_up, &sites, settings.listen.public.is_some()));
+        let patience = self.patience(&settings.decision);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let chosen_headers = settings.request.headers.iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -80,6 +82,7 @@ impl Reader<'_> {
             policy: self.folder.join(settings.policy.path),
             package: settings.policy.package,
             step_up,
+            patience,
             weights,
             store: self.folder.join(settings.store.dir),
             audit: match settings.audit.mode {
@@ -207,6 +210,17 @@ impl Reader<'_> {
         self.noted("step_up.origin", RelyingParty::new(&origin, &settings.name));
         let (grant_life, max_age) = (Seconds(settings.grant_life_seconds), Seconds(settings.max_age_seconds));
         Some(StepUp { origin, name: settings.name, grant_life, max_age })
+    }
+
+    fn patience(&mut self, settings: &settings::DecisionSettings) -> Patience {
+        let settings::DecisionSettings { deadline_ms, policy_budget_ms } = *settings;
+        if !(10..=10_000).contains(&deadline_ms) {
+            self.problem("decision.deadline_ms", "it is not a number from 10 to 10000");
+        }
+        if !(1..=deadline_ms).contains(&policy_budget_ms) {
+            self.problem("decision.policy_budget_ms", "it is not a number from 1 to the deadline");
+        }
+        Patience { deadline: Duration::from_millis(deadline_ms), policy: Duration::from_millis(policy_budget_ms) }
     }
 
     fn weights(&mut self, weights: Weights) -> Weights {

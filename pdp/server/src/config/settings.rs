@@ -32,6 +32,8 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) audit: AuditSettings,
     #[serde(default)]
+    pub(super) decision: DecisionSettings,
+    #[serde(default)]
     pub(super) risk: Weights,
     #[serde(default)]
     pub(super) request: RequestSettings,
@@ -218,6 +220,21 @@ pub(super) enum Audit {
     Required,
     /// Lost records are counted.
     BestEffort,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DecisionSettings {
+    /// An answer that takes longer is a deny: proxies stop waiting soon after.
+    pub(super) deadline_ms: u64,
+    /// The time that one entry point of the policy may take.
+    pub(super) policy_budget_ms: u64,
+}
+
+impl Default for DecisionSettings {
+    fn default() -> Self {
+        Self { deadline_ms: 150, policy_budget_ms: 50 }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

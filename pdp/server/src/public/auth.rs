@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::visit::{Auth, parameter};
 use crate::control::code_digest;
+use crate::metrics::StepUpStage;
 use crate::pages::{Enroll, Home, StepUp, Trouble};
 use crate::step_up::is_proof_failure;
 
@@ -44,7 +45,9 @@ pub(super) async fn challenge(Path(ceremony): Path<String>, visit: Auth) -> Resp
 
 /// `POST /step-up/{ceremony}/proof`.
 pub(super) async fn proof(Path(ceremony): Path<String>, visit: Auth, body: Bytes) -> Response {
-    prove(&ceremony, &visit, &body).await.unwrap_or_else(|trouble| trouble.answer(None))
+    let answered = prove(&ceremony, &visit, &body).await;
+    visit.counted(StepUpStage::Asserted, answered.as_ref());
+    answered.unwrap_or_else(|trouble| trouble.answer(None))
 }
 
 async fn prove(ceremony: &str, visit: &Auth, body: &[u8]) -> Result<Response, Trouble> {
@@ -55,7 +58,7 @@ async fn prove(ceremony: &str, visit: &Auth, body: &[u8]) -> Result<Response, Tr
         Ok(proved) => proved,
         Err(failure) => {
             if is_proof_failure(&failure) {
-                pdp.attempts.failed(Some(&subject), visit.address(), now);
+                pdp.attempts.failed(&subject, visit.address(), now);
             }
             tracing::warn!(subject = subject.sub, %failure, "step-up proof is refused");
             if let Failure::CounterRegressed { credential } = failure {
@@ -95,10 +98,8 @@ fn begun(visit: &Auth, body: &[u8]) -> Result<Response, Trouble> {
         (Some(code), None) => {
             let digest = code_digest(&code);
             let found = digest.map(|digest| pdp.store.view().enroll_code(&pdp.tenant, &digest, now)).transpose()?.flatten();
-            let (Some(digest), Some(code)) = (digest, found) else {
-                pdp.attempts.failed(None, visit.address(), now);
-                return Err(Trouble::CodeInvalid);
-            };
+            // 140 bits are not guessed, so a wrong code is nobody's failure: else anybody could raise the risk of a whole address.
+            let (Some(digest), Some(code)) = (digest, found) else { return Err(Trouble::CodeInvalid) };
             (code.subject, Authorization::Code(digest))
         }
         (None, Some(ticket)) => {
@@ -125,7 +126,9 @@ struct Finish {
 
 /// `POST /enroll/finish`.
 pub(super) async fn finish(visit: Auth, body: Bytes) -> Response {
-    finished(&visit, &body).await.unwrap_or_else(|trouble| trouble.answer(None))
+    let answered = finished(&visit, &body).await;
+    visit.counted(StepUpStage::Enrolled, answered.as_ref());
+    answered.unwrap_or_else(|trouble| trouble.answer(None))
 }
 
 async fn finished(visit: &Auth, body: &[u8]) -> Result<Response, Trouble> {

@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::request::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE, device_of};
 use countersign_pdp_stepup::secret::{Secret, SecretDigest};
 
-use super::visit::Protected;
+use super::visit::{Protected, counted};
+use crate::metrics::StepUpStage;
 use crate::pages::{Browser, Trouble};
 
 /// A device is known for as long as browsers keep a cookie (RFC 6265bis: 400 days).
@@ -38,7 +39,9 @@ fn this_browser(visit: &Protected) -> Answer {
 
 /// `GET /.countersign/step-up?d=…`: ties a ceremony to this browser, and sends it to the auth origin.
 pub(super) async fn step_up(visit: Protected) -> Response {
-    answered(begin(&visit), &visit)
+    let answer = begin(&visit);
+    counted(&visit.public, StepUpStage::Begun, answer.as_ref());
+    answered(answer, &visit)
 }
 
 fn begin(visit: &Protected) -> Answer {
@@ -55,7 +58,9 @@ fn begin(visit: &Protected) -> Answer {
 
 /// `GET /.countersign/return?code=…`: the browser that began the ceremony redeems its code for a grant of its own.
 pub(super) async fn come_back(visit: Protected) -> Response {
-    answered(redeem(&visit).await, &visit)
+    let answer = redeem(&visit).await;
+    counted(&visit.public, StepUpStage::Redeemed, answer.as_ref());
+    answered(answer, &visit)
 }
 
 async fn redeem(visit: &Protected) -> Answer {

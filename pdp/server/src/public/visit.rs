@@ -13,6 +13,7 @@ use countersign_sdk_types::{Host, PepId};
 
 use super::Public;
 use crate::adapter::{PEP_HEADER, enforcer, single};
+use crate::metrics::{StepUpOutcome, StepUpStage};
 use crate::pages::{Language, Problem, Site, Trouble};
 use crate::pipeline::Witnessed;
 use crate::step_up::StepUp;
@@ -167,10 +168,24 @@ impl Auth {
         self.public.pdp.step_up.as_ref().ok_or(Trouble::Unavailable)
     }
 
+    pub(super) fn counted(&self, stage: StepUpStage, answer: Result<&Response, &Trouble>) {
+        counted(&self.public, stage, answer);
+    }
+
     /// The address that failures count for.
     pub(super) fn address(&self) -> Option<std::net::IpAddr> {
         self.public.pdp.client_address(&self.client)
     }
+}
+
+/// Counts how a step of a ceremony ended.
+pub(super) fn counted(public: &Public, stage: StepUpStage, answer: Result<&Response, &Trouble>) {
+    let outcome = match answer {
+        Ok(_) => StepUpOutcome::Succeeded,
+        Err(Trouble::Expired | Trouble::Used) => StepUpOutcome::Expired,
+        Err(_) => StepUpOutcome::Failed,
+    };
+    public.pdp.metrics.stepped_up(stage, outcome);
 }
 
 pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
