@@ -49,6 +49,26 @@ pub struct Stage {
     pub folder: tempfile::TempDir,
 }
 
+/// With what a scene is set.
+#[derive(Debug)]
+pub struct Scenery {
+    /// A folder under `policies/`.
+    pub policy: &'static str,
+    /// The directory of users.
+    pub users: Value,
+    /// The inventory of devices.
+    pub devices: Value,
+    /// Who has a past.
+    pub past: &'static [&'static str],
+}
+
+impl Default for Scenery {
+    fn default() -> Self {
+        let employee = json!({"role": "employee"});
+        Self { policy: "starter", users: json!({"alice": employee, "bob": employee}), devices: json!({}), past: &["alice", "bob"] }
+    }
+}
+
 /// Now, as the wall clock has it.
 #[must_use]
 pub fn now() -> Timestamp {
@@ -65,22 +85,22 @@ impl Stage {
     #[track_caller]
     #[must_use]
     pub fn set() -> Self {
-        Self::with("")
+        Self::with(&Scenery::default())
     }
 
-    /// The same, with more configuration.
+    /// The same with another policy, other people, other devices, another past.
     ///
     /// # Panics
     /// When a part is missing.
     #[track_caller]
     #[must_use]
-    pub fn with(more: &str) -> Self {
+    pub fn with(scenery: &Scenery) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (app, issuer) = (Upstream::start(), Issuer::default());
         let [port, decision, public, operations] = free_ports();
         let ports = Ports { port, decision, public, operations };
-        write_configuration(folder.path(), &issuer, ports, more);
-        teach(&folder.path().join("data"), &["alice", "bob"]);
+        write_configuration(folder.path(), &issuer, ports, scenery);
+        teach(&folder.path().join("data"), scenery.past);
         let pdp = serve(folder.path(), ports);
         let configuration = EXAMPLE
             .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
@@ -174,13 +194,13 @@ fn serve(folder: &Path, ports: Ports) -> Process {
     pdp
 }
 
-fn write_configuration(folder: &Path, issuer: &Issuer, ports: Ports, more: &str) {
+fn write_configuration(folder: &Path, issuer: &Issuer, ports: Ports, scenery: &Scenery) {
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     write("secret", SECRET);
     write("jwks.json", &issuer.jwks().to_string());
-    let employee = json!({"role": "employee"});
-    write("users.json", &json!({"alice": employee, "bob": employee}).to_string());
-    let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/starter").canonicalize().unwrap();
+    write("users.json", &scenery.users.to_string());
+    write("devices.json", &scenery.devices.to_string());
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(scenery.policy).canonicalize().unwrap();
     let (Ports { port, decision, public, operations }, parts) = (ports, parts());
     write(
         "countersign.toml",
@@ -222,6 +242,7 @@ city = "{}"
 asn = "{}"
 [directory]
 users = "users.json"
+devices = "devices.json"
 [policy]
 path = "{}"
 [store]
@@ -230,11 +251,10 @@ dir = "data"
 [decision]
 deadline_ms = 8000
 policy_budget_ms = 4000
-{more}
 "#,
             parts.join("city.mmdb").display(),
             parts.join("asn.mmdb").display(),
-            starter.display()
+            policy.display()
         ),
     );
 }
