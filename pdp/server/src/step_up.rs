@@ -178,7 +178,7 @@ impl Pdp {
             Authorization::Code(code) => Some(StateEvent::EnrollCodeSpent { code, subject: subject.clone(), at: now }),
             Authorization::Grant(_) => None,
         };
-        tracing::warn!(subject = subject.sub, "a passkey is enrolled");
+        tracing::info!(subject = subject.sub, "a passkey is enrolled");
         let added = StateEvent::CredentialAdded { subject, credential };
         self.store.append_all(spent.into_iter().chain([added]).collect(), Expect::Any).await?;
         Ok(())
