@@ -67,7 +67,7 @@ pub struct Browser<'a> {
     pub language: Language,
     /// The device's id, as the control API takes it.
     pub device: &'a str,
-    /// Whom this session belongs to, when there is one.
+    /// Whom the session belongs to, when there is one.
     pub subject: Option<&'a str>,
     /// Whether another passkey may be enrolled from here, at `/.countersign/enroll`.
     pub enroll: bool,

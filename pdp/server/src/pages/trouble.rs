@@ -121,7 +121,7 @@ impl Trouble {
                 "通行密钥未被接受。请使用您为本组织创建的通行密钥重试。",
             ),
             Self::Locked => language.say(
-                "There were too many failed attempts, so this session is locked. Ask your administrator for help.",
+                "There were too many failed attempts, so your session is locked. Ask your administrator for help.",
                 "失败次数过多，此会话已被锁定。请联系管理员。",
             ),
             Self::TooMany => language.say("Wait a minute, then try again.", "请等待一分钟后再试。"),
