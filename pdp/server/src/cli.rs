@@ -3,6 +3,7 @@
 mod control;
 mod demo;
 mod policy;
+mod risk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +50,9 @@ enum Command {
     Control(control::ControlCommand),
     /// Ask a policy about one input document of contract 1. Exit code 0 for an allow, 1 for a deny or a step-up, 2 where there is no verdict.
     Eval(policy::Eval),
+    /// Measure the risk engine.
+    #[command(subcommand)]
+    Risk(risk::RiskCommand),
     /// Print the version of this build.
     Version {
         /// As JSON.
@@ -95,6 +99,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Control(command) => control::run(&command),
         Command::CheckPolicy { folder, package } => policy::check(&folder, &package),
         Command::Eval(eval) => policy::eval(&eval),
+        Command::Risk(command) => risk::run(&command),
         Command::Version { json } => policy::version(json),
         Command::Jail { size } => jail::run(size),
         Command::Completions { shell } => {

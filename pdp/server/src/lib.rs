@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod directory;
+pub mod evaluation;
 mod files;
 pub mod front_door;
 pub mod jail;

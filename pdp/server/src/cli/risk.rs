@@ -1,0 +1,87 @@
+//! `risk evaluate`: how the risk engine does on a labelled corpus.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use countersign_risk::Weights;
+use countersign_sdk_types::RiskScore;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{COULD_NOT, fail, say};
+use crate::evaluation::{self, CorpusError, Report};
+
+/// Measure the risk engine.
+#[derive(Debug, Subcommand)]
+pub(super) enum RiskCommand {
+    /// Score a labelled corpus in time order, learning as it goes, and say who was stopped at which price.
+    Evaluate(Evaluate),
+}
+
+/// What `risk evaluate` is told.
+#[derive(Debug, Args)]
+pub(super) struct Evaluate {
+    /// The corpus: one event a line, JSON, or gzip of that where the name ends in `.gz`. `docs/risk.md` says what an event holds.
+    #[arg(long)]
+    corpus: PathBuf,
+    /// Weights, as the table `risk` of the configuration has them, alone in a TOML file; the defaults where absent.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// The score from which on a proof is asked for; the starter policy's where absent.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u8).range(0..=100))]
+    threshold: u8,
+    /// Write every event's score and reasons to this file, one JSON object a line.
+    #[arg(long)]
+    scores: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(command: &RiskCommand) -> ExitCode {
+    let RiskCommand::Evaluate(asked) = command;
+    match evaluate(asked) {
+        Err(error) => fail(COULD_NOT, &error),
+        Ok(report) if asked.json => say(&serde_json::to_string_pretty(&report).unwrap_or_default()),
+        Ok(report) => say(&report.to_string()),
+    }
+}
+
+fn evaluate(asked: &Evaluate) -> Result<Report, String> {
+    let weights = asked.weights.as_deref().map_or_else(|| Ok(Weights::default()), weights)?;
+    let threshold = RiskScore::new(asked.threshold).map_err(|error| error.to_string())?;
+    let failed = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let size = std::fs::metadata(&asked.corpus).map_err(|error| failed(&asked.corpus, &error))?.len();
+    let create = |path: &PathBuf| File::create_new(path).map(BufWriter::new).map_err(|error| failed(path, &error));
+    let mut scores = asked.scores.as_ref().map(create).transpose()?;
+    let bar = progress(size);
+    let report = evaluation::run(&asked.corpus, weights, threshold, |scored, read| {
+        bar.set_position(read);
+        let Some(file) = &mut scores else { return Ok(()) };
+        serde_json::to_writer(&mut *file, scored).map_err(std::io::Error::from)?;
+        Ok(file.write_all(b"\n")?)
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(|error: CorpusError| failed(&asked.corpus, &error))?;
+    if let (Some(file), Some(path)) = (&mut scores, &asked.scores) {
+        file.flush().map_err(|error| failed(path, &error))?;
+    }
+    Ok(report)
+}
+
+fn weights(path: &Path) -> Result<Weights, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let weights: Weights = toml::from_str(&text).map_err(|error| failed(&error))?;
+    weights.validate().map_err(|error| failed(&error))?;
+    Ok(weights)
+}
+
+/// Shown on a terminal only; a pipe gets the report alone.
+fn progress(bytes: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} % of {total_bytes}, {eta} left");
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
