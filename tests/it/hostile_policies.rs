@@ -13,7 +13,7 @@ use countersign_pdp_engine::policy::{CandidateReport, PolicySource};
 use countersign_pdp_store::{Options, Store};
 use countersign_sdk_types::{Tenant, Timestamp};
 use countersign_tests::http;
-use countersign_tests::process::{Process, countersign, free_ports, wait_for};
+use countersign_tests::process::{Process, countersign, free_ports, serve, wait_for};
 use serde_json::{Value, json};
 
 const SECRET: &str = "application-secret-of-this-test";
@@ -53,10 +53,7 @@ impl Stage {
         write("users.json", &json!({"alice": {"role": "admin"}, "bob": {"role": "clerk"}}).to_string());
         write("countersign.toml", &configuration(decision, operations));
         put(&folder.path().join("policy"), &[("authz.rego", policy)]);
-        let mut command = Command::new(countersign());
-        command.arg("serve").arg("--config").arg(folder.path().join("countersign.toml"));
-        let mut pdp = Process::start(&mut command, &folder.path().join("pdp.log"));
-        pdp.wait_for_port(decision);
+        let pdp = serve(folder.path(), &[decision]);
         Self { pdp, asker: Asker { url: format!("http://127.0.0.1:{decision}/access/v1/evaluation") }, folder }
     }
 

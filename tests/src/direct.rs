@@ -1,13 +1,12 @@
 //! A decision point alone, asked directly as an application does (AuthZEN), with a configuration that a test completes.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::http;
 use crate::issuer::AUDIENCE;
-use crate::process::{Process, countersign, free_ports};
+use crate::process::{Process, free_ports, serve};
 
 const SECRET: &str = "application-secret-of-this-test";
 
@@ -62,11 +61,7 @@ policy_budget_ms = 4000
             seed.display()
         );
         std::fs::write(folder.path().join("countersign.toml"), configuration).unwrap();
-        let mut command = Command::new(countersign());
-        command.arg("serve").arg("--config").arg(folder.path().join("countersign.toml"));
-        let mut pdp = Process::start(&mut command, &folder.path().join("pdp.log"));
-        pdp.wait_for_port(decision);
-        pdp.wait_for_port(operations);
+        let pdp = serve(folder.path(), &[decision, operations]);
         Self { pdp, decision, operations, folder }
     }
 

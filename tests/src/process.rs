@@ -112,6 +112,20 @@ impl Drop for Process {
     }
 }
 
+/// The decision point on the configuration `countersign.toml` of a folder, once it listens on these ports. Its log is `pdp.log` there.
+///
+/// # Panics
+/// When it does not come up.
+#[track_caller]
+#[must_use]
+pub fn serve(folder: &Path, ports: &[u16]) -> Process {
+    let mut command = Command::new(countersign());
+    command.arg("serve").arg("--config").arg(folder.join("countersign.toml"));
+    let mut pdp = Process::start(&mut command, &folder.join("pdp.log"));
+    ports.iter().for_each(|port| pdp.wait_for_port(*port));
+    pdp
+}
+
 /// Polls a condition until it holds or [`PATIENCE`] is over.
 pub fn wait_for(mut condition: impl FnMut() -> bool) -> bool {
     let polls = PATIENCE.as_millis() / 20;

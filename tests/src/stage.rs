@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::http::{self, Answer};
 use crate::issuer::{AUDIENCE, ISS, Issuer};
-use crate::process::{Process, countersign, free_ports, parts};
+use crate::process::{self, Process, countersign, free_ports, parts};
 use crate::upstream::Upstream;
 
 /// The header by which a test says where a request comes from.
@@ -183,12 +183,7 @@ struct Ports {
 }
 
 fn serve(folder: &Path, ports: Ports) -> Process {
-    let mut command = Command::new(countersign());
-    command.arg("serve").arg("--config").arg(folder.join("countersign.toml"));
-    let mut pdp = Process::start(&mut command, &folder.join("pdp.log"));
-    for port in [ports.decision, ports.public, ports.operations] {
-        pdp.wait_for_port(port);
-    }
+    let pdp = process::serve(folder, &[ports.decision, ports.public, ports.operations]);
     // The ports are bound first, and served last: an answer says that everything else is there too.
     assert_eq!(http::send("GET", &format!("http://127.0.0.1:{}/readyz", ports.operations), &[], None).status, 200);
     pdp
@@ -275,7 +270,7 @@ fn teach(data: &Path, subjects: &[&str]) {
 }
 
 fn teach_of(store: &Store, sub: &str) {
-    let salt = SubjectSalt::new(store.salt(&subject(sub), || [7; 32]).unwrap().0);
+    let salt = SubjectSalt::new(store.salt(&subject(sub), || Some([7; 32])).unwrap().0);
     let place = Place::Known(PlaceRecord {
         country: Country::new("FR"),
         at: Some(Coordinates { lat: 48.8566, lon: 2.3522 }),

@@ -95,6 +95,13 @@ pub struct DirectoryUser {
     pub roles: BTreeSet<String>,
 }
 
+impl DirectoryUser {
+    /// A user as a directory has them: the one role is one of all.
+    pub fn new(role: Option<String>, roles: impl IntoIterator<Item = String>) -> Self {
+        Self { roles: roles.into_iter().chain(role.clone()).collect(), role: role.unwrap_or_default() }
+    }
+}
+
 /// What is known of a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceFacts {

@@ -31,10 +31,10 @@ pub(crate) fn enforcer<'a>(headers: &HeaderMap, peer: IpAddr, enforcers: &'a [En
     let refused = || Denial::new(DenialCode::NoCredentials, "the caller is not a known enforcement point");
     let presented = single(headers, PEP_HEADER)?.ok_or_else(refused)?;
     let (id, secret) = presented.split_once(':').ok_or_else(refused)?;
-    let presented = blake3::hash(secret.as_bytes());
+    let presented = Enforcer::digest(secret);
     let peer = peer.to_canonical();
     let matches = |enforcer: &&Enforcer| {
-        let right_secret = bool::from(enforcer.secret.0.ct_eq(presented.as_bytes()));
+        let right_secret = bool::from(enforcer.secret.0.ct_eq(&presented.0));
         right_secret && enforcer.pep.id.as_str() == id && enforcer.from.iter().any(|net| net.contains(&peer))
     };
     enforcers.iter().find(matches).ok_or_else(refused)

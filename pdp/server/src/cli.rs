@@ -12,6 +12,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 
 use crate::config::Config;
+use crate::policies::STACK;
 use crate::{jail, serve};
 
 /// A zero-trust policy decision point: allow, deny, or prove it again.
@@ -124,7 +125,7 @@ fn start(config: Config) -> Result<(), String> {
 
 /// Policies are evaluated on its threads, so their stacks are as large as the checks assume.
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 * 1024 * 1024).build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     runtime.map_err(|error| error.to_string())
 }
 

@@ -14,6 +14,7 @@ use countersign_sdk_types::{Digest, Host, Seconds, Tenant};
 use ipnet::IpNet;
 
 use crate::control::OperatorKey;
+use crate::files;
 use crate::key_sets::Source;
 
 mod reader;
@@ -32,6 +33,14 @@ pub struct Enforcer {
     pub from: Vec<IpNet>,
     /// It may link sessions to subjects.
     pub links_sessions: bool,
+}
+
+impl Enforcer {
+    /// The secret of an enforcement point at rest.
+    #[must_use]
+    pub fn digest(secret: &str) -> Digest {
+        Digest(*blake3::hash(secret.as_bytes()).as_bytes())
+    }
 }
 
 /// What a protected host is to a browser.
@@ -161,6 +170,15 @@ pub struct Config {
     pub dangers: Vec<String>,
 }
 
+/// The largest file of a configuration: itself, a secret, a key set.
+const LARGEST: u64 = 1024 * 1024;
+
+fn text(file: &Path) -> Result<String, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot read `{}`: {error}", file.display());
+    let bytes = files::read(file, LARGEST).map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
 /// Everything that is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -172,8 +190,7 @@ impl Config {
     /// # Errors
     /// Every problem, one a line, with the key that it is about.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(file).map_err(|error| ConfigError(vec![format!("cannot read `{}`: {error}", file.display())]))?;
+        let text = text(file).map_err(|error| ConfigError(vec![error]))?;
         let settings: settings::Settings = toml::from_str(&text).map_err(|error| ConfigError(vec![error.to_string()]))?;
         reader::read(settings, file.parent().unwrap_or(Path::new(".")))
     }

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_pdp_demo::application::{AUDIENCE, Application};
 use countersign_pdp_demo::authenticator::SoftAuthenticator;
@@ -25,7 +26,7 @@ use countersign_pdp_stepup::secret::Secret;
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Weights;
 use countersign_sdk_client::Client;
-use countersign_sdk_types::{Digest, PepId, Seconds, Tenant};
+use countersign_sdk_types::{PepId, Seconds, Tenant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -190,12 +191,8 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         asserts_client: true,
         asserts: std::collections::BTreeSet::new(),
     };
-    let enforcer = Enforcer {
-        pep,
-        secret: Digest(*blake3::hash(pep_secret.as_bytes()).as_bytes()),
-        from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
-        links_sessions: false,
-    };
+    let enforcer =
+        Enforcer { pep, secret: Enforcer::digest(pep_secret), from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()], links_sessions: false };
     let rules = HostRules { token_cookie: Some(countersign_pdp_demo::attack::TOKEN_COOKIE.to_owned()), session_cookie: None };
     let table = PlaceTable::demo();
     let clock = Clock::starting_at(backstage::a_tuesday_morning(Clock::system().now()));
@@ -212,7 +209,8 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         places: Places::table(move |address| table.find(address).cloned()),
         directory: backstage::directory(),
         step_up: Some(StepUp { origin: auth, name: "Countersign demo".to_owned(), grant_life: Seconds(900), max_age: Seconds(300) }),
-        patience: Patience::default(),
+        // No proxy waits here, and the disk of a laptop may be busy.
+        patience: Patience { deadline: Duration::from_secs(2), ..Patience::default() },
         weights: Weights::default(),
         store: data.to_owned(),
         audit: AuditMode::Required,

@@ -7,6 +7,8 @@ use countersign_pdp_engine::facts::{DirectoryUser, Inventory};
 use countersign_sdk_types::strict::{self, Limits};
 use serde::Deserialize;
 
+use crate::files;
+
 /// Users by the `sub` of their tokens, devices by id.
 #[derive(Debug, Default)]
 pub struct Directory {
@@ -45,7 +47,7 @@ impl Directory {
     pub fn load(users: Option<&Path>, devices: Option<&Path>) -> Result<Self, DirectoryError> {
         let users: BTreeMap<String, User> = users.map(read).transpose()?.unwrap_or_default();
         let devices: BTreeMap<String, Device> = devices.map(read).transpose()?.unwrap_or_default();
-        let roles = |user: User| DirectoryUser { roles: user.roles.into_iter().chain([user.role.clone()]).collect(), role: user.role };
+        let roles = |user: User| DirectoryUser::new(Some(user.role), user.roles);
         let flags = |device: Device| Inventory { compliant: device.compliant, managed: device.managed };
         Ok(Self {
             users: users.into_iter().map(|(sub, user)| (sub, roles(user))).collect(),
@@ -74,6 +76,6 @@ impl Directory {
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, DirectoryError> {
     let refused = |why: String| DirectoryError { file: path.display().to_string(), why };
-    let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let bytes = files::read(path, Limits::DATA.bytes as u64).map_err(|error| refused(error.to_string()))?;
     strict::from_slice(&bytes, Limits::DATA).map_err(|error| refused(error.to_string()))
 }

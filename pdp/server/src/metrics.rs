@@ -2,6 +2,7 @@
 
 mod labels;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_sdk_types::{DenialCode, Effect};
@@ -61,6 +62,8 @@ pub struct Metrics {
     requests_shed: Family<ListenerLabel, Counter>,
     connections: Family<ListenerLabel, Gauge>,
     audit_lost: Counter,
+    /// How many of them the store has told of.
+    records_lost: AtomicU64,
     policy_reloads: Family<OutcomeLabel, Counter>,
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
@@ -84,6 +87,7 @@ impl Metrics {
             requests_shed: Family::default(),
             connections: Family::default(),
             audit_lost: Counter::default(),
+            records_lost: AtomicU64::new(0),
             policy_reloads: Family::default(),
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
@@ -108,19 +112,20 @@ impl Metrics {
 
     /// A decision was answered.
     pub fn decided(&self, door: Door, effect: Effect, code: Option<DenialCode>, elapsed: Duration) {
-        let effect = match effect {
-            Effect::Allow => "allow",
-            Effect::StepUp => "step_up",
-            Effect::Deny => "deny",
-        };
-        let code = code.map_or("none", DenialCode::as_str);
+        let (effect, code) = (effect.as_str(), code.map_or("none", DenialCode::as_str));
         self.decisions.get_or_create(&DecisionLabels { effect, code, door }).inc();
         self.decision_seconds.get_or_create(&DoorLabel { door }).observe(elapsed.as_secs_f64());
     }
 
-    /// A decision's record was not written, and the decision stood.
+    /// A decision's record was not written where it was required, so that the decision was a deny.
     pub fn audit_lost(&self) {
         self.audit_lost.inc();
+    }
+
+    /// So many best-effort records the store has lost since it was opened. Each is counted once, however often it is told.
+    pub fn records_lost(&self, total: u64) {
+        let known = self.records_lost.fetch_max(total, Ordering::Relaxed);
+        self.audit_lost.inc_by(total.saturating_sub(known));
     }
 
     /// Changed policies were looked at.

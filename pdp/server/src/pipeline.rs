@@ -21,6 +21,7 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
 use countersign_risk::Sighting;
 use countersign_sdk_types::{DecisionId, DenialCode, Digest, Host, RiskLevel, Seconds, SubjectId, Tenant, Timestamp};
+use tokio::time::timeout;
 
 use crate::attempts::{Attempts, MOST_CONTEXTS};
 use crate::clock::{Clock, Stopwatch};
@@ -30,6 +31,8 @@ use crate::key_sets::KeySets;
 use crate::metrics::{Door, Metrics};
 use crate::places::Places;
 use crate::step_up::StepUp;
+
+pub(crate) use look_up::grant_digest;
 
 /// How long a session stays locked that was asked for a proof from too many contexts.
 const LOCKED_FOR: Seconds = Seconds(15 * 60);
@@ -93,7 +96,15 @@ pub struct Answer {
 impl Answer {
     /// What is left of it without its record: a denial, also of what was refused already, because a path in report mode lets a refusal pass.
     fn unrecorded(self) -> Self {
-        let denial = Denial::new(DenialCode::AuditUnavailable, "the record could not be written");
+        self.denied(Denial::new(DenialCode::AuditUnavailable, "the record could not be written"))
+    }
+
+    /// What is left of it when its record was not there in time. That may still be written, and then says what would have been answered.
+    fn late(self) -> Self {
+        self.denied(Denial::new(DenialCode::Deadline, "the record was not written before the deadline"))
+    }
+
+    fn denied(self, denial: Denial) -> Self {
         Self { decision: Decision::Deny(denial), ceremony: None, ..self }
     }
 
@@ -118,8 +129,6 @@ pub struct Asked {
     pub target: String,
     /// A browser navigates here.
     pub navigation: bool,
-    /// What a step-up is bound to.
-    pub digest: Digest,
 }
 
 /// A request that was looked at and not decided.
@@ -142,7 +151,6 @@ impl Asked {
             path: http.path.clone(),
             target: format!("{}{query}", http.path.as_str()),
             navigation: http.navigation,
-            digest: request.digest(),
         })
     }
 }
@@ -152,14 +160,16 @@ impl Pdp {
     pub async fn check(&self, door: Door, raw: Result<RawCheck, Denial>) -> Answer {
         let watch = Stopwatch::start();
         let (mut answer, receipt) = self.settle(raw, watch).await;
-        let recorded = match (self.audit, receipt) {
-            (AuditMode::BestEffort, _) => true,
-            (AuditMode::Required, Some(receipt)) => receipt.await.is_ok(),
-            (AuditMode::Required, None) => false,
-        };
-        if !recorded {
-            self.metrics.audit_lost();
-            answer = answer.unrecorded();
+        match (self.audit, receipt) {
+            (AuditMode::BestEffort, _) => self.metrics.records_lost(self.store.decisions().lost()),
+            (AuditMode::Required, receipt) => match written(receipt, self.deadline.saturating_sub(watch.elapsed())).await {
+                Written::InTime => {}
+                Written::Late => answer = answer.late(),
+                Written::Never => {
+                    self.metrics.audit_lost();
+                    answer = answer.unrecorded();
+                }
+            },
         }
         self.metrics.decided(door, answer.decision.effect(), answer.code(), watch.elapsed());
         log(&answer, watch);
@@ -181,8 +191,8 @@ impl Pdp {
         }
         let mut settled = if watch.elapsed() > self.deadline { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
-        let receipt = serde_json::to_value(record).ok().map(|record| self.store.append_decision(&id, &record, self.audit));
-        (settled.answer(id.to_string()), receipt)
+        let receipt = self.store.append_decision(&id, &record, self.audit);
+        (settled.answer(id.to_string()), Some(receipt))
     }
 
     fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
@@ -303,6 +313,23 @@ impl Pdp {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let id = DecisionId::new(format!("{}.{}.{sequence}", self.tenant, self.incarnation));
         id.map_err(|error| Denial::new(DenialCode::Internal, error.to_string()))
+    }
+}
+
+/// What became of a record that an answer waits for.
+#[derive(Debug, PartialEq, Eq)]
+enum Written {
+    InTime,
+    Late,
+    Never,
+}
+
+async fn written<T, E>(receipt: Option<impl Future<Output = Result<T, E>>>, within: Duration) -> Written {
+    let Some(receipt) = receipt else { return Written::Never };
+    match timeout(within, receipt).await {
+        Ok(Ok(_)) => Written::InTime,
+        Ok(Err(_)) => Written::Never,
+        Err(_) => Written::Late,
     }
 }
 

@@ -9,6 +9,8 @@ use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Place, PlaceG
 use maxminddb::Reader;
 use serde::Deserialize;
 
+use crate::files;
+
 /// What is asked where an address is.
 #[derive(Debug)]
 pub struct Places(Kind);
@@ -107,11 +109,8 @@ impl Source {
 
 /// Reads a database into memory: a mapped file that is truncated would end the process. It must answer a look-up before it is believed.
 fn open(path: &Path) -> Result<Reader<Vec<u8>>, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > LARGEST {
-        return Err("file is larger than 512 MiB".to_owned());
-    }
-    let reader = Reader::open_readfile(path).map_err(|error| error.to_string())?;
+    let bytes = files::read(path, LARGEST).map_err(|error| error.to_string())?;
+    let reader = Reader::from_source(bytes).map_err(|error| error.to_string())?;
     reader.lookup(IpAddr::from([192, 0, 2, 1])).map_err(|error| error.to_string())?;
     Ok(reader)
 }

@@ -19,8 +19,8 @@ pub use watch::Policies;
 
 use crate::jail::{self, Ended};
 
-/// The stack of whoever compiles or evaluates a policy outside the runtime's own threads, which have as much.
-const STACK: usize = 16 * 1024 * 1024;
+/// The stack of whoever compiles or evaluates a policy: the runtime's threads, and those of [`deep`].
+pub(crate) const STACK: usize = 16 * 1024 * 1024;
 
 /// How a candidate is checked; in production by the jail.
 type Check = fn(&PolicySource, &AtomicBool) -> Result<CandidateReport, Ended>;

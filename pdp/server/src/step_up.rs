@@ -9,14 +9,12 @@ use countersign_pdp_stepup::{
 };
 use countersign_pdp_store::{AppendError, Expect, GrantRecord, RevocationQuery, StateEvent, StoredCredential, ViewError};
 use countersign_risk::Strength;
-use countersign_sdk_types::{CredentialId, Digest, GrantId, Host, Seconds, SessionId, SubjectId, Timestamp};
+use countersign_sdk_types::{CredentialId, GrantId, Host, Seconds, SessionId, SubjectId, Timestamp};
 
 use crate::config::Site;
 use crate::pages::Trouble;
-use crate::pipeline::{Asked, Pdp, Witnessed};
+use crate::pipeline::{Asked, Pdp, Witnessed, grant_digest};
 
-/// The most passkeys of one subject.
-const MOST_PASSKEYS: usize = 20;
 /// The longest label of a passkey.
 const LONGEST_LABEL: usize = 64;
 
@@ -42,7 +40,7 @@ impl StepUp {
             session: identified.session().clone(),
             host: asked.host.clone(),
             return_to: format!("{}{}", site.origin, asked.target),
-            request: asked.digest,
+            request: identified.request().digest(),
             acr: demand.acr.clone(),
             max_age: demand.max_age,
             decision: record.id.clone(),
@@ -121,7 +119,7 @@ impl Pdp {
         let grant = GrantRecord {
             id: id.clone(),
             subject: demanded.subject.clone(),
-            secret: Digest(*blake3::hash(secret.reveal().as_bytes()).as_bytes()),
+            secret: grant_digest(secret.reveal()),
             session: identified.session().clone(),
             credential: redeemed.credential,
             acr: redeemed.acr,
@@ -147,11 +145,7 @@ impl Pdp {
         authorization: Authorization,
     ) -> Result<(String, serde_json::Value), Trouble> {
         self.check_authorized(&subject, &authorization)?;
-        let existing = self.store.view().credentials(&subject)?;
-        if existing.len() >= MOST_PASSKEYS {
-            return Err(Trouble::TooMany);
-        }
-        let existing: Vec<CredentialId> = existing.into_iter().map(|credential| credential.id).collect();
+        let existing: Vec<CredentialId> = self.store.view().credentials(&subject)?.into_iter().map(|credential| credential.id).collect();
         let (user_handle, name) = (self.user_handle(&subject)?, subject.sub.clone());
         let enrolment = Enrolment { subject, user_handle, name, existing, authorization };
         Ok(step_up.ceremonies.begin_enrolment(enrolment, self.clock.now())?)

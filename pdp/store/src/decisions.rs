@@ -27,8 +27,8 @@ pub enum AuditMode {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Entry {
-    Decision { v: Version, id: DecisionId, record: Value },
+enum Entry<I = DecisionId, R = Value> {
+    Decision { v: Version, id: I, record: R },
     Gap { v: Version, lost: u64 },
 }
 
@@ -79,7 +79,8 @@ impl Machine for Recorder {
 
     fn prelude(&mut self) -> Option<Vec<u8>> {
         self.reported = self.gaps.unwritten.load(Ordering::Relaxed);
-        (self.reported > 0).then(|| serde_json::to_vec(&Entry::Gap { v: Version, lost: self.reported }).ok()).flatten()
+        let gap: Entry = Entry::Gap { v: Version, lost: self.reported };
+        (self.reported > 0).then(|| serde_json::to_vec(&gap).ok()).flatten()
     }
 
     fn prelude_written(&mut self) {
@@ -119,7 +120,7 @@ impl Decisions {
     }
 
     /// Keeps a decision's record.
-    pub fn append(&self, id: &DecisionId, record: &Value, mode: AuditMode) -> Receipt {
+    pub fn append(&self, id: &DecisionId, record: &impl Serialize, mode: AuditMode) -> Receipt {
         let sent = self.payload(id, record).and_then(|payload| {
             let (request, receipt) = Request::new(payload, mode);
             self.chain.send(request).map(|()| receipt)
@@ -135,8 +136,8 @@ impl Decisions {
         }
     }
 
-    fn payload(&self, id: &DecisionId, record: &Value) -> Result<Vec<u8>, AppendError> {
-        let entry = Entry::Decision { v: Version, id: id.clone(), record: record.clone() };
+    fn payload(&self, id: &DecisionId, record: &impl Serialize) -> Result<Vec<u8>, AppendError> {
+        let entry = Entry::Decision { v: Version, id, record };
         let payload = serde_json::to_vec(&entry).map_err(|error| AppendError::Form(error.to_string()))?;
         if payload.len() > self.record_bytes {
             return Err(AppendError::TooLarge(self.record_bytes));

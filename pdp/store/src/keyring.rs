@@ -40,6 +40,9 @@ pub enum KeyringError {
     /// An earlier write failed in a way that leaves the file unknown.
     #[error("the keyring stopped after a failed write")]
     Poisoned,
+    /// There was no salt yet, and no random numbers to make one of.
+    #[error("the system gives no random numbers")]
+    NoEntropy,
     /// The subject's names are too long to keep.
     #[error("the subject's name is too long")]
     TooLong,
@@ -91,12 +94,12 @@ impl Keyring {
         Ok(Self { state: Mutex::new(State { salts, file: Some(backing), poisoned: false }) })
     }
 
-    pub(crate) fn salt(&self, subject: &SubjectId, fresh: impl FnOnce() -> [u8; 32]) -> Result<Salt, KeyringError> {
+    pub(crate) fn salt(&self, subject: &SubjectId, fresh: impl FnOnce() -> Option<[u8; 32]>) -> Result<Salt, KeyringError> {
         let mut state = self.state.lock().map_err(|_| KeyringError::Poisoned)?;
         if let Some(salt) = state.salts.get(subject) {
             return Ok(Salt(*salt));
         }
-        let salt = fresh();
+        let salt = fresh().ok_or(KeyringError::NoEntropy)?;
         state.append(&encode(subject, salt)?)?;
         state.salts.insert(subject.clone(), salt);
         Ok(Salt(salt))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_sdk_types::{DecisionId, Revision, SubjectId, Tenant, Timestamp};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::decisions::{AuditMode, Decisions};
@@ -204,7 +205,7 @@ impl Store {
     }
 
     /// Keeps the record of a decision.
-    pub fn append_decision(&self, id: &DecisionId, record: &Value, mode: AuditMode) -> Receipt {
+    pub fn append_decision(&self, id: &DecisionId, record: &impl Serialize, mode: AuditMode) -> Receipt {
         self.0.decisions.append(id, record, mode)
     }
 
@@ -229,8 +230,8 @@ impl Store {
     /// The salt of a subject; made by `fresh`, and durable, at first use.
     ///
     /// # Errors
-    /// When the keyring cannot be written.
-    pub fn salt(&self, subject: &SubjectId, fresh: impl FnOnce() -> [u8; 32]) -> Result<Salt, KeyringError> {
+    /// When the keyring cannot be written, or `fresh` gives nothing.
+    pub fn salt(&self, subject: &SubjectId, fresh: impl FnOnce() -> Option<[u8; 32]>) -> Result<Salt, KeyringError> {
         self.0.keyring.salt(subject, fresh)
     }
 

@@ -15,6 +15,18 @@ pub enum Effect {
     Deny,
 }
 
+impl Effect {
+    /// Its name on the wire, in logs and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::StepUp => "step_up",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// Who is at fault for a denial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

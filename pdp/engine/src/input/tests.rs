@@ -151,3 +151,11 @@ fn expired_grants_prove_and_answer_nothing() {
     assert!(input.session.acr_satisfied.is_empty());
     assert_eq!(input.context.risk_score, input.context.risk.inherent);
 }
+
+#[test]
+fn the_one_role_is_one_of_all_wherever_it_was_said() {
+    let user = crate::facts::DirectoryUser::new(Some("clerk".to_owned()), ["guest".to_owned()]);
+    assert_eq!((user.role.as_str(), user.roles.into_iter().collect::<Vec<_>>()), ("clerk", vec!["clerk".to_owned(), "guest".to_owned()]));
+    let nobody = crate::facts::DirectoryUser::new(None, ["guest".to_owned()]);
+    assert_eq!((nobody.role.as_str(), nobody.roles.len()), ("", 1), "no role is not a role without a name");
+}

@@ -132,7 +132,7 @@ pub fn rfc3339(at: Timestamp) -> String {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.id, name(self.effect))?;
+        writeln!(f, "{}: {}", self.id, self.effect.as_str())?;
         write!(f, "  at       {}", rfc3339(self.at))?;
         self.revision.iter().try_for_each(|revision| write!(f, ", policy revision `{revision}`"))?;
         writeln!(f)?;
@@ -175,13 +175,5 @@ fn bar(points: i8) -> String {
 
 fn tried(attempt: &Attempt) -> String {
     let reach = if attempt.reachable { "" } else { ", which no enrolled passkey reaches" };
-    format!("a proof of `{}`{reach}: {}", attempt.acr, name(attempt.effect))
-}
-
-const fn name(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Allow => "allow",
-        Effect::StepUp => "step_up",
-        Effect::Deny => "deny",
-    }
+    format!("a proof of `{}`{reach}: {}", attempt.acr, attempt.effect.as_str())
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decision, Demand, Permit};
 use countersign_pdp_engine::request::{Client, RawCheck, RawHttp};
-use countersign_sdk_types::{DenialCode, Effect, Fault, Host, RiskLevel};
+use countersign_sdk_types::{DenialCode, Fault, Host, RiskLevel};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{PEP_HEADER, enforcer, single};
@@ -76,11 +76,13 @@ fn allow(permit: &Permit) -> Response {
     (StatusCode::OK, [("remote-user", text(&permit.subject().sub))]).into_response()
 }
 
-/// A path in report mode: what the policy would refuse is recorded and passes. Never what is malformed, unauthenticated, or our own failure.
+/// A path in report mode: what the policy would refuse is recorded and passes. Never what is malformed, unauthenticated, locked, or our own failure.
 fn reports(decision: &Decision, asked: &Asked, site: &Site) -> bool {
     let reportable = match decision {
         Decision::Allow(_) => false,
         Decision::StepUp(_) => true,
+        // A lock stops what looks like theft, and no policy was asked.
+        Decision::Deny(denial) if denial.code() == DenialCode::Locked => false,
         Decision::Deny(denial) => matches!(denial.fault(), Fault::Forbidden | Fault::Policy),
     };
     let path = asked.path.as_str();
@@ -89,12 +91,7 @@ fn reports(decision: &Decision, asked: &Asked, site: &Site) -> bool {
 }
 
 fn report(decision: &Decision) -> Response {
-    let would = match decision.effect() {
-        Effect::Allow => "allow",
-        Effect::StepUp => "step_up",
-        Effect::Deny => "deny",
-    };
-    (StatusCode::OK, [("x-countersign-would", would)]).into_response()
+    (StatusCode::OK, [("x-countersign-would", decision.effect().as_str())]).into_response()
 }
 
 /// A browser without a session is sent to the application's own login, with the way back. nginx keeps the `Location` of a 401 only.
@@ -149,8 +146,8 @@ const fn level(level: Option<RiskLevel>) -> &'static str {
 mod tests {
     //! Every denial through the door: never a 2xx, and the identity header always set.
 
-    use countersign_sdk_types::Acr;
-    use countersign_sdk_types::Seconds;
+    use countersign_pdp_engine::path::{CanonicalPath, canonical_host};
+    use countersign_sdk_types::{Acr, Seconds};
 
     use super::*;
 
@@ -167,6 +164,36 @@ mod tests {
             assert_eq!(response.headers()["cache-control"], "no-store");
             assert!(!format!("{response:?}").contains("why"), "the detail is for operators");
         }
+    }
+
+    #[test]
+    fn in_report_mode_only_what_a_policy_refused_passes() {
+        let host = canonical_host("wiki.example", "https").unwrap();
+        let path = CanonicalPath::parse("/new/page").unwrap();
+        let sites = |report: &str| {
+            let report = vec![CanonicalPath::parse(report).unwrap()];
+            BTreeMap::from([(host.clone(), Site { origin: "https://wiki.example".to_owned(), login_url: None, report })])
+        };
+        let status = |code: DenialCode, report: &str| {
+            let asked = Some(Asked { host: host.clone(), path: path.clone(), target: "/new/page".to_owned(), navigation: false });
+            let decision = Decision::Deny(Denial::new(code, "why"));
+            render(&Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, asked, ceremony: None }, &sites(report))
+                .status()
+        };
+        let passes: Vec<_> = DenialCode::ALL.iter().filter(|code| status(**code, "/new") == StatusCode::OK).collect();
+        let refused_by_a_policy = [
+            DenialCode::PolicyDenied,
+            DenialCode::NotEnrolled,
+            DenialCode::StepUpExhausted,
+            DenialCode::PolicyUndefined,
+            DenialCode::PolicyShape,
+            DenialCode::PolicyConflict,
+            DenialCode::PolicyError,
+            DenialCode::PolicyBudget,
+            DenialCode::PolicyPanic,
+        ];
+        assert_eq!(passes, refused_by_a_policy.iter().collect::<Vec<_>>());
+        assert!(DenialCode::ALL.iter().all(|code| status(*code, "/old") != StatusCode::OK));
     }
 
     #[test]

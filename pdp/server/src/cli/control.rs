@@ -310,7 +310,7 @@ impl ControlCommand {
 
 /// Runs a command.
 pub(super) fn run(command: &ControlCommand) -> ExitCode {
-    match done(command) {
+    match socket(command.door()).and_then(|socket| done(command, socket)) {
         Err(failure) => fail(failure.code, &failure.text),
         Ok(outcome) => {
             let is_json = command.door().json;
@@ -321,15 +321,13 @@ pub(super) fn run(command: &ControlCommand) -> ExitCode {
     }
 }
 
-fn done(command: &ControlCommand) -> Result<Outcome, Failure> {
-    let client = Client { socket: socket(command.door())? };
+fn done(command: &ControlCommand, socket: PathBuf) -> Result<Outcome, Failure> {
+    let client = Client { socket };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::could_not(error.to_string()))?;
     runtime.block_on(perform::perform(command, &client))
 }
 
-/// The socket's name in the data folder.
-const SOCKET: &str = "control.sock";
 const USUAL_CONFIG: &str = "countersign.toml";
 
 fn socket(door: &Door) -> Result<PathBuf, Failure> {
@@ -343,5 +341,5 @@ fn socket(door: &Door) -> Result<PathBuf, Failure> {
         return Err(Failure { code: USAGE, text: text.to_owned() });
     }
     let config = Config::load(file).map_err(|error| Failure { code: CONFIGURATION, text: error.to_string() })?;
-    Ok(config.store.join(SOCKET))
+    Ok(config.control_socket())
 }

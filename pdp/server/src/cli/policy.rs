@@ -77,12 +77,7 @@ fn input(from: &Path) -> Result<Input, String> {
 
 /// The verdict for people: the effect, what a step-up asks for, then a line for each reason and obligation.
 fn words(verdict: &Verdict) -> String {
-    let mut text = match verdict.effect {
-        Effect::Allow => "allow",
-        Effect::Deny => "deny",
-        Effect::StepUp => "step_up",
-    }
-    .to_owned();
+    let mut text = verdict.effect.as_str().to_owned();
     let level = verdict.acr.iter().map(|acr| format!(", {acr}"));
     let age = verdict.max_age.iter().map(|seconds| format!(", not older than {seconds} s"));
     let end = verdict.is_final.then(|| ", final".to_owned());

@@ -12,6 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{COULD_NOT, fail, say};
 use crate::evaluation::{self, CorpusError, Report};
+use crate::files;
+
+/// The largest file of weights.
+const LARGEST: u64 = 1024 * 1024;
 
 /// Measure the risk engine.
 #[derive(Debug, Subcommand)]
@@ -74,8 +78,8 @@ fn evaluate(asked: &Evaluate) -> Result<Report, String> {
 
 fn weights(path: &Path) -> Result<Weights, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-    let weights: Weights = toml::from_str(&text).map_err(|error| failed(&error))?;
+    let bytes = files::read(path, LARGEST).map_err(|error| failed(&error))?;
+    let weights: Weights = toml::from_slice(&bytes).map_err(|error| failed(&error))?;
     weights.validate().map_err(|error| failed(&error))?;
     Ok(weights)
 }

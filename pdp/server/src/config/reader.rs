@@ -12,12 +12,13 @@ use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_stepup::RelyingParty;
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Weights;
-use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
+use countersign_sdk_types::{Host, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 
 use super::settings::{self, Settings};
-use super::{ClaimMap, Config, ConfigError, Enforcer, Listeners, Patience, Site, StepUp, TlsFiles};
+use super::{ClaimMap, Config, ConfigError, Enforcer, LARGEST, Listeners, Patience, Site, StepUp, TlsFiles, text};
 use crate::control::OperatorKey;
+use crate::files;
 use crate::key_sets::{Source, UrlOptions};
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
@@ -133,8 +134,7 @@ impl Reader<'_> {
     /// The first line of a file.
     fn secret(&mut self, key: &str, file: &Path) -> Option<String> {
         let file = self.folder.join(file);
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
-        let text = self.noted(&format!("{key}.secret_file"), text)?;
+        let text = self.noted(&format!("{key}.secret_file"), text(&file))?;
         Some(text.lines().next().unwrap_or_default().trim().to_owned())
     }
 
@@ -151,7 +151,7 @@ impl Reader<'_> {
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret: Digest(*blake3::hash(secret.as_bytes()).as_bytes()), from, links_sessions })
+        Some(Enforcer { pep, secret: Enforcer::digest(&secret), from, links_sessions })
     }
 
     fn operator(&mut self, key: &str, settings: settings::OperatorSettings) -> Option<OperatorKey> {
@@ -310,7 +310,7 @@ impl Reader<'_> {
     /// Read now, so that a mistake is told at start.
     fn keys(&mut self, key: &str, file: &Path) -> Option<KeySet> {
         let file = self.folder.join(file);
-        let bytes = std::fs::read(&file).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
+        let bytes = files::read(&file, LARGEST).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
         let bytes = self.noted(&format!("{key}.jwks_file"), bytes)?;
         let keys = self.noted(&format!("{key}.jwks_file"), KeySet::parse(&bytes))?;
         if keys.is_empty() {

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use countersign_risk::Weights;
 use serde::Deserialize;
+
+use super::Patience;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -233,7 +236,9 @@ pub(super) struct DecisionSettings {
 
 impl Default for DecisionSettings {
     fn default() -> Self {
-        Self { deadline_ms: 150, policy_budget_ms: 50 }
+        let Patience { deadline, policy } = Patience::default();
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self { deadline_ms: ms(deadline), policy_budget_ms: ms(policy) }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The decision point behind the demonstration's scene: its clock, its journal, and its explanations.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countersign_pdp_demo::backstage::{ALICE, Backstage, CODE_LIFE, Later, Place as DemoPlace, TimeOfDay};
@@ -174,7 +173,7 @@ fn clock(at: Timestamp) -> String {
 
 /// Alice and bob are employees.
 pub(super) fn directory() -> Directory {
-    let employee = || DirectoryUser { role: "employee".to_owned(), roles: BTreeSet::from(["employee".to_owned()]) };
+    let employee = || DirectoryUser::new(Some("employee".to_owned()), []);
     Directory::of_users([ALICE, "bob"].map(|name| (name.to_owned(), employee())))
 }
 

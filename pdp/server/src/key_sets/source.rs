@@ -20,7 +20,8 @@ use crate::{files, tls};
 
 /// The largest key set.
 const LARGEST: usize = 1024 * 1024;
-const LARGEST_FILE: u64 = 1024 * 1024;
+/// The same of a file, and of CA certificates.
+const LARGEST_FILE: u64 = LARGEST as u64;
 
 /// Where the keys of an issuer come from.
 #[derive(Debug)]

@@ -29,20 +29,8 @@ labels! {
     Door {
         /// `/authz/nginx`.
         Nginx = "nginx",
-        /// `/authz/traefik`.
-        Traefik = "traefik",
-        /// `/authz/caddy`.
-        Caddy = "caddy",
-        /// `/authz/haproxy`.
-        Haproxy = "haproxy",
-        /// `/authz/envoy`.
-        EnvoyHttp = "envoy_http",
-        /// `envoy.service.auth.v3`.
-        EnvoyGrpc = "envoy_grpc",
         /// `/access/v1`.
         Authzen = "authzen",
-        /// The listener that speaks as OPA does.
-        Opa = "opa",
     }
 
     /// Which listener.
@@ -55,16 +43,12 @@ labels! {
         Control = "control",
         /// The platform.
         Operations = "operations",
-        /// Callers that speak as to OPA.
-        Opa = "opa",
     }
 
     /// How a look at the policies ended.
     ReloadOutcome {
         /// A new revision decides.
         Activated = "activated",
-        /// The revision is the active one.
-        Unchanged = "unchanged",
         /// The candidate was refused; the last good revision decides.
         Refused = "refused",
     }

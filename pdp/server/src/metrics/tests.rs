@@ -45,3 +45,13 @@ fn what_is_present_counts_until_it_is_gone() {
     has(&metrics.render().unwrap(), r#"countersign_connections{listener="public"} 0"#);
     has(&metrics.render().unwrap(), r#"countersign_requests_in_flight{listener="public"} 0"#);
 }
+
+#[test]
+fn a_lost_record_is_counted_once_however_often_it_is_told() {
+    let metrics = Metrics::new();
+    for total in [0, 2, 2, 1, 3] {
+        metrics.records_lost(total);
+    }
+    metrics.audit_lost();
+    has(&metrics.render().unwrap(), "countersign_audit_lost_total 4");
+}

@@ -8,7 +8,7 @@ use countersign_pdp_engine::identify::Identified;
 use countersign_pdp_engine::request::Credentials;
 use countersign_pdp_store::{GrantRecord, RevocationQuery, StoredCredential, TokenName, ViewError};
 use countersign_risk::SubjectSalt;
-use countersign_sdk_types::{Acr, DenialCode, Digest, Ladder, SubjectId, Timestamp};
+use countersign_sdk_types::{Acr, Digest, Ladder, SubjectId, Timestamp};
 use serde_json::Value;
 
 use super::{Pdp, unavailable};
@@ -30,13 +30,14 @@ impl Pdp {
         let known = identified.device().is_some_and(|device| baseline.knows_device(salt.key("device", device.as_str().as_bytes())));
         let enrolled = view.credentials(subject).map_err(unavailable)?;
         let grants = self.grants(subject, credentials, ladder, now)?;
-        let digest = identified.request().digest();
+        // Hashed only where there is a grant: most requests bring none.
+        let is_answered = |grant: &LiveGrant| self.attempts.is_answered(&grant.id, identified.request().digest(), grant.auth_time, now);
         Ok(Facts {
             revoked: self.revoked(identified)?,
             locked_until: view.locked_until(subject, Some(identified.session()), now).map_err(unavailable)?,
             user: self.user(identified)?,
             device: DeviceFacts { inventory: self.inventory(identified)?, known },
-            repeated_demand: grants.iter().any(|grant| self.attempts.is_answered(&grant.id, digest, grant.auth_time, now)),
+            repeated_demand: grants.iter().any(is_answered),
             grants,
             reachable: reachable(&enrolled, ladder),
             failures: self.attempts.failures(subject, address, now),
@@ -59,8 +60,7 @@ impl Pdp {
     fn user(&self, identified: &Identified) -> Result<Option<DirectoryUser>, Denial> {
         let subject = identified.subject();
         let stored = self.store.view().user(&subject.tenant, &subject.sub).map_err(unavailable)?;
-        let stored =
-            stored.map(|record| DirectoryUser { role: record.role.unwrap_or_default(), roles: record.roles.into_iter().collect() });
+        let stored = stored.map(|record| DirectoryUser::new(record.role, record.roles));
         Ok(stored.or_else(|| self.directory.user(&subject.sub).cloned()).or_else(|| self.claimed_user(identified)))
     }
 
@@ -68,7 +68,7 @@ impl Pdp {
         let map = self.claim_maps.get(&identified.token().iss)?;
         let role = claim(identified, map.role.as_deref()).and_then(Value::as_str).map(ToOwned::to_owned);
         let roles = claim(identified, map.roles.as_deref()).map(texts);
-        (role.is_some() || roles.is_some()).then(|| DirectoryUser { role: role.unwrap_or_default(), roles: roles.unwrap_or_default() })
+        (role.is_some() || roles.is_some()).then(|| DirectoryUser::new(role, roles.unwrap_or_default()))
     }
 
     fn inventory(&self, identified: &Identified) -> Result<Option<Inventory>, Denial> {
@@ -88,8 +88,7 @@ impl Pdp {
     /// The live grant of this secret, if it is this subject's and the passkey that made it is still enrolled: whoever lost a passkey lost its grants.
     pub(crate) fn grant_of(&self, subject: &SubjectId, secret: &str, now: Timestamp) -> Result<Option<GrantRecord>, ViewError> {
         let view = self.store.view();
-        let secret = Digest(*blake3::hash(secret.as_bytes()).as_bytes());
-        let grant = view.grant_by_secret(&subject.tenant, &secret, now)?.filter(|grant| grant.subject == *subject);
+        let grant = view.grant_by_secret(&subject.tenant, &grant_digest(secret), now)?.filter(|grant| grant.subject == *subject);
         let Some(grant) = grant else { return Ok(None) };
         let owner = view.credential_owner(&subject.tenant, &grant.credential)?;
         Ok((owner.as_ref() == Some(subject)).then_some(grant))
@@ -110,10 +109,18 @@ impl Pdp {
     }
 
     pub(crate) fn salt(&self, subject: &SubjectId) -> Result<SubjectSalt, Denial> {
-        let mut fresh = [0; 32];
-        aws_lc_rs::rand::fill(&mut fresh).map_err(|_| Denial::new(DenialCode::FactsUnavailable, "the system gives no random numbers"))?;
-        self.store.salt(subject, || fresh).map(|salt| SubjectSalt::new(salt.0)).map_err(unavailable)
+        self.store.salt(subject, fresh).map(|salt| SubjectSalt::new(salt.0)).map_err(unavailable)
     }
+}
+
+/// The secret of a grant at rest.
+pub(crate) fn grant_digest(secret: &str) -> Digest {
+    Digest(*blake3::hash(secret.as_bytes()).as_bytes())
+}
+
+fn fresh() -> Option<[u8; 32]> {
+    let mut fresh = [0; 32];
+    aws_lc_rs::rand::fill(&mut fresh).ok().map(|()| fresh)
 }
 
 fn claim<'a>(identified: &'a Identified, name: Option<&str>) -> Option<&'a Value> {

@@ -19,3 +19,17 @@ fn without_its_record_no_answer_can_pass_not_even_as_a_report() {
         assert_eq!((denial.code(), denial.fault(), left.ceremony), (DenialCode::AuditUnavailable, Fault::Unavailable, None));
     }
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_record_longer_than_for_the_answer() {
+    let no_time = Duration::ZERO;
+    assert_eq!(written(Some(std::future::pending::<Result<(), ()>>()), no_time).await, Written::Late);
+    assert_eq!(written(Some(std::future::ready(Ok::<(), ()>(()))), no_time).await, Written::InTime);
+    assert_eq!(written(Some(std::future::ready(Err::<(), ()>(()))), Duration::MAX).await, Written::Never);
+    assert_eq!(written(None::<std::future::Ready<Result<(), ()>>>, Duration::MAX).await, Written::Never);
+    let decision = Decision::StepUp(Demand { acr: Acr::phr(), max_age: Seconds(300), reasons: Vec::new() });
+    let ceremony = Some("https://app.example/.countersign/step-up?d=x".to_owned());
+    let left = Answer { id: "main.1.1".to_owned(), decision, subject: None, level: None, asked: None, ceremony }.late();
+    let Decision::Deny(denial) = &left.decision else { panic!("{left:?}") };
+    assert_eq!((denial.code(), denial.fault(), left.ceremony), (DenialCode::Deadline, Fault::Unavailable, None));
+}

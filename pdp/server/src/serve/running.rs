@@ -164,12 +164,10 @@ async fn watch_policies(decider: Arc<Decider>) {
             policies.refresh(&decider.pdp.snapshot, &decider.pdp.store);
             let after = policies.status();
             let digest = |status: &PolicyStatus| status.candidate.as_ref().map(|candidate| candidate.digest);
-            match () {
-                () if after.revision != before.revision => decider.pdp.metrics.policy_reloaded(ReloadOutcome::Activated),
-                () if digest(&after).is_some() && digest(&after) != digest(&before) => {
-                    decider.pdp.metrics.policy_reloaded(ReloadOutcome::Refused);
-                }
-                () => {}
+            if after.revision != before.revision {
+                decider.pdp.metrics.policy_reloaded(ReloadOutcome::Activated);
+            } else if digest(&after).is_some() && digest(&after) != digest(&before) {
+                decider.pdp.metrics.policy_reloaded(ReloadOutcome::Refused);
             }
         };
         let _ = tokio::task::spawn_blocking(look).await;

@@ -15,7 +15,7 @@ use crate::response::Refusal;
 use crate::secret::SecretDigest;
 
 /// The most passkeys of a subject.
-pub const MOST_PASSKEYS: usize = 32;
+pub const MOST_PASSKEYS: usize = 20;
 
 /// A stored passkey.
 #[derive(Debug, Clone, PartialEq)]
