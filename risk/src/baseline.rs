@@ -1,240 +1,293 @@
-//! What is normal for one subject: a bounded, decaying summary of verified events. It is a fold of [`LearnedEvent`]s in log order.
-
-use std::collections::BTreeMap;
+//! What is normal for one subject: a bounded, decaying summary of verified events. It is a fold of [`LearnedEvent`]s in log order: the same events give
+//! the same bytes, whether they are folded in one go or one by one.
 
 use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Fingerprint;
 use crate::signal::client::Family;
-use crate::signal::hour;
-use crate::{Keyed, Weights};
+use crate::signal::hour::Clock;
+use crate::tally::{Fading, Marked, Tally, Versioned};
+use crate::{Keyed, LearnedEvent, SessionTag, compact};
 
-/// How an event was verified; says how much of it is learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strength {
-    /// By a step-up with user verification: learned whole, at once.
-    StepUp,
-    /// By a proved key at low risk: a quarter.
-    BoundLowRisk,
-}
-
-/// What the journal keeps of a verified event: keyed identifiers and coarse places, no address and no agent.
+/// Where somebody was, and when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LearnedEvent {
+pub struct Whereabouts {
     /// When.
     pub at: Timestamp,
-    /// How it was verified.
-    pub strength: Strength,
-    /// The network prefix, keyed.
-    pub prefix: Option<Keyed>,
-    /// The network's number.
-    pub asn: Option<Asn>,
-    /// The country.
-    pub country: Option<Country>,
-    /// The place, rounded to 0.1 degree.
+    /// Where, rounded to 0.1 degree.
+    #[serde(with = "compact::point")]
     pub point: Option<Coordinates>,
-    /// Its radius.
-    pub radius: Option<Kilometers>,
-    /// Its IANA zone.
-    pub time_zone: Option<String>,
-    /// The client family.
-    pub family: Option<Family>,
-    /// The device, keyed.
-    pub device: Option<Keyed>,
-    /// The session, keyed.
-    pub session: Keyed,
-}
-
-/// Where and when the subject was last verified.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VerifiedPoint {
-    /// When.
-    pub at: Timestamp,
-    /// Where.
-    pub point: Coordinates,
     /// How sure the database is of it.
+    #[serde(with = "compact::radius")]
     pub radius: Option<Kilometers>,
 }
 
-/// What was last seen of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SessionTrace {
-    pub(crate) asn: Option<Asn>,
-    pub(crate) family: Option<Family>,
-}
-
-/// A subject's normal. Weights halve every [`Weights::half_life_days`]; each list keeps its heaviest entries only.
+/// A subject's normal, in at most 1 KiB. Weights halve every 120 days; each list keeps its heaviest entries only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// The layout; 1.
-    version: u8,
     /// The instant to which the weights below are decayed.
     decayed_to: Option<Timestamp>,
     /// Weight of all learned events.
-    total: f64,
-    countries: BTreeMap<Country, f64>,
-    networks: BTreeMap<Asn, f64>,
-    prefixes: BTreeMap<Keyed, f64>,
-    families: BTreeMap<Family, f64>,
-    devices: BTreeMap<Keyed, f64>,
-    /// Weight per half hour of the day in the home zone.
-    half_hours: Vec<f64>,
-    home_zone: Option<String>,
-    last_point: Option<VerifiedPoint>,
-    sessions: Vec<(Keyed, SessionTrace)>,
-    /// The day (UTC) for which `learned_today` counts, and events per network on it (0 stands for networks without a number).
-    today: i64,
-    learned_today: BTreeMap<Asn, u32>,
+    total: f32,
+    /// Of those, the weight of events with a proved key.
+    keyed: f32,
+    countries: Tally<Country, f32, 6>,
+    /// Autonomous systems; marked is the weight of events that moved to a new prefix within one that was known.
+    networks: Tally<Asn, Marked, 8>,
+    prefixes: Tally<Keyed, f32, 12>,
+    hosts: Tally<Keyed, f32, 6>,
+    families: Tally<Family, Versioned, 5>,
+    /// Devices by cookie and by key; marked is the weight of events in which a key was proved.
+    devices: Tally<Keyed, Marked, 6>,
+    /// What the latest devices looked like.
+    looks: Vec<Fingerprint>,
+    clock: Clock,
+    last: Option<Whereabouts>,
+    /// The day (UTC) of the newest event, and the network and session of each that counted on it.
+    today: i32,
+    learned_today: Vec<(Option<Asn>, SessionTag)>,
+    /// What waits until its day is over, the oldest first.
+    waiting: Vec<LearnedEvent>,
 }
 
-const COUNTRIES: usize = 6;
-const NETWORKS: usize = 12;
-const PREFIXES: usize = 16;
-const FAMILIES: usize = 6;
-const DEVICES: usize = 6;
-const SESSIONS: usize = 4;
-/// Events that one network may teach in a day: an attacker with one phished proof must not become normal by repetition.
-const PER_NETWORK_AND_DAY: u32 = 4;
+/// An event as it was learned, for the organisation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// The event.
+    pub event: LearnedEvent,
+    /// For a subject who had been in the autonomous system: whether the prefix was new to them.
+    pub moved: Option<bool>,
+}
+
+/// The layout of [`Baseline::to_bytes`].
+const LAYOUT: u8 = 2;
+/// Days until a learned event counts half: flat from 60 to 240 on real clocks.
+const HALF_LIFE_DAYS: f32 = 120.0;
+/// Events that count in a day, in one network on it, and in one session on it: an attacker with one phished proof must not become normal by repetition.
+const A_DAY: usize = 6;
+const A_NETWORK_AND_DAY: usize = 4;
+const A_SESSION_AND_DAY: usize = 2;
+/// Looks that are remembered.
+const LOOKS: usize = 3;
+/// Weak events that may wait.
+const WAITING: usize = 2;
 const MILLIS_A_DAY: i64 = 86_400_000;
 
 impl Baseline {
     /// Nothing learned yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { version: 1, ..Self::default() }
+        Self::default()
     }
 
     /// Folds events in log order.
     #[must_use]
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a LearnedEvent>) -> Self {
         let mut baseline = Self::empty();
-        events.into_iter().for_each(|event| baseline.learn(event));
+        events.into_iter().for_each(|event| {
+            baseline.learn(event);
+        });
         baseline
     }
 
-    /// Learns one verified event.
-    pub fn learn(&mut self, event: &LearnedEvent) {
-        if !self.admits(event) {
-            return;
+    /// Learns one verified event, and those before it whose day of waiting is over. Returns what was settled, in order.
+    pub fn learn(&mut self, event: &LearnedEvent) -> Vec<Settled> {
+        let mut settled = self.settle(event.at);
+        if self.admits(event) {
+            if event.strength.waits() {
+                self.waiting.push(event.clone());
+            } else {
+                settled.push(self.take(event.clone()));
+            }
         }
-        self.decay(event.at);
-        let weight = match event.strength {
-            Strength::StepUp => 1.0,
-            Strength::BoundLowRisk => 0.25,
-        };
+        settled
+    }
+
+    /// Learns what has waited for a day. Looking at a baseline does this first, so that a quiet subject is known by what they did before.
+    pub fn settle(&mut self, now: Timestamp) -> Vec<Settled> {
+        let over = |event: &LearnedEvent| now.0.saturating_sub(event.at.0) >= MILLIS_A_DAY;
+        let (due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(over);
+        self.waiting = waiting;
+        due.into_iter().map(|event| self.take(event)).collect()
+    }
+
+    /// Takes back what waits: of one session, or all of it. What is settled stays; it can only fade.
+    pub fn roll_back(&mut self, session: Option<SessionTag>) {
+        self.waiting.retain(|event| session.is_some_and(|session| event.session != session));
+    }
+
+    /// The sessions of what waits.
+    pub fn waiting(&self) -> impl Iterator<Item = SessionTag> {
+        self.waiting.iter().map(|event| event.session)
+    }
+
+    fn take(&mut self, event: LearnedEvent) -> Settled {
+        self.fade(event.at);
+        let weight = event.strength.weight();
+        let was_here = self.networks.weight(event.asn) > 0.0;
+        let moved = event.prefix.is_some_and(|prefix| self.prefixes.get(prefix).is_none());
+        let keyed = if event.key.is_some() { weight } else { 0.0 };
         self.total += weight;
-        add(&mut self.countries, event.country, weight, COUNTRIES);
-        add(&mut self.networks, event.asn, weight, NETWORKS);
-        add(&mut self.prefixes, event.prefix, weight, PREFIXES);
-        add(&mut self.families, event.family, weight, FAMILIES);
-        add(&mut self.devices, event.device, weight, DEVICES);
-        // The first zone is home; a traveller re-anchors with the step-up that was made there.
-        if event.time_zone.is_some() && (self.home_zone.is_none() || event.strength == Strength::StepUp) {
-            self.home_zone.clone_from(&event.time_zone);
+        self.keyed += keyed;
+        self.countries.change(event.country, |entry| *entry += weight);
+        self.networks.change(event.asn, |entry| entry.add(weight, if was_here && moved { weight } else { 0.0 }));
+        self.prefixes.change(event.prefix, |entry| *entry += weight);
+        self.hosts.change(event.host, |entry| *entry += weight);
+        self.families.change(event.client.map(|client| client.family), |entry| {
+            entry.add(weight, event.client.map_or(0, |client| client.version), event.tls)
+        });
+        for device in [event.cookie, event.key] {
+            self.devices.change(device, |entry| entry.add(weight, keyed));
         }
-        self.half_hours.resize(hour::BINS, 0.0);
-        if let Some(bin) = self.half_hours.get_mut(hour::bin(event.at, self.home_zone.as_deref())) {
-            *bin += weight;
+        if let Some(look) = event.fingerprint {
+            self.looks.retain(|known| *known != look);
+            self.looks.insert(0, look);
+            self.looks.truncate(LOOKS);
         }
-        if let Some(point) = event.point {
-            self.last_point = Some(VerifiedPoint { at: event.at, point, radius: event.radius });
+        self.clock.learn(event.at, event.time_zone.as_deref(), f64::from(weight));
+        if event.point.is_some() && self.last.as_ref().is_none_or(|last| last.at <= event.at) {
+            self.last = Some(Whereabouts { at: event.at, point: event.point, radius: event.radius });
         }
-        self.sessions.retain(|(session, _)| *session != event.session);
-        self.sessions.insert(0, (event.session, SessionTrace { asn: event.asn, family: event.family }));
-        self.sessions.truncate(SESSIONS);
+        Settled { moved: was_here.then_some(moved), event }
     }
 
     fn admits(&mut self, event: &LearnedEvent) -> bool {
-        let day = event.at.0.div_euclid(MILLIS_A_DAY);
+        let day = i32::try_from(event.at.0.div_euclid(MILLIS_A_DAY)).unwrap_or(i32::MAX);
         if day != self.today {
             self.today = day;
             self.learned_today.clear();
         }
-        let count = self.learned_today.entry(event.asn.unwrap_or(Asn(0))).or_default();
-        *count = count.saturating_add(1);
-        *count <= PER_NETWORK_AND_DAY
+        let in_network = self.learned_today.iter().filter(|(asn, _)| *asn == event.asn).count();
+        let in_session = self.learned_today.iter().filter(|(_, session)| *session == event.session).count();
+        let bounded = self.learned_today.len() < A_DAY && in_network < A_NETWORK_AND_DAY && in_session < A_SESSION_AND_DAY;
+        let admitted = bounded && (!event.strength.waits() || self.waiting.len() < WAITING);
+        if admitted {
+            self.learned_today.push((event.asn, event.session));
+        }
+        admitted
     }
 
-    fn decay(&mut self, now: Timestamp) {
-        let days = self.decayed_to.map_or(0.0, |then| whole(now.since(then).0) / whole(MILLIS_A_DAY.unsigned_abs()));
+    fn fade(&mut self, now: Timestamp) {
+        #[expect(clippy::cast_precision_loss, reason = "a fading needs no more than the precision of a float")]
+        let days = self.decayed_to.map_or(0.0, |then| now.since(then).0 as f32 / MILLIS_A_DAY as f32);
         self.decayed_to = Some(self.decayed_to.map_or(now, |then| then.max(now)));
-        let factor = libm::exp2(-days / Weights::default().half_life_days);
-        self.total *= factor;
-        let lists = self.countries.values_mut().chain(self.networks.values_mut()).chain(self.prefixes.values_mut());
-        let lists = lists.chain(self.families.values_mut()).chain(self.devices.values_mut()).chain(self.half_hours.iter_mut());
-        lists.for_each(|weight| *weight *= factor);
+        let factor = libm::exp2f(-days / HALF_LIFE_DAYS);
+        self.total.fade(factor);
+        self.keyed.fade(factor);
+        self.countries.fade(factor);
+        self.networks.fade(factor);
+        self.prefixes.fade(factor);
+        self.hosts.fade(factor);
+        self.families.fade(factor);
+        self.devices.fade(factor);
     }
 
+    /// The stored form: a byte for the layout, then a compact encoding; at most 1 KiB.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Writing plain data into memory has no way to fail; an empty form would be refused when read.
+        postcard::to_extend(self, vec![LAYOUT]).unwrap_or_default()
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// When the layout is another, or the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, BaselineError> {
+        let (layout, body) = bytes.split_first().ok_or(BaselineError::Damaged)?;
+        if *layout != LAYOUT {
+            return Err(BaselineError::Layout(*layout));
+        }
+        match postcard::take_from_bytes(body) {
+            Ok((baseline, [])) => Ok(baseline),
+            _ => Err(BaselineError::Damaged),
+        }
+    }
+}
+
+/// Why a stored baseline cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BaselineError {
+    /// Another version wrote it; folding the log again makes it anew.
+    #[error("the baseline has layout {0}, which this version does not read")]
+    Layout(u8),
+    /// The bytes are no baseline.
+    #[error("the baseline is damaged")]
+    Damaged,
+}
+
+/// What the signals ask.
+impl Baseline {
     /// The decayed number of learned events.
     #[must_use]
-    pub const fn weight(&self) -> f64 {
-        self.total
+    pub fn weight(&self) -> f64 {
+        f64::from(self.total)
+    }
+
+    /// The share of learned events in which a key was proved, with one event's doubt.
+    pub(crate) fn keyed_share(&self) -> f64 {
+        f64::from(self.keyed / (self.total + 1.0))
     }
 
     /// Where the subject was last verified.
     #[must_use]
-    pub const fn last_point(&self) -> Option<&VerifiedPoint> {
-        self.last_point.as_ref()
+    pub const fn last(&self) -> Option<&Whereabouts> {
+        self.last.as_ref()
     }
 
     /// Whether this subject used a device in a verified event.
     #[must_use]
     pub fn knows_device(&self, device: Keyed) -> bool {
-        self.devices.contains_key(&device)
+        self.devices.get(device).is_some()
     }
 
-    pub(crate) fn country(&self, country: Country) -> f64 {
-        self.countries.get(&country).copied().unwrap_or(0.0)
+    pub(crate) fn device(&self, device: Keyed) -> Option<Marked> {
+        self.devices.get(device)
+    }
+
+    pub(crate) fn resembles(&self, look: Fingerprint) -> bool {
+        self.looks.iter().any(|known| known.resembles(look))
+    }
+
+    pub(crate) fn has_devices(&self) -> bool {
+        self.devices.len() > 0
+    }
+
+    pub(crate) fn country(&self, country: Option<Country>) -> f64 {
+        f64::from(self.countries.weight(country))
+    }
+
+    pub(crate) fn countries(&self) -> usize {
+        self.countries.len()
     }
 
     /// The weight of events from addresses that no database places.
     pub(crate) fn unplaced(&self) -> f64 {
-        (self.total - self.countries.values().sum::<f64>()).max(0.0)
+        f64::from((self.total - self.countries.total()).max(0.0))
     }
 
-    pub(crate) fn network(&self, asn: Asn) -> f64 {
-        self.networks.get(&asn).copied().unwrap_or(0.0)
+    pub(crate) fn network(&self, asn: Option<Asn>) -> Marked {
+        asn.and_then(|asn| self.networks.get(asn)).unwrap_or_default()
     }
 
-    pub(crate) fn prefix(&self, prefix: Keyed) -> f64 {
-        self.prefixes.get(&prefix).copied().unwrap_or(0.0)
+    pub(crate) fn networks(&self) -> usize {
+        self.networks.len()
     }
 
-    pub(crate) fn family(&self, family: Family) -> f64 {
-        self.families.get(&family).copied().unwrap_or(0.0)
+    pub(crate) fn knows_prefix(&self, prefix: Option<Keyed>) -> bool {
+        self.prefixes.weight(prefix) > 0.0
     }
 
-    pub(crate) fn device_count(&self) -> usize {
-        self.devices.len()
+    pub(crate) fn knows_host(&self, host: Option<Keyed>) -> bool {
+        self.hosts.weight(host) > 0.0
     }
 
-    pub(crate) fn half_hours(&self) -> &[f64] {
-        &self.half_hours
+    pub(crate) fn family(&self, family: Family) -> Option<Versioned> {
+        self.families.get(family)
     }
 
-    pub(crate) fn home_zone(&self) -> Option<&str> {
-        self.home_zone.as_deref()
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
     }
-
-    pub(crate) fn session(&self, session: Keyed) -> Option<SessionTrace> {
-        self.sessions.iter().find(|(known, _)| *known == session).map(|(_, trace)| *trace)
-    }
-}
-
-/// Adds weight to an entry and drops the lightest ones past the bound (ties: the greatest key goes, so that order never depends on memory).
-fn add<K: Ord + Copy>(list: &mut BTreeMap<K, f64>, key: Option<K>, weight: f64, most: usize) {
-    let Some(key) = key else { return };
-    *list.entry(key).or_insert(0.0) += weight;
-    while list.len() > most {
-        let others = list.iter().filter(|(other, _)| **other != key);
-        let lightest = others.min_by(|a, b| a.1.total_cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(other, _)| *other);
-        lightest.map(|lightest| list.remove(&lightest));
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count of milliseconds below 2^53 is exact")]
-pub(crate) const fn whole(count: u64) -> f64 {
-    count as f64
 }

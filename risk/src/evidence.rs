@@ -1,6 +1,6 @@
 //! What a sighting says against, or for, its subject: a list of named contributions.
 
-use countersign_sdk_types::{Digest, Signal};
+use countersign_sdk_types::{Digest, RiskScore, Signal};
 use serde::{Deserialize, Serialize};
 
 /// One contribution.
@@ -10,8 +10,8 @@ pub struct EvidenceItem {
     pub signal: Signal,
     /// The clipped log-likelihood ratio in nats: above zero speaks for an attacker.
     pub nats: f64,
-    /// A hard rule: the score is 100 whatever else was seen.
-    pub hard: bool,
+    /// The score is at least this, whatever else was seen: 100 for a hard rule, 0 for most.
+    pub floor: RiskScore,
     /// One sentence for people.
     pub text: String,
     /// What exactly was seen, so that a grant can answer this and nothing else.
@@ -34,10 +34,10 @@ impl EvidenceItem {
     pub(crate) fn new(signal: Signal, nats: f64, salient: &[u8], text: impl Into<String>) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("countersign evidence 1");
         hasher.update(signal.name().as_bytes()).update(&[0]).update(salient);
-        Self { signal, nats, hard: false, text: text.into(), digest: Digest(*hasher.finalize().as_bytes()) }
+        Self { signal, nats, floor: RiskScore::MIN, text: text.into(), digest: Digest(*hasher.finalize().as_bytes()) }
     }
 
     pub(crate) fn hard(signal: Signal, salient: &[u8], text: impl Into<String>) -> Self {
-        Self { hard: true, ..Self::new(signal, 0.0, salient, text) }
+        Self { floor: RiskScore::MAX, ..Self::new(signal, 0.0, salient, text) }
     }
 }

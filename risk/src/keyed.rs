@@ -1,5 +1,6 @@
 //! Identifiers as they are kept: a keyed hash under a per-subject salt, so that deleting the salt erases what they meant.
 
+use countersign_sdk_types::DeviceId;
 use serde::{Deserialize, Serialize};
 
 /// The secret under which a subject's identifiers are hashed. Never serialized, never shown.
@@ -17,6 +18,12 @@ impl SubjectSalt {
     #[must_use]
     pub fn key(&self, kind: &str, value: &[u8]) -> Keyed {
         Keyed(u32::from_le_bytes(self.keyed(kind, value)))
+    }
+
+    /// A device as baselines know it.
+    #[must_use]
+    pub fn device(&self, device: &DeviceId) -> Keyed {
+        self.key("device", device.as_str().as_bytes())
     }
 
     /// 16 bytes that stand for the subject towards others, such as the user handle of WebAuthn, and name nobody without the salt.
@@ -38,6 +45,15 @@ impl std::fmt::Debug for SubjectSalt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SubjectSalt(…)")
     }
+}
+
+/// The two secrets under which a sighting is keyed.
+#[derive(Debug, Clone)]
+pub struct Salts {
+    /// The subject's: destroying it erases what was keyed with it.
+    pub subject: SubjectSalt,
+    /// The organisation's, for what is compared between subjects.
+    pub organisation: SubjectSalt,
 }
 
 /// A keyed identifier: equal for equal values of one subject, meaningless without the salt.

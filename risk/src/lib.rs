@@ -4,20 +4,34 @@
 //! [`Evidence`]; [`score`] sums it into an [`Assessment`]. Contributions are natural logarithms of likelihood ratios (nats), each clipped.
 
 mod baseline;
+mod compact;
 mod evidence;
+mod fingerprint;
 mod keyed;
+mod known;
+mod learned;
+mod organisation;
 mod score;
 mod sighting;
 mod signal;
+mod tally;
+mod trail;
 mod weights;
 
-pub use baseline::{Baseline, LearnedEvent, Strength, VerifiedPoint};
+pub use baseline::{Baseline, BaselineError, Settled, Whereabouts};
 pub use evidence::{Evidence, EvidenceItem};
-pub use keyed::{Keyed, SubjectSalt};
+pub use fingerprint::{Fingerprint, Hints};
+pub use keyed::{Keyed, Salts, SubjectSalt};
+pub use known::Known;
+pub use learned::{LearnedEvent, SessionTag, Shared, Strength};
+pub use organisation::{Churn, Organisation, Sharing, Thing};
 pub use score::{Assessment, score};
-pub use sighting::{BindingState, DevicePresented, Failures, Posture, RawSighting, Sighting};
-pub use signal::{client::Family, observe, travel::distance};
-pub use weights::{Weights, WeightsError};
+pub use sighting::{BindingState, Failures, Posture, RawSighting, Sighting};
+pub use signal::client::{Client, Family};
+pub use signal::hour::{Clock, Zones};
+pub use signal::{observe, travel::distance};
+pub use trail::{Origin, Trail};
+pub use weights::{Calibration, Weights, WeightsError};
 
 #[cfg(test)]
 mod tests;

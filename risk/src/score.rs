@@ -5,28 +5,23 @@ use std::collections::BTreeSet;
 use countersign_sdk_types::{Digest, Reason, RiskScore};
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, EvidenceItem, Weights};
+use crate::{Calibration, Evidence, EvidenceItem};
 
 /// A scored sighting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Assessment {
     inherent: RiskScore,
     reasons: Vec<Reason>,
-    items: Vec<EvidenceItem>,
-    weights: Weights,
+    evidence: Evidence,
+    calibration: Calibration,
 }
 
 /// Scores evidence.
 #[must_use]
-pub fn score(evidence: &Evidence, weights: &Weights) -> Assessment {
-    let weighted = evidence.items().iter().map(|item| {
-        let factor = weights.factors.get(&item.signal).copied().unwrap_or(1.0);
-        EvidenceItem { nats: item.nats * factor, ..item.clone() }
-    });
-    let items: Vec<_> = weighted.collect();
-    let inherent = total(&items, weights, &BTreeSet::new());
-    let reasons = reasons(&items, inherent);
-    Assessment { inherent, reasons, items, weights: weights.clone() }
+pub fn score(evidence: Evidence, calibration: &Calibration) -> Assessment {
+    let inherent = total(&evidence, calibration, &BTreeSet::new());
+    let reasons = reasons(evidence.items(), inherent);
+    Assessment { inherent, reasons, evidence, calibration: calibration.clone() }
 }
 
 impl Assessment {
@@ -42,33 +37,43 @@ impl Assessment {
         &self.reasons
     }
 
+    /// What it was made of.
+    #[must_use]
+    pub const fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// What remains when the listed evidence is answered. Only evidence that a passkey answers can be.
     #[must_use]
     pub fn remaining(&self, answered: &BTreeSet<Digest>) -> RiskScore {
-        total(&self.items, &self.weights, answered).min(self.inherent)
+        total(&self.evidence, &self.calibration, answered).min(self.inherent)
     }
 
     /// The evidence that a passkey would answer.
     #[must_use]
     pub fn answerable(&self) -> BTreeSet<Digest> {
-        self.items.iter().filter(|item| item.signal.answered_by_passkey()).map(|item| item.digest).collect()
+        self.evidence.items().iter().filter(|item| item.signal.answered_by_passkey()).map(|item| item.digest).collect()
     }
 }
 
-fn total(items: &[EvidenceItem], weights: &Weights, answered: &BTreeSet<Digest>) -> RiskScore {
+/// Points for each nat that speaks against the subject, at most: credit alone never makes a score, and every score has reasons.
+const POINTS_A_NAT: f64 = 45.0;
+
+fn total(evidence: &Evidence, calibration: &Calibration, answered: &BTreeSet<Digest>) -> RiskScore {
     let is_answered = |item: &EvidenceItem| item.signal.answered_by_passkey() && answered.contains(&item.digest);
-    if items.iter().any(|item| item.hard && !is_answered(item)) {
-        return RiskScore::MAX;
-    }
     // Familiar evidence keeps its credit; only what speaks against the subject is answered.
-    let counted = items.iter().filter(|item| item.nats < 0.0 || !is_answered(item));
-    RiskScore::clamp(weights.points(counted.map(|item| item.nats).sum()))
+    let counted = || evidence.items().iter().filter(|item| item.nats < 0.0 || !is_answered(item));
+    let sum: f64 = counted().map(|item| item.nats).sum();
+    let against: f64 = counted().map(|item| item.nats.max(0.0)).sum();
+    let floor = evidence.items().iter().filter(|item| !is_answered(item)).map(|item| item.floor).max().unwrap_or(RiskScore::MIN);
+    RiskScore::clamp(calibration.points(sum).min(POINTS_A_NAT * against)).max(floor)
 }
 
-/// Shares the score among what speaks against the subject, by largest remainder; familiar evidence is listed with zero points.
+/// Shares the score by largest remainder: among what speaks against the subject, or where a floor decides, among what set it. Familiar evidence is
+/// listed with zero points.
 fn reasons(items: &[EvidenceItem], score: RiskScore) -> Vec<Reason> {
-    let hard = items.iter().any(|item| item.hard);
-    let share = |item: &EvidenceItem| match (hard, item.hard) {
+    let decides = score > RiskScore::MIN && items.iter().any(|item| item.floor == score);
+    let share = |item: &EvidenceItem| match (decides, item.floor == score) {
         (true, true) => 1.0,
         (true, false) => 0.0,
         (false, _) => item.nats.max(0.0),

@@ -5,20 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use countersign_sdk_types::{Asn, Coordinates, Country, DeviceId, Kilometers, Place, PlaceGap, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::signal::client::Family;
-use crate::{Keyed, LearnedEvent, Strength, SubjectSalt};
-
-/// How the device shows itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DevicePresented {
-    /// It does not.
-    None,
-    /// By a cookie, which can be copied.
-    Cookie(Keyed),
-    /// By a key that it proved on this request (DPoP, mTLS).
-    Key(Keyed),
-}
+use crate::fingerprint::{Fingerprint, Hints};
+use crate::signal::client::Client;
+use crate::{Keyed, LearnedEvent, Salts, SessionTag, Shared, Strength};
 
 /// Whether a declared key binding was proved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,11 +35,18 @@ pub struct Posture {
 
 /// Recent failures, decayed by their counter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Failures {
-    /// Failed assertions of this subject.
+    /// Failed proofs of this subject.
     pub subject: u32,
-    /// Failures from this address, whoever the subject was.
+    /// Failed proofs and refused tokens from this address, whoever the subject was.
     pub address: u32,
+    /// Refused tokens on this device, whoever the subject was.
+    pub device: u32,
+    /// Requests of this subject that a policy refused, and no proof would have helped.
+    pub denials: u32,
+    /// Distinct subjects whose proofs failed from the network of the address: one network that tries many.
+    pub sprayed: u32,
 }
 
 /// What an enforcement point brought, before it is keyed.
@@ -64,8 +60,12 @@ pub struct RawSighting<'a> {
     pub place: &'a Place,
     /// The `User-Agent` header.
     pub user_agent: Option<&'a str>,
-    /// The device and whether it proved a key.
-    pub device: Option<(&'a DeviceId, BindingState)>,
+    /// What else the client says of itself.
+    pub hints: Hints<'a>,
+    /// The device by its cookie, which can be copied.
+    pub cookie: Option<&'a DeviceId>,
+    /// The device by a key that it proved on this request (DPoP, mTLS).
+    pub key: Option<&'a DeviceId>,
     /// The session.
     pub session: &'a SessionId,
     /// Whether the token's key was proved.
@@ -83,7 +83,9 @@ pub struct RawSighting<'a> {
 pub struct Sighting {
     /// When.
     pub at: Timestamp,
-    /// /24 of IPv4, /48 of IPv6, keyed; `None` for private, shared, loopback or missing addresses.
+    /// The address, of IPv6 its /64, keyed; `None` for private, shared, loopback or missing addresses.
+    pub host: Option<Keyed>,
+    /// /24 of IPv4, /48 of IPv6, keyed.
     pub prefix: Option<Keyed>,
     /// The network's number.
     pub asn: Option<Asn>,
@@ -102,12 +104,22 @@ pub struct Sighting {
     /// The database works, and does not list the address.
     #[serde(default)]
     pub unlisted: bool,
-    /// Browser family, operating system and class.
-    pub family: Option<Family>,
-    /// The device.
-    pub device: DevicePresented,
-    /// The session, keyed.
-    pub session: Keyed,
+    /// Browser family, operating system, class and version.
+    pub client: Option<Client>,
+    /// The device by its cookie, keyed.
+    pub cookie: Option<Keyed>,
+    /// The device by the key that it proved, keyed.
+    pub key: Option<Keyed>,
+    /// What the device looks like.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
+    /// The TLS fingerprint that a trusted proxy saw, keyed.
+    #[serde(default)]
+    pub tls: Option<Keyed>,
+    /// The session.
+    pub session: SessionTag,
+    /// What can be compared with other subjects.
+    pub shared: Shared,
     /// Whether the token's key was proved.
     pub binding: BindingState,
     /// An authenticator's counter went backwards.
@@ -119,15 +131,17 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// Keys a raw sighting under the subject's salt.
+    /// Keys a raw sighting.
     #[must_use]
-    pub fn new(raw: &RawSighting<'_>, salt: &SubjectSalt) -> Self {
+    pub fn new(raw: &RawSighting<'_>, salts: &Salts) -> Self {
+        let (salt, organisation) = (&salts.subject, &salts.organisation);
         let address = raw.address.map(|address| address.to_canonical());
         let located = address.filter(|address| !has_no_location(*address));
         let place = located.and(raw.place.known());
         Self {
             at: raw.at,
-            prefix: located.map(|address| salt.key("prefix", &prefix(address))),
+            host: located.map(|address| salt.key("host", &leading(address, 32, 64))),
+            prefix: located.map(|address| salt.key("prefix", &leading(address, 24, 48))),
             asn: place.and_then(|place| place.asn),
             country: place.and_then(|place| place.country),
             point: place.and_then(|place| place.at).map(rounded),
@@ -136,13 +150,17 @@ impl Sighting {
             anonymizer: place.and_then(|place| place.anonymizer).unwrap_or(false),
             private: address.is_some() && located.is_none(),
             unlisted: located.is_some() && matches!(raw.place, Place::Unknown(PlaceGap::NotFound)),
-            family: raw.user_agent.map(Family::parse),
-            device: match raw.device {
-                None => DevicePresented::None,
-                Some((device, BindingState::Proved)) => DevicePresented::Key(salt.key("device", device.as_str().as_bytes())),
-                Some((device, _)) => DevicePresented::Cookie(salt.key("device", device.as_str().as_bytes())),
+            client: Client::read(raw.user_agent, &raw.hints),
+            cookie: raw.cookie.map(|device| salt.device(device)),
+            key: raw.key.map(|device| salt.device(device)),
+            fingerprint: Fingerprint::new(raw.user_agent, &raw.hints, salt),
+            tls: raw.hints.ja4.map(|ja4| salt.key("tls", ja4.as_bytes())),
+            session: SessionTag::of(raw.session),
+            shared: Shared {
+                subject: salt.key("subject", &[]),
+                prefix: located.map(|address| organisation.key("prefix", &leading(address, 24, 48))),
+                device: raw.cookie.map(|device| organisation.device(device)),
             },
-            session: salt.key("session", raw.session.as_str().as_bytes()),
             binding: raw.binding,
             counter_regressed: raw.counter_regressed,
             posture: raw.posture,
@@ -156,18 +174,20 @@ impl Sighting {
         LearnedEvent {
             at: self.at,
             strength,
+            host: self.host,
             prefix: self.prefix,
             asn: self.asn,
             country: self.country,
             point: self.point,
-            radius: self.radius,
+            radius: self.radius.map(|Kilometers(radius)| Kilometers(libm::round(radius))),
             time_zone: self.time_zone.clone(),
-            family: self.family,
-            device: match self.device {
-                DevicePresented::None => None,
-                DevicePresented::Cookie(device) | DevicePresented::Key(device) => Some(device),
-            },
+            client: self.client,
+            cookie: self.cookie,
+            key: self.key,
+            fingerprint: self.fingerprint,
+            tls: self.tls,
             session: self.session,
+            shared: self.shared,
         }
     }
 }
@@ -183,10 +203,11 @@ fn has_no_location(address: IpAddr) -> bool {
     }
 }
 
-fn prefix(address: IpAddr) -> Vec<u8> {
+/// The leading bits of an address.
+fn leading(address: IpAddr, v4: usize, v6: usize) -> Vec<u8> {
     match address {
-        IpAddr::V4(v4) => v4.octets().into_iter().take(3).collect(),
-        IpAddr::V6(v6) => v6.octets().into_iter().take(6).collect(),
+        IpAddr::V4(address) => address.octets().into_iter().take(v4 / 8).collect(),
+        IpAddr::V6(address) => address.octets().into_iter().take(v6 / 8).collect(),
     }
 }
 

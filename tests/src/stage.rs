@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use countersign_pdp_store::{Expect, Options, StateEvent, Store};
-use countersign_risk::{BindingState, Failures, Posture, RawSighting, Sighting, Strength, SubjectSalt};
+use countersign_risk::{BindingState, Failures, Hints, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Place, PlaceRecord, SessionId, SubjectId, Tenant, Timestamp};
 use serde_json::{Value, json};
 
@@ -270,7 +270,9 @@ fn teach(data: &Path, subjects: &[&str]) {
 }
 
 fn teach_of(store: &Store, sub: &str) {
-    let salt = SubjectSalt::new(store.salt(&subject(sub), || Some([7; 32])).unwrap().0);
+    let salt = |subject: &SubjectId| SubjectSalt::new(store.salt(subject, || Some([7; 32])).unwrap().0);
+    let organisation = SubjectId { tenant: Tenant::new("main").unwrap(), iss: String::new(), sub: String::new() };
+    let salts = Salts { subject: salt(&subject(sub)), organisation: salt(&organisation) };
     let place = Place::Known(PlaceRecord {
         country: Country::new("FR"),
         at: Some(Coordinates { lat: 48.8566, lon: 2.3522 }),
@@ -279,22 +281,24 @@ fn teach_of(store: &Store, sub: &str) {
         asn: Some(Asn(64_496)),
         ..PlaceRecord::default()
     });
-    let session = SessionId::new("sid:of-the-past").unwrap();
     let days = (1..=35).flat_map(|day| [-1, 0, 1].map(|hour| Timestamp(now().0 - day * 24 * HOUR + (12 + hour) * HOUR)));
     for at in days.chain([Timestamp(now().0 - HOUR)]) {
+        let session = SessionId::new(format!("sid:past-{}", at.0)).unwrap();
         let raw = RawSighting {
             at,
             address: PARIS.parse().ok(),
             place: &place,
             user_agent: Some(OWNERS_AGENT),
-            device: None,
+            hints: Hints::default(),
+            cookie: None,
+            key: None,
             session: &session,
             binding: BindingState::NotDeclared,
             counter_regressed: false,
             posture: Posture::default(),
             failures: Failures::default(),
         };
-        let event = Sighting::new(&raw, &salt).learned(Strength::StepUp);
+        let event = Sighting::new(&raw, &salts).learned(Strength::StepUp);
         store.append(StateEvent::Learned { subject: subject(sub), event }, Expect::Any).wait().unwrap();
     }
 }

@@ -8,7 +8,7 @@ use countersign_pdp_engine::identify::{Identified, Issuers, identify};
 use countersign_pdp_engine::policy::{Policy, PolicySource};
 use countersign_pdp_engine::request::{Pep, RawCheck, RequestRules, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_risk::SubjectSalt;
+use countersign_risk::{Salts, SubjectSalt};
 use countersign_sdk_types::{Action, Entity, EvaluationRequest, PepId, Place, PlaceGap, Revision, Tenant, Timestamp};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -38,7 +38,8 @@ fn identified() -> Option<Identified> {
 }
 
 fn facts() -> Facts {
-    let mut facts = Facts::unknown(SubjectSalt::new([7; 32]), Place::Unknown(PlaceGap::NoAddress));
+    let salts = Salts { subject: SubjectSalt::new([7; 32]), organisation: SubjectSalt::new([8; 32]) };
+    let mut facts = Facts::unknown(salts, Place::Unknown(PlaceGap::NoAddress));
     facts.user = Some(DirectoryUser { role: "admin".to_owned(), roles: std::collections::BTreeSet::new() });
     facts.device.inventory = Some(Inventory { compliant: Some(true), managed: Some(true) });
     facts

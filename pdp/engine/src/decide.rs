@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_risk::{Assessment, RawSighting, Sighting, observe, score};
+use countersign_risk::{Assessment, BindingState, Known, RawSighting, Sighting, observe, score};
 use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::{Acr, DenialCode, Digest, Effect, Obligation, Reason, Revision, RiskScore, Seconds, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -149,7 +149,7 @@ pub struct Witness {
 #[must_use]
 pub fn witness(identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: Timestamp) -> Witness {
     let sighting = sight(identified, facts, now);
-    let assessment = score(&observe(&sighting, &facts.baseline), &snapshot.weights);
+    let assessment = assess(&sighting, facts, snapshot);
     Witness { sighting, assessment }
 }
 
@@ -161,7 +161,7 @@ pub fn decide(identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: 
 
 /// The same from a recorded sighting: the salt that keyed it need not exist any more.
 pub(crate) fn decide_on(sighting: Sighting, identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: Timestamp) -> Decided {
-    let assessment = score(&observe(&sighting, &facts.baseline), &snapshot.weights);
+    let assessment = assess(&sighting, facts, snapshot);
     let case = Case { identified, facts, snapshot, now, sighting: &sighting, assessment: &assessment };
     let input = case.input(facts);
     let (decision, verdict, tried) = case.settle(&input);
@@ -177,21 +177,37 @@ pub(crate) fn decide_on(sighting: Sighting, identified: &Identified, facts: &Fac
     Decided { decision, trace }
 }
 
-fn sight(identified: &Identified, facts: &Facts, now: Timestamp) -> Sighting {
+/// What a request shows of its subject, keyed.
+#[must_use]
+pub fn sight(identified: &Identified, facts: &Facts, now: Timestamp) -> Sighting {
     let inventory = facts.device.inventory.unwrap_or_default();
     let raw = RawSighting {
         at: now,
         address: identified.request.client_address,
         place: &facts.place,
         user_agent: identified.request.user_agent.as_deref(),
-        device: identified.device.as_ref().map(|device| (device, identified.binding)),
+        hints: identified.request.hints.borrowed(),
+        cookie: identified.device.as_ref().filter(|_| identified.binding != BindingState::Proved),
+        key: identified.device.as_ref().filter(|_| identified.binding == BindingState::Proved),
         session: &identified.session,
         binding: identified.binding,
         counter_regressed: facts.counter_regressed,
         posture: countersign_risk::Posture { compliant: inventory.compliant, managed: inventory.managed },
         failures: facts.failures,
     };
-    Sighting::new(&raw, &facts.salt)
+    Sighting::new(&raw, &facts.salts)
+}
+
+fn assess(sighting: &Sighting, facts: &Facts, snapshot: &Snapshot) -> Assessment {
+    let weights = &snapshot.weights;
+    let is_privileged = facts.user.as_ref().is_some_and(|user| user.roles.iter().any(|role| weights.privileged_roles.contains(role)));
+    let known = Known {
+        baseline: &facts.baseline,
+        organisation: facts.organisation,
+        trail: facts.trail.as_ref(),
+        is_asked_when_unknown: is_privileged || !facts.reachable.is_empty(),
+    };
+    score(observe(sighting, &known, weights), &weights.calibration)
 }
 
 fn digest(input: &Input) -> Digest {

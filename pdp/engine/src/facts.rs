@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_risk::{Baseline, Failures, SubjectSalt};
+use countersign_risk::{Baseline, Failures, Organisation, Salts, SubjectSalt, Trail};
 use countersign_sdk_types::{Acr, Digest, GrantId, Place, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,15 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// What is normal for the subject.
     pub baseline: Baseline,
-    /// The secret that keys the subject's identifiers. Never in a record: a record keeps the keyed sighting instead.
-    #[serde(skip, default = "no_salt")]
-    pub salt: SubjectSalt,
+    /// What the organisation says of the network and the device.
+    #[serde(default)]
+    pub organisation: Organisation,
+    /// Where this session was seen before.
+    #[serde(default)]
+    pub trail: Option<Trail>,
+    /// The secrets that key identifiers. Never in a record: a record keeps the keyed sighting instead.
+    #[serde(skip, default = "no_salts")]
+    pub salts: Salts,
     /// Where the client's address is.
     pub place: Place,
     /// What the directory says; `None` when it does not know the subject.
@@ -40,17 +46,19 @@ pub struct Facts {
     pub demanded_at: Option<Timestamp>,
 }
 
-const fn no_salt() -> SubjectSalt {
-    SubjectSalt::new([0; 32])
+const fn no_salts() -> Salts {
+    Salts { subject: SubjectSalt::new([0; 32]), organisation: SubjectSalt::new([0; 32]) }
 }
 
 impl Facts {
     /// Nothing is known: every flag takes its pessimistic value.
     #[must_use]
-    pub fn unknown(salt: SubjectSalt, place: Place) -> Self {
+    pub fn unknown(salts: Salts, place: Place) -> Self {
         Self {
             baseline: Baseline::empty(),
-            salt,
+            organisation: Organisation::default(),
+            trail: None,
+            salts,
             place,
             user: None,
             device: DeviceFacts::default(),

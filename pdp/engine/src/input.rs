@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_risk::{Assessment, BindingState, DevicePresented, Sighting};
+use countersign_risk::{Assessment, BindingState, Sighting};
 use countersign_sdk_types::contract::{CONTRACT, Context, Device, Input, RESERVED_CONTEXT, Request, Risk, Session, Token, User};
 use countersign_sdk_types::{Acr, Digest, Entity, Ladder, RiskScore, Timestamp};
 
@@ -104,10 +104,7 @@ fn user(identified: &Identified, facts: &Facts) -> User {
 
 fn device(identified: &Identified, facts: &Facts, sighting: &Sighting) -> Device {
     let inventory = facts.device.inventory.unwrap_or_default();
-    let learned = match sighting.device {
-        DevicePresented::None => false,
-        DevicePresented::Cookie(device) | DevicePresented::Key(device) => facts.baseline.knows_device(device),
-    };
+    let learned = [sighting.cookie, sighting.key].into_iter().flatten().any(|device| facts.baseline.knows_device(device));
     Device {
         id: identified.device.as_ref().map_or_else(String::new, |device| device.as_str().to_owned()),
         compliant: inventory.compliant.unwrap_or(false),

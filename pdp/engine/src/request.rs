@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use countersign_risk::Hints;
 use countersign_sdk_types::contract::RESERVED_CONTEXT;
 use countersign_sdk_types::{Action, DenialCode, DeviceId, Digest, Entity, EvaluationRequest, Host, PepId, Tenant};
 use ipnet::IpNet;
@@ -96,6 +97,51 @@ pub struct RequestRules {
     pub hosts: BTreeMap<Host, HostRules>,
     /// Headers that policies may see, in lower case.
     pub chosen_headers: BTreeSet<String>,
+    /// The header in which the proxy says the JA4 fingerprint of the TLS handshake, in lower case. The proxy must overwrite what a client sends.
+    pub ja4_header: Option<String>,
+}
+
+/// What a client says of itself beside its `User-Agent`: Client Hints, its languages, and what a proxy saw of its handshake.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are the headers")]
+pub struct ClientHints {
+    pub brands: Option<String>,
+    pub platform: Option<String>,
+    pub platform_version: Option<String>,
+    pub model: Option<String>,
+    pub mobile: Option<String>,
+    pub language: Option<String>,
+    pub ja4: Option<String>,
+}
+
+impl ClientHints {
+    /// A header that comes twice says nothing here: no access hangs on it.
+    fn read(headers: &headers::Headers, ja4_header: Option<&str>) -> Self {
+        let one = |name: &str| headers.one(name).ok().flatten().map(ToOwned::to_owned);
+        Self {
+            brands: one("sec-ch-ua"),
+            platform: one("sec-ch-ua-platform"),
+            platform_version: one("sec-ch-ua-platform-version"),
+            model: one("sec-ch-ua-model"),
+            mobile: one("sec-ch-ua-mobile"),
+            language: one("accept-language"),
+            ja4: ja4_header.and_then(one),
+        }
+    }
+
+    /// The same, borrowed, as the risk engine takes it.
+    pub(crate) fn borrowed(&self) -> Hints<'_> {
+        Hints {
+            brands: self.brands.as_deref(),
+            platform: self.platform.as_deref(),
+            platform_version: self.platform_version.as_deref(),
+            model: self.model.as_deref(),
+            mobile: self.mobile.as_deref(),
+            language: self.language.as_deref(),
+            ja4: self.ja4.as_deref(),
+        }
+    }
 }
 
 /// The proxied request in its one form.
@@ -131,6 +177,8 @@ pub struct AccessRequest {
     pub(crate) caller: Map<String, Value>,
     pub(crate) client_address: Option<IpAddr>,
     pub(crate) user_agent: Option<String>,
+    #[serde(default)]
+    pub(crate) hints: ClientHints,
     pub(crate) client_certificate: Option<String>,
 }
 
@@ -170,13 +218,13 @@ impl std::fmt::Debug for Credentials {
 /// # Errors
 /// A denial of the malformed kind, or `conflicting_credentials`.
 pub fn normalize(raw: RawCheck, rules: &RequestRules) -> Result<(AccessRequest, Credentials), Denial> {
-    let (http, credentials, client, user_agent, client_certificate) = match raw.http {
-        None => (None, Credentials::default(), None, None, None),
+    let (http, credentials, client, (user_agent, hints), client_certificate) = match raw.http {
+        None => (None, Credentials::default(), None, (None, ClientHints::default()), None),
         Some(http) => {
             let certificate = http.client_certificate.clone();
             let client = client_address(&http.client, &rules.trusted_proxies)?;
-            let (http, credentials, user_agent) = normalize_http(http, rules)?;
-            (Some(http), credentials, client, user_agent, certificate)
+            let (http, credentials, agent) = normalize_http(http, rules)?;
+            (Some(http), credentials, client, agent, certificate)
         }
     };
     let question = question(raw.asked, http.as_ref(), &raw.pep)?;
@@ -190,6 +238,7 @@ pub fn normalize(raw: RawCheck, rules: &RequestRules) -> Result<(AccessRequest, 
         caller: question.caller,
         client_address: client,
         user_agent,
+        hints,
         client_certificate,
     };
     Ok((request, credentials))
@@ -230,7 +279,7 @@ fn question(asked: Option<EvaluationRequest>, http: Option<&HttpRequest>, pep: &
     Ok(Question { subject, action: asked.action, resource: asked.resource, caller: asked.context })
 }
 
-fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Credentials, Option<String>), Denial> {
+fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Credentials, (Option<String>, ClientHints)), Denial> {
     let malformed = |why: &str| Denial::new(DenialCode::MalformedRequest, why);
     // Methods are case-sensitive tokens (RFC 9110 §9.1); `get` is not `GET`, so it is nobody's.
     let is_method = (1..=32).contains(&raw.method.len()) && raw.method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
@@ -251,10 +300,11 @@ fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Cr
     let credentials = headers.credentials(host_rules)?;
     let navigation = headers.navigation(&raw.method);
     let user_agent = headers.one("user-agent")?.map(ToOwned::to_owned);
+    let hints = ClientHints::read(&headers, rules.ja4_header.as_deref());
     let chosen = headers.chosen(&rules.chosen_headers);
     let (raw_path, query) = (raw_path.to_owned(), query.to_owned());
     let http = HttpRequest { method: raw.method, scheme: raw.scheme, host, path, raw_path, query, headers: chosen, navigation };
-    Ok((http, credentials, user_agent))
+    Ok((http, credentials, (user_agent, hints)))
 }
 
 /// The most hops that a chain may have.

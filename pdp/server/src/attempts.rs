@@ -1,13 +1,14 @@
 //! Recent demands and failures, in memory: bounded, fading, and lost at a restart by design. They raise a score or lock a session; they never lower
 //! anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use countersign_pdp_store::StoredCredential;
 use countersign_risk::Failures;
-use countersign_sdk_types::{CredentialId, Digest, GrantId, Millis, SessionId, SubjectId, Tenant, Timestamp};
+use countersign_sdk_types::{CredentialId, DeviceId, Digest, GrantId, Millis, SessionId, SubjectId, Tenant, Timestamp};
+use ipnet::IpNet;
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
 
@@ -22,6 +23,9 @@ pub const MOST_LOCKS: u32 = 32;
 const WINDOW: Millis = Millis(10 * 60_000);
 /// How long a demand may be answered by a grant and come again before it counts as going in circles.
 const CIRCLE: Millis = Millis(120_000);
+/// How long a network is remembered for having tried a subject, and how many it is remembered for: more say nothing more.
+const SPRAYED_WITHIN: Millis = Millis(3_600_000);
+const MOST_SPRAYED: usize = 16;
 /// Entries of each kind that are remembered.
 const MOST: u64 = 100_000;
 
@@ -30,10 +34,23 @@ const MOST: u64 = 100_000;
 pub struct Attempts {
     subjects: Cache<SubjectId, Count>,
     addresses: Cache<IpAddr, Count>,
+    devices: Cache<DeviceId, Count>,
+    refusals: Cache<SubjectId, Count>,
+    networks: Cache<IpNet, Tried>,
     demands: Cache<(Tenant, SessionId), Demands>,
     regressed: Cache<SubjectId, CredentialId>,
     answered: Cache<GrantId, Digest>,
     locks: Cache<SubjectId, u32>,
+}
+
+/// Subjects whose proofs failed from one network, with the last time.
+type Tried = BTreeMap<Digest, Timestamp>;
+
+/// The /24 of an IPv4 address, the /48 of an IPv6 one.
+fn network(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
+    let bits = if address.is_ipv4() { 24 } else { 48 };
+    IpNet::new(address, bits).map_or_else(|_| address.into(), |net| net.trunc())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +71,9 @@ impl Default for Attempts {
         Self {
             subjects: remembered(Duration::from_secs(3600)),
             addresses: remembered(Duration::from_secs(3600)),
+            devices: remembered(Duration::from_secs(3600)),
+            refusals: remembered(Duration::from_secs(3600)),
+            networks: remembered(Duration::from_secs(3600)),
             demands: remembered(Duration::from_secs(3600)),
             regressed: remembered(Duration::from_secs(90 * 24 * 3600)),
             answered: remembered(Duration::from_secs(3600)),
@@ -70,16 +90,43 @@ impl Attempts {
     /// A well-formed proof of this subject did not hold, and it came from this address.
     pub fn failed(&self, subject: &SubjectId, address: Option<IpAddr>, now: Timestamp) {
         count(&self.subjects, subject.clone(), now);
-        if let Some(address) = address {
-            count(&self.addresses, address, now);
-        }
+        let Some(address) = address else { return };
+        count(&self.addresses, address, now);
+        let tried = Digest(*blake3::hash(format!("{}\n{}\n{}", subject.tenant, subject.iss, subject.sub).as_bytes()).as_bytes());
+        self.networks.entry(network(address)).and_compute_with(|old| {
+            let mut subjects = old.map_or_else(BTreeMap::new, moka::Entry::into_value);
+            subjects.retain(|_, at| now.since(*at) < SPRAYED_WITHIN);
+            if subjects.len() < MOST_SPRAYED {
+                subjects.insert(tried, now);
+            }
+            Op::Put(subjects)
+        });
+    }
+
+    /// A token from this address and device was refused as a forgery; whose it would have been is not known.
+    pub fn forged(&self, address: Option<IpAddr>, device: Option<&DeviceId>, now: Timestamp) {
+        address.into_iter().for_each(|address| count(&self.addresses, address, now));
+        device.into_iter().for_each(|device| count(&self.devices, device.clone(), now));
+    }
+
+    /// A policy refused this subject something.
+    pub fn refused(&self, subject: &SubjectId, now: Timestamp) {
+        count(&self.refusals, subject.clone(), now);
     }
 
     /// The failures that still count.
     #[must_use]
-    pub fn failures(&self, subject: &SubjectId, address: Option<IpAddr>, now: Timestamp) -> Failures {
+    pub fn failures(&self, subject: &SubjectId, address: Option<IpAddr>, device: Option<&DeviceId>, now: Timestamp) -> Failures {
         let still = |count: Option<Count>| count.map_or(0, |count| count.faded(now));
-        Failures { subject: still(self.subjects.get(subject)), address: still(address.and_then(|address| self.addresses.get(&address))) }
+        let sprayed = address.and_then(|address| self.networks.get(&network(address)));
+        let sprayed = sprayed.map_or(0, |subjects| subjects.values().filter(|at| now.since(**at) < SPRAYED_WITHIN).count());
+        Failures {
+            subject: still(self.subjects.get(subject)),
+            address: still(address.and_then(|address| self.addresses.get(&address))),
+            device: still(device.and_then(|device| self.devices.get(device))),
+            denials: still(self.refusals.get(subject)),
+            sprayed: u32::try_from(sprayed).unwrap_or(u32::MAX),
+        }
     }
 
     /// A session was asked for a proof in some context. Returns from how many distinct contexts it was asked within the last minutes.

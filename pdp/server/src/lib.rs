@@ -23,3 +23,4 @@ pub mod public;
 pub mod serve;
 pub mod step_up;
 pub mod tls;
+pub mod trails;

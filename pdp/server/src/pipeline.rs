@@ -13,14 +13,14 @@ use arc_swap::ArcSwap;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, Demand, Witness, decide, witness};
 use countersign_pdp_engine::facts::Facts;
-use countersign_pdp_engine::identify::{Identified, IdentifyError, LinkedSession, identify};
+use countersign_pdp_engine::identify::{Identified, IdentifiedBy, IdentifyError, LinkedSession, identify};
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
 use countersign_pdp_engine::request::{AccessRequest, Client, Credentials, RawCheck, RequestRules, client_address, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
-use countersign_risk::Sighting;
-use countersign_sdk_types::{DecisionId, DenialCode, Digest, Host, RiskLevel, Seconds, SubjectId, Tenant, Timestamp};
+use countersign_risk::{Sighting, Strength};
+use countersign_sdk_types::{Acr, DecisionId, DenialCode, Digest, Host, Millis, RiskLevel, Seconds, SubjectId, Tenant, Timestamp};
 use tokio::time::timeout;
 
 use crate::attempts::{Attempts, MOST_CONTEXTS};
@@ -31,6 +31,7 @@ use crate::key_sets::KeySets;
 use crate::metrics::{Door, Metrics};
 use crate::places::Places;
 use crate::step_up::StepUp;
+use crate::trails::Trails;
 
 pub(crate) use look_up::grant_digest;
 
@@ -58,6 +59,8 @@ pub struct Pdp {
     pub step_up: Option<StepUp>,
     /// Recent demands and failures.
     pub attempts: Attempts,
+    /// Where sessions were seen before.
+    pub trails: Trails,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What time it is.
@@ -207,6 +210,7 @@ impl Pdp {
             Err(denial) => return Settled::denied(denial),
         };
         let asked = Asked::of(&request);
+        let address = request.client_address();
         let snapshot = self.snapshot.load();
         let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
             let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
@@ -214,14 +218,28 @@ impl Pdp {
         });
         match looked_up {
             Err(IdentifyError::UnknownKey(iss)) => Settled { asked, unknown_key: Some(iss.clone()), ..Settled::denied(unknown_key(&iss)) },
-            Err(IdentifyError::Denied(denial)) => Settled { asked, ..Settled::denied(denial) },
+            Err(IdentifyError::Denied(denial)) => {
+                // A token that has expired was good once; one that never was is somebody's attempt.
+                if denial.code() == DenialCode::InvalidToken {
+                    self.attempts.forged(address, credentials.device.as_ref(), now);
+                }
+                Settled { asked, ..Settled::denied(denial) }
+            }
             Ok((identified, facts)) => {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => self.demanded(demand, &identified, &decided, asked.as_ref(), &record),
-                    Decision::Allow(_) | Decision::Deny(_) => None,
+                    Decision::Allow(_) => {
+                        self.learn(&identified, &facts, &decided);
+                        None
+                    }
+                    Decision::Deny(denial) => {
+                        self.refused(denial, &identified, now);
+                        None
+                    }
                 };
+                self.trails.follow(&identified, &decided);
                 Settled { record: Some(record), ceremony, ..Settled::from(decided, &identified, asked) }
             }
         }
@@ -244,6 +262,22 @@ impl Pdp {
         let asked = asked.filter(|asked| asked.navigation)?;
         let site = self.sites.get(&asked.host)?;
         self.step_up.as_ref()?.demand(demand, identified, asked, site, record)
+    }
+
+    /// A policy's no that no proof would have changed; what is refused for other reasons is counted where it fails.
+    fn refused(&self, denial: &Denial, identified: &Identified, now: Timestamp) {
+        if denial.code() == DenialCode::PolicyDenied {
+            self.attempts.refused(identified.subject(), now);
+        }
+    }
+
+    /// A login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk.
+    fn learn(&self, identified: &Identified, facts: &Facts, decided: &Decided) {
+        let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
+        let Some(strength) = verified(identified, facts, decided.trace.sighting.at).filter(|_| is_low) else { return };
+        let event = decided.trace.sighting.learned(strength);
+        // Nobody waits for it: a login that is not learned is learned with the next one.
+        drop(self.store.append(StateEvent::Learned { subject: identified.subject().clone(), event }, Expect::Any));
     }
 
     /// The one write that a denied request may cause.
@@ -316,6 +350,26 @@ impl Pdp {
     }
 }
 
+/// How long ago a login may be that teaches.
+const FRESH: Millis = Millis(120_000);
+
+/// What the token says of a login that just happened, in a session that is seen for the first time. Later requests of the session teach nothing: whoever
+/// copied the token makes them too.
+fn verified(identified: &Identified, facts: &Facts, now: Timestamp) -> Option<Strength> {
+    let token = identified.token();
+    let is_fresh = token.auth_time.is_some_and(|login| login <= now && now.since(login) <= FRESH);
+    if !is_fresh || facts.trail.is_some() || identified.by() != IdentifiedBy::Token {
+        return None;
+    }
+    let reached = |level: &Acr| token.acr.as_ref().is_some_and(|acr| acr == level);
+    match () {
+        () if reached(&Acr::phr()) || reached(&Acr::phrh()) => Some(Strength::PhishingResistant),
+        // RFC 8176: more than one factor.
+        () if token.amr.iter().any(|method| method == "mfa") => Some(Strength::SecondFactor),
+        () => None,
+    }
+}
+
 /// What became of a record that an answer waits for.
 #[derive(Debug, PartialEq, Eq)]
 enum Written {
@@ -335,7 +389,7 @@ async fn written<T, E>(receipt: Option<impl Future<Output = Result<T, E>>>, with
 
 /// From where and by what a session is used: its network and its client.
 fn context(sighting: &Sighting) -> Digest {
-    let bytes = serde_json::to_vec(&(sighting.prefix, sighting.asn, sighting.family)).unwrap_or_default();
+    let bytes = serde_json::to_vec(&(sighting.prefix, sighting.asn, sighting.client.map(|client| client.family))).unwrap_or_default();
     Digest(*blake3::Hasher::new_derive_key("countersign demand context 1").update(&bytes).finalize().as_bytes())
 }
 

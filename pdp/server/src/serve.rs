@@ -34,6 +34,7 @@ use crate::policies::Policies;
 use crate::public::{self, Public};
 use crate::step_up::StepUp;
 use crate::tls::Tls;
+use crate::trails::Trails;
 
 pub(crate) use running::{bind, run, wait_for_end};
 
@@ -144,6 +145,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         sites: parts.sites,
         step_up: parts.step_up.map(|step_up| stepping_up(&step_up, &node)).transpose()?,
         attempts: Attempts::default(),
+        trails: Trails::default(),
         metrics,
         clock: parts.clock,
         deadline: parts.patience.deadline,

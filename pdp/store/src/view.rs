@@ -8,7 +8,7 @@ mod tests;
 
 use std::path::Path;
 
-use countersign_risk::Baseline;
+use countersign_risk::{Baseline, Sharing, Thing};
 use countersign_sdk_types::{CeremonyId, CredentialId, DeviceId, Digest, Host, SessionId, SubjectId, Tenant, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -281,7 +281,16 @@ impl View {
     /// # Errors
     /// When the view cannot be read.
     pub fn baseline(&self, subject: &SubjectId) -> Result<Baseline, ViewError> {
-        Ok(self.read(&Key::subject(Table::Baseline, subject))?.unwrap_or_else(Baseline::empty))
+        let key = Key::subject(Table::Baseline, subject);
+        self.kv.get(&key.0)?.map_or_else(|| Ok(Baseline::empty()), |stored| baseline(&key.0, &stored))
+    }
+
+    /// What the organisation's verified events say of a network or a device.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub fn sharing(&self, tenant: &Tenant, thing: Thing) -> Result<Option<Sharing>, ViewError> {
+        self.read(&Key::thing(tenant, thing))
     }
 
     /// What the inventory says about a device.
@@ -357,6 +366,10 @@ impl std::fmt::Debug for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("View")
     }
+}
+
+fn baseline(key: &[u8], stored: &[u8]) -> Result<Baseline, ViewError> {
+    Baseline::from_bytes(kv::unseal(key, stored)?).map_err(|_| ViewError::Form)
 }
 
 fn decode<T: DeserializeOwned>(key: &[u8], stored: &[u8]) -> Result<T, ViewError> {

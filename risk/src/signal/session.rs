@@ -1,19 +1,48 @@
-//! Session continuity: a session that was verified in one client and network and turns up in another. Another client is worth 1.5 nats (a browser
-//! does not change under a session), another network 0.5 (people move).
+//! Session continuity: a session that turns up in another network or client than it was first seen in.
+//!
+//! ln [ p(seen | stolen) / p(seen | genuine) ] of a continued session. People carry sessions home and back; they seldom carry one into a network in
+//! which they were never verified, and a thief always does:
+//!
+//! | the session came from elsewhere, and here … | nats |
+//! |---|---|
+//! | the system is new to the subject | 3.5 |
+//! | only the prefix is new | 1 + ½ ln (1 / m), at most 2.25 |
+//! | only the prefix is new, and the session stayed in its system | ln (1 / m), at most 2.5 |
+//! | everything is known | 0 |
+//!
+//! where m is how often the subject moves between prefixes of the system: nearly always with a mobile carrier, which then costs nothing. Another browser
+//! family or operating system is worth 1.5 more: a browser does not change under a session.
 
 use countersign_sdk_types::Signal;
 
-use crate::{Baseline, EvidenceItem, Sighting};
+use super::network;
+use crate::{EvidenceItem, Known, Sighting};
 
-pub(crate) fn observe(sighting: &Sighting, baseline: &Baseline) -> Option<EvidenceItem> {
-    let known = baseline.session(sighting.session)?;
-    let moved_client = known.family.is_some() && sighting.family.is_some() && known.family != sighting.family;
-    let moved_network = known.asn.is_some() && sighting.asn.is_some() && known.asn != sighting.asn;
-    let (nats, text) = match (moved_client, moved_network) {
-        (false, false) => return None,
-        (true, true) => (2.0, "the session moved to another client and another network"),
-        (true, false) => (1.5, "the session moved to another client"),
-        (false, true) => (0.5, "the session moved to another network"),
+const NEW_SYSTEM: f64 = 3.5;
+const NEW_PREFIX: f64 = 1.0;
+const MOST: f64 = 2.5;
+const OTHER_CLIENT: f64 = 1.5;
+
+pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<EvidenceItem> {
+    let origin = known.trail?.origin;
+    let has_moved = origin.prefix.is_some() && sighting.prefix.is_some() && origin.prefix != sighting.prefix;
+    let is_new = has_moved && !known.baseline.knows_prefix(sighting.prefix);
+    let unusual = || (-libm::log(network::moves(sighting, known))).clamp(0.0, MOST);
+    let carried = match () {
+        () if !is_new => 0.0,
+        () if origin.asn == sighting.asn => unusual(),
+        () if known.baseline.network(sighting.asn).weight > 0.0 => NEW_PREFIX + unusual() / 2.0,
+        () => NEW_SYSTEM,
     };
-    Some(EvidenceItem::new(Signal::Session, nats, &[], text))
+    let families = origin.client.zip(sighting.client).map(|(then, now)| (then.family, now.family));
+    let swapped = if families.is_some_and(|(then, now)| then != now) { OTHER_CLIENT } else { 0.0 };
+    let text = match (carried > 0.0, swapped > 0.0) {
+        (false, false) => return None,
+        (true, true) => "the session moved to another client, in a network that is new to the subject",
+        (false, true) => "the session moved to another client",
+        (true, false) => "the session moved to a network that is new to the subject",
+    };
+    let mut salient = sighting.prefix.map_or_else(Vec::new, |prefix| prefix.0.to_le_bytes().to_vec());
+    salient.extend(sighting.client.iter().flat_map(|client| String::from(client.family).into_bytes()));
+    Some(EvidenceItem::new(Signal::Session, carried + swapped, &salient, text))
 }

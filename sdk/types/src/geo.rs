@@ -1,6 +1,6 @@
 //! Where an address is said to be, and how sure the database is of it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A distance in kilometres.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -13,8 +13,7 @@ pub struct Kilometers(pub f64);
 pub struct Asn(pub u32);
 
 /// An ISO 3166-1 alpha-2 country code in upper case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Country([u8; 2]);
 
 impl Country {
@@ -37,6 +36,26 @@ impl Country {
 impl std::fmt::Display for Country {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+    }
+}
+
+/// Text where people read, two bytes where it is stored.
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        if writer.is_human_readable() { writer.serialize_str(&self.to_string()) } else { self.0.serialize(writer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let read = if reader.is_human_readable() {
+            Self::try_from(String::deserialize(reader)?)
+        } else {
+            let [a, b] = <[u8; 2]>::deserialize(reader)?;
+            Self::try_from(String::from_iter([char::from(a), char::from(b)]))
+        };
+        read.map_err(D::Error::custom)
     }
 }
 

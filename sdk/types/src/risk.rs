@@ -104,6 +104,8 @@ pub enum Signal {
     Behavior,
     /// A session that turns up in another network or client.
     Session,
+    /// Nothing verified is known of the subject.
+    History,
     /// A declared key binding that is absent or different.
     Binding,
     /// An authenticator whose counter went backwards.
@@ -118,10 +120,11 @@ pub enum Signal {
 
 impl Signal {
     /// Every signal, in the order in which equal contributions are listed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Revocation,
         Self::Binding,
         Self::Counter,
+        Self::History,
         Self::Travel,
         Self::Network,
         Self::Device,
@@ -137,7 +140,9 @@ impl Signal {
     #[must_use]
     pub const fn answered_by_passkey(self) -> bool {
         match self {
-            Self::Network | Self::Travel | Self::Hour | Self::Device | Self::Client | Self::Behavior | Self::Session => true,
+            Self::Network | Self::Travel | Self::Hour | Self::Device | Self::Client | Self::Behavior | Self::Session | Self::History => {
+                true
+            }
             Self::Binding | Self::Counter | Self::Posture | Self::Failures | Self::Revocation => false,
         }
     }
@@ -153,6 +158,7 @@ impl Signal {
             Self::Client => "client",
             Self::Behavior => "behavior",
             Self::Session => "session",
+            Self::History => "history",
             Self::Binding => "binding",
             Self::Counter => "counter",
             Self::Posture => "posture",

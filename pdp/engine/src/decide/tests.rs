@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use countersign_risk::{Baseline, BindingState, RawSighting, Strength, SubjectSalt};
+use countersign_risk::{Baseline, BindingState, RawSighting, Salts, Strength, SubjectSalt};
 use countersign_sdk_types::{
     Action, Asn, Coordinates, Country, DeviceId, Entity, GrantId, Kilometers, PepId, Place, PlaceGap, PlaceRecord, SessionId, Tenant,
 };
@@ -14,7 +14,7 @@ use super::*;
 use crate::facts::{DirectoryUser, Inventory, LiveGrant};
 use crate::identify::{IdentifiedBy, TokenFacts};
 use crate::policy::{Policy, PolicySource, check_candidate};
-use crate::request::AccessRequest;
+use crate::request::{AccessRequest, ClientHints};
 
 /// Tuesday 2026-03-03, 00:00 in Paris.
 const TUESDAY: i64 = 1_772_492_400_000;
@@ -23,8 +23,8 @@ const CHROME: &str =
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 const CURL: &str = "curl/8.5.0";
 
-pub(crate) fn salt() -> SubjectSalt {
-    SubjectSalt::new([7; 32])
+pub(crate) fn salts() -> Salts {
+    Salts { subject: SubjectSalt::new([7; 32]), organisation: SubjectSalt::new([8; 32]) }
 }
 
 pub(crate) fn at(hour: i64, minute: i64) -> Timestamp {
@@ -77,6 +77,7 @@ pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&
         caller: serde_json::Map::new(),
         client_address: from.address(),
         user_agent: Some(agent.to_owned()),
+        hints: ClientHints::default(),
         client_certificate: None,
     };
     Identified {
@@ -93,34 +94,36 @@ pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&
 /// Five weeks of working days in Paris, four step-ups a day.
 pub(crate) fn weekdays_in_paris() -> Baseline {
     let mut baseline = Baseline::empty();
-    let (place, session, device) =
-        (From::Paris.place(), SessionId::new("sid:1").expect("session"), DeviceId::new("laptop").expect("device"));
+    let (place, device) = (From::Paris.place(), DeviceId::new("laptop").expect("device"));
     for day in (1..=35).rev() {
         // Day 0 is a Tuesday: two days before it is a Sunday, three a Saturday.
         if matches!(day % 7, 2 | 3) {
             continue;
         }
         for hour in [9, 10, 14, 16] {
+            let session = SessionId::new(format!("sid:{day}-{hour}")).expect("session");
             let raw = RawSighting {
                 at: Timestamp(TUESDAY - day * 24 * HOUR + hour * HOUR),
                 address: From::Paris.address(),
                 place: &place,
                 user_agent: Some(CHROME),
-                device: Some((&device, BindingState::NotDeclared)),
+                hints: countersign_risk::Hints::default(),
+                cookie: Some(&device),
+                key: None,
                 session: &session,
                 binding: BindingState::NotDeclared,
                 counter_regressed: false,
                 posture: countersign_risk::Posture { compliant: Some(true), managed: Some(true) },
                 failures: countersign_risk::Failures::default(),
             };
-            baseline.learn(&Sighting::new(&raw, &salt()).learned(Strength::StepUp));
+            baseline.learn(&Sighting::new(&raw, &salts()).learned(Strength::StepUp));
         }
     }
     baseline
 }
 
 pub(crate) fn facts(role: &str, from: From) -> Facts {
-    let mut facts = Facts::unknown(salt(), from.place());
+    let mut facts = Facts::unknown(salts(), from.place());
     facts.baseline = weekdays_in_paris();
     facts.user = Some(DirectoryUser { role: role.to_owned(), roles: BTreeSet::new() });
     facts.device.inventory = Some(Inventory { compliant: Some(true), managed: Some(true) });

@@ -121,7 +121,7 @@ fn the_verdict_schema_is_the_type() {
 
 #[test]
 fn what_is_unknown_takes_its_pessimistic_value() {
-    let unknown = Facts::unknown(crate::decide::tests::salt(), From::Nowhere.place());
+    let unknown = Facts::unknown(crate::decide::tests::salts(), From::Nowhere.place());
     let input = built(&identified("GET", From::Nowhere, CLIENT, None), &unknown);
     assert_eq!((input.user.role.as_str(), input.user.roles.len()), ("", 0));
     assert_eq!((input.device.compliant, input.device.managed, input.device.known, input.device.bound), (false, false, false, false));

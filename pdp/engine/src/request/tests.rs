@@ -16,6 +16,7 @@ fn rules() -> RequestRules {
     RequestRules {
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
         hosts: BTreeMap::from([(Host::new("app.example").unwrap(), host)]),
+        ja4_header: Some("x-ja4".to_owned()),
         chosen_headers: BTreeSet::from(["accept-language".to_owned(), "cookie".to_owned()]),
     }
 }

@@ -19,10 +19,13 @@ fn failures_count_for_their_subject_and_address_and_fade() {
     let attempts = Attempts::default();
     let address = Some(IpAddr::from([192, 0, 2, 1]));
     (0..4).for_each(|_| attempts.failed(&subject("a"), address, minute(0)));
-    assert_eq!(attempts.failures(&subject("a"), address, minute(0)), Failures { subject: 4, address: 4 });
-    assert_eq!(attempts.failures(&subject("b"), address, minute(0)), Failures { subject: 0, address: 4 });
-    assert_eq!(attempts.failures(&subject("a"), None, minute(10)), Failures { subject: 2, address: 0 });
-    assert_eq!(attempts.failures(&subject("a"), None, minute(60)), Failures::default());
+    assert_eq!(
+        attempts.failures(&subject("a"), address, None, minute(0)),
+        Failures { subject: 4, address: 4, sprayed: 1, ..Failures::default() }
+    );
+    assert_eq!(attempts.failures(&subject("b"), address, None, minute(0)), Failures { address: 4, sprayed: 1, ..Failures::default() });
+    assert_eq!(attempts.failures(&subject("a"), None, None, minute(10)), Failures { subject: 2, ..Failures::default() });
+    assert_eq!(attempts.failures(&subject("a"), None, None, minute(60)), Failures::default());
 }
 
 #[test]

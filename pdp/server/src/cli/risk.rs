@@ -1,5 +1,7 @@
 //! `risk evaluate`: how the risk engine does on a labelled corpus.
 
+mod clocks;
+
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use countersign_risk::Weights;
-use countersign_sdk_types::RiskScore;
+use countersign_sdk_types::{RiskScore, Signal};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{COULD_NOT, fail, say};
@@ -22,6 +24,8 @@ const LARGEST: u64 = 1024 * 1024;
 pub(super) enum RiskCommand {
     /// Score a labelled corpus in time order, learning as it goes, and say who was stopped at which price.
     Evaluate(Evaluate),
+    /// Score session starts by the hour alone, and say how many attackers that stops, beside other ways to do it.
+    EvaluateClocks(clocks::EvaluateClocks),
 }
 
 /// What `risk evaluate` is told.
@@ -39,6 +43,9 @@ pub(super) struct Evaluate {
     /// Write every event's score and reasons to this file, one JSON object a line.
     #[arg(long)]
     scores: Option<PathBuf>,
+    /// Do not run the corpus again without each signal, which shows what each is worth.
+    #[arg(long)]
+    no_ablation: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -46,7 +53,10 @@ pub(super) struct Evaluate {
 
 /// Runs the command.
 pub(super) fn run(command: &RiskCommand) -> ExitCode {
-    let RiskCommand::Evaluate(asked) = command;
+    let asked = match command {
+        RiskCommand::Evaluate(asked) => asked,
+        RiskCommand::EvaluateClocks(asked) => return clocks::run(asked),
+    };
     match evaluate(asked) {
         Err(error) => fail(COULD_NOT, &error),
         Ok(report) if asked.json => say(&serde_json::to_string_pretty(&report).unwrap_or_default()),
@@ -61,15 +71,22 @@ fn evaluate(asked: &Evaluate) -> Result<Report, String> {
     let size = std::fs::metadata(&asked.corpus).map_err(|error| failed(&asked.corpus, &error))?.len();
     let create = |path: &PathBuf| File::create_new(path).map(BufWriter::new).map_err(|error| failed(path, &error));
     let mut scores = asked.scores.as_ref().map(create).transpose()?;
-    let bar = progress(size);
-    let report = evaluation::run(&asked.corpus, weights, threshold, |scored, read| {
+    let ablated: &[Signal] = if asked.no_ablation { &[] } else { &evaluation::ABLATED };
+    let runs = u64::try_from(ablated.len()).unwrap_or(0) + 1;
+    let bar = progress(size.saturating_mul(runs));
+    let report = evaluation::run(&asked.corpus, weights.clone(), threshold, |scored, read| {
         bar.set_position(read);
         let Some(file) = &mut scores else { return Ok(()) };
         serde_json::to_writer(&mut *file, scored).map_err(std::io::Error::from)?;
         Ok(file.write_all(b"\n")?)
     });
+    let mut report = report.map_err(|error: CorpusError| failed(&asked.corpus, &error))?;
+    for (run, signal) in (1..).zip(ablated) {
+        let advance = |read: u64| bar.set_position(size.saturating_mul(run).saturating_add(read));
+        let ablation = evaluation::without(*signal, &asked.corpus, &weights, threshold, advance);
+        report.ablations.push(ablation.map_err(|error: CorpusError| failed(&asked.corpus, &error))?);
+    }
     bar.finish_and_clear();
-    let report = report.map_err(|error: CorpusError| failed(&asked.corpus, &error))?;
     if let (Some(file), Some(path)) = (&mut scores, &asked.scores) {
         file.flush().map_err(|error| failed(path, &error))?;
     }

@@ -58,6 +58,7 @@ impl Reader<'_> {
         let patience = self.patience(&settings.decision);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
+        let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
         let chosen_headers = settings.request.headers.iter().map(|name| name.to_ascii_lowercase()).collect();
         let tls = settings.tls.map(|tls| TlsFiles {
             certificate: self.folder.join(tls.certificate),
@@ -70,7 +71,7 @@ impl Reader<'_> {
             tenant: tenant?,
             enforcers,
             operators,
-            rules: RequestRules { trusted_proxies, hosts, chosen_headers },
+            rules: RequestRules { trusted_proxies, hosts, chosen_headers, ja4_header },
             sites,
             issuers,
             key_sources,

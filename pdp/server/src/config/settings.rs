@@ -247,4 +247,6 @@ impl Default for DecisionSettings {
 pub(super) struct RequestSettings {
     /// Headers that policies may see.
     pub(super) headers: BTreeSet<String>,
+    /// The header in which the proxy says the JA4 fingerprint of the handshake.
+    pub(super) ja4_header: Option<String>,
 }

@@ -8,7 +8,7 @@ use countersign_pdp_demo::why::Why;
 use countersign_pdp_engine::facts::DirectoryUser;
 use countersign_pdp_engine::record::{Explanation, Record, explain};
 use countersign_pdp_store::{Expect, Receipt, StateEvent};
-use countersign_risk::{BindingState, Failures, Posture, RawSighting, Sighting, Strength};
+use countersign_risk::{BindingState, Failures, Hints, Posture, RawSighting, Sighting, Strength};
 use countersign_sdk_types::{DecisionId, Millis, Place, PlaceGap, RiskScore, SessionId, SubjectId, Timestamp};
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -61,29 +61,31 @@ impl PdpBackstage {
     /// Five weeks of working days, four step-ups a day; of these, what lies after the last that is known.
     fn past(&self, agent: &str) -> Result<Vec<StateEvent>, String> {
         let (subject, now) = (self.alice(), in_paris(self.pdp.clock.now()));
-        let known = self.pdp.store.view().baseline(&subject).map_err(|error| error.to_string())?.last_point().map(|last| last.at);
-        let salt = self.pdp.salt(&subject).map_err(|denial| denial.to_string())?;
+        let known = self.pdp.store.view().baseline(&subject).map_err(|error| error.to_string())?.last().map(|last| last.at);
+        let salts = self.pdp.salts(&subject).map_err(|denial| denial.to_string())?;
         let address = DemoPlace::Paris.address();
         let place = PlaceTable::demo().find(address).cloned().map_or(Place::Unknown(PlaceGap::NotFound), Place::Known);
-        let session = SessionId::new("sid:of-the-past").map_err(|error| error.to_string())?;
         let days = (1..=35).rev().filter_map(|days| now.checked_sub(Span::new().days(days)).ok());
         let working = days.filter(|day| !is_weekend(day));
         let hours = working.flat_map(|day| [9, 10, 14, 16].map(|hour| day.with().hour(hour).minute(5).build().ok())).flatten();
         let instants = hours.map(|at| Timestamp(at.timestamp().as_millisecond())).filter(|at| known.is_none_or(|known| *at > known));
-        let learned = instants.map(|at| {
+        let learned = instants.filter_map(|at| {
+            let session = SessionId::new(format!("sid:past-{}", at.0)).ok()?;
             let raw = RawSighting {
                 at,
                 address: Some(address),
                 place: &place,
                 user_agent: Some(agent),
-                device: None,
+                hints: Hints::default(),
+                cookie: None,
+                key: None,
                 session: &session,
                 binding: BindingState::NotDeclared,
                 counter_regressed: false,
                 posture: Posture::default(),
                 failures: Failures::default(),
             };
-            StateEvent::Learned { subject: subject.clone(), event: Sighting::new(&raw, &salt).learned(Strength::StepUp) }
+            Some(StateEvent::Learned { subject: subject.clone(), event: Sighting::new(&raw, &salts).learned(Strength::StepUp) })
         });
         Ok(learned.collect())
     }

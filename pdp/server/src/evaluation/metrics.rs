@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use countersign_sdk_types::RiskScore;
+use countersign_risk::Assessment;
+use countersign_sdk_types::Signal;
 use serde::Serialize;
 
 use super::{ATTACKERS, Event};
@@ -15,8 +16,8 @@ use super::{ATTACKERS, Event};
 const WARM: usize = 5;
 /// The step-up rates of the table.
 const RATES: [f64; 3] = [0.01, 0.02, 0.05];
-/// The share of an attacker's events that must be stopped for the price in step-ups.
-const STOPPED: f64 = 0.99;
+/// The shares of an attacker's events that must be stopped for the price in step-ups.
+const STOPPED: [f64; 3] = [0.98, 0.99, 0.995];
 /// The logins after the first over which the median is taken.
 const LOGINS: std::ops::RangeInclusive<usize> = 1..=12;
 /// A walk that gains more points than this has poisoned the engine.
@@ -30,6 +31,8 @@ pub(super) struct Judge {
     attacks: BTreeMap<&'static str, Vec<(u8, bool)>>,
     probes: BTreeMap<(String, Option<String>, String), u8>,
     gains: Vec<i16>,
+    /// Genuine events that count, and events of the thief from elsewhere; of each, those that the travel rule flags.
+    travelled: [(usize, usize); 2],
 }
 
 /// One attacker.
@@ -45,9 +48,9 @@ pub struct Attacker {
     pub flagged: f64,
     /// Stopped at 1, 2 and 5 % step-up.
     pub tpr: [f64; 3],
-    /// Genuine step-ups when 99 % are stopped.
-    pub price: f64,
-    /// Re-authentications in logins 2 to 13 at that price, the median over subjects.
+    /// The share of genuine events that are asked when 98, 99 and 99.5 % are stopped.
+    pub price: [f64; 3],
+    /// Re-authentications in logins 2 to 13 when 99 % are stopped, the median over subjects.
     pub median_of_12: f64,
 }
 
@@ -58,6 +61,24 @@ pub struct Walk {
     pub n: usize,
     /// The share that gained more than ten points.
     pub gained: f64,
+}
+
+/// One rule by itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rule {
+    /// The share of genuine events that it flags.
+    pub genuine: f64,
+    /// The share of events that it should flag, and does.
+    pub hit: f64,
+}
+
+/// How much worse the engine is without a signal.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ablation {
+    /// What was switched off.
+    pub without: Signal,
+    /// The share of each attacker's events stopped at 5 % step-up, in the order of the attackers.
+    pub stopped: Vec<f64>,
 }
 
 /// How an engine came out.
@@ -77,12 +98,19 @@ pub struct Report {
     pub attackers: Vec<Attacker>,
     /// The slow walks.
     pub walks: Option<Walk>,
+    /// The travel rule alone; hits are those of `token_far`.
+    pub travel: Rule,
+    /// The engine without each signal.
+    pub ablations: Vec<Ablation>,
+    /// Nanoseconds to score an event and to learn from it.
+    pub nanos: f64,
 }
 
 impl Judge {
     /// Takes an event; gives its number.
-    pub(super) fn take(&mut self, event: &Event, score: RiskScore, step_up: bool) -> usize {
-        let scored = (score.value(), step_up);
+    pub(super) fn take(&mut self, event: &Event, assessment: &Assessment, step_up: bool) -> usize {
+        let scored = (assessment.inherent().value(), step_up);
+        self.travel(event, assessment);
         match ATTACKERS.into_iter().find(|name| *name == event.label) {
             None => self.logins.entry(event.subject.clone()).or_default().push(scored),
             Some("slow_walk") => self.walk(event, scored),
@@ -90,6 +118,18 @@ impl Judge {
         }
         self.events += 1;
         self.events - 1
+    }
+
+    fn travel(&mut self, event: &Event, assessment: &Assessment) {
+        let is_warm = self.logins.get(&event.subject).is_some_and(|logins| logins.len() >= WARM);
+        let [genuine, attacks] = &mut self.travelled;
+        let counted = match event.label.as_str() {
+            "genuine" if is_warm => genuine,
+            "token_far" => attacks,
+            _ => return,
+        };
+        counted.0 += 1;
+        counted.1 += usize::from(assessment.evidence().items().iter().any(|item| item.signal == Signal::Travel));
     }
 
     /// The probe is the attack before the walk: the first attack after it shows what the walk bought.
@@ -109,6 +149,10 @@ impl Judge {
         }
     }
 
+    pub(super) const fn events(&self) -> usize {
+        self.events
+    }
+
     pub(super) fn report(&self) -> Report {
         let warm: Vec<(u8, bool)> = self.logins.values().flat_map(|logins| logins.iter().skip(WARM).copied()).collect();
         let early: Vec<(u8, bool)> = self.logins.values().flat_map(|logins| logins.iter().take(WARM).copied()).collect();
@@ -123,20 +167,23 @@ impl Judge {
             flagged_early: share(early.iter().filter(|(_, flag)| *flag).count(), early.len()),
             attackers: attackers.collect(),
             walks: (!self.gains.is_empty()).then(|| Walk { n: self.gains.len(), gained: share(gained, self.gains.len()) }),
+            travel: Rule { genuine: flagged(self.travelled[0]), hit: flagged(self.travelled[1]) },
+            ablations: Vec::new(),
+            nanos: 0.0,
         }
     }
 
     fn attacker(&self, name: &'static str, events: &[(u8, bool)], genuine: &Sorted) -> Attacker {
         let scores = Sorted::of(events.iter().map(|(score, _)| *score));
-        let price_at = scores.quantile_lower(1.0 - STOPPED);
+        let price_at = STOPPED.map(|stopped| scores.quantile_lower(1.0 - stopped));
         Attacker {
             name,
             n: events.len(),
             auc: genuine.auc(&scores),
             flagged: share(events.iter().filter(|(_, flag)| *flag).count(), events.len()),
             tpr: RATES.map(|rate| genuine.threshold(rate).map_or(0.0, |threshold| scores.at_least(threshold))),
-            price: genuine.at_least(price_at),
-            median_of_12: self.median_of_12(price_at),
+            price: price_at.map(|threshold| genuine.at_least(threshold)),
+            median_of_12: self.median_of_12(price_at[1]),
         }
     }
 
@@ -218,25 +265,52 @@ const fn whole(count: usize) -> f64 {
     count as f64
 }
 
+fn flagged((of, count): (usize, usize)) -> f64 {
+    share(count, of)
+}
+
 fn share(count: usize, of: usize) -> f64 {
     if of == 0 { 0.0 } else { whole(count) / whole(of) }
 }
 
 impl fmt::Display for Report {
-    /// A table in Markdown.
+    /// Tables in Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} events of {} subjects, {} genuine ones after a subject's fifth", self.events, self.subjects, self.genuine)?;
         writeln!(f, "flagged by the engine: {:.4} of those, {:.3} of a subject's first five", self.flagged, self.flagged_early)?;
-        writeln!(f, "\n| attacker | n | AUC | flagged | TPR @ 1 % | TPR @ 2 % | TPR @ 5 % | step-ups @ TPR .99 | median of 12 |")?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
+        writeln!(
+            f,
+            "\n| attacker | n | AUC | flagged | stopped @ 1 % | @ 2 % | @ 5 % | step-ups @ TPR .98 | @ .99 | @ .995 | median of 12 @ .99 |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|---|")?;
         for attacker in &self.attackers {
-            let Attacker { name, n, auc, flagged, tpr: [one, two, five], price, median_of_12 } = attacker;
-            writeln!(f, "| {name} | {n} | {auc:.4} | {flagged:.3} | {one:.3} | {two:.3} | {five:.3} | {price:.3} | {median_of_12:.1} |")?;
+            let Attacker { name, n, auc, flagged, tpr: [one, two, five], price: [low, middle, high], median_of_12 } = attacker;
+            write!(f, "| {name} | {n} | {auc:.4} | {flagged:.3} | {one:.3} | {two:.3} | {five:.3} ")?;
+            writeln!(f, "| {low:.3} | {middle:.3} | {high:.3} | {median_of_12:.1} |")?;
         }
-        match &self.walks {
-            Some(walk) => write!(f, "\nslow walks: {} finished, {:.4} gained more than {GAINED} points", walk.n, walk.gained),
-            None => Ok(()),
+        if let Some(walk) = &self.walks {
+            writeln!(f, "\nslow walks: {} finished, {:.4} gained more than {GAINED} points", walk.n, walk.gained)?;
         }
+        writeln!(f, "\ntravel rule alone: {:.4} of genuine events, {:.3} of token_far", self.travel.genuine, self.travel.hit)?;
+        self.ablated(f)?;
+        write!(f, "\n{:.0} ns an event, scored and learned", self.nanos)
+    }
+}
+
+impl Report {
+    fn ablated(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.ablations.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.attackers.iter().map(|attacker| attacker.name).collect();
+        writeln!(f, "\n| stopped @ 5 % | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len()))?;
+        let all = self.attackers.iter().map(|attacker| format!("{:.3}", attacker.tpr[2])).collect::<Vec<_>>();
+        writeln!(f, "| all signals | {} |", all.join(" | "))?;
+        for Ablation { without, stopped } in &self.ablations {
+            let stopped: Vec<String> = stopped.iter().map(|share| format!("{share:.3}")).collect();
+            writeln!(f, "| without {without} | {} |", stopped.join(" | "))?;
+        }
+        Ok(())
     }
 }
 

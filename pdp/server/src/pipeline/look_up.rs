@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use countersign_pdp_engine::Denial;
+use countersign_pdp_engine::decide::sight;
 use countersign_pdp_engine::facts::{DeviceFacts, DirectoryUser, Facts, Inventory, LiveGrant};
 use countersign_pdp_engine::identify::Identified;
 use countersign_pdp_engine::request::Credentials;
 use countersign_pdp_store::{GrantRecord, RevocationQuery, StoredCredential, TokenName, ViewError};
-use countersign_risk::SubjectSalt;
+use countersign_risk::{Organisation, Salts, SubjectSalt};
 use countersign_sdk_types::{Acr, Digest, Ladder, SubjectId, Timestamp};
 use serde_json::Value;
 
@@ -23,16 +24,18 @@ impl Pdp {
         now: Timestamp,
     ) -> Result<Facts, Denial> {
         let (view, subject) = (self.store.view(), identified.subject());
-        let salt = self.salt(subject)?;
+        let salts = self.salts(subject)?;
         let address = identified.request().client_address();
         let place = self.places.place(address, now);
-        let baseline = view.baseline(subject).map_err(unavailable)?;
-        let known = identified.device().is_some_and(|device| baseline.knows_device(salt.key("device", device.as_str().as_bytes())));
+        let mut baseline = view.baseline(subject).map_err(unavailable)?;
+        // What waited for its day is known from now on; the store says so with the next event.
+        baseline.settle(now);
+        let known = identified.device().is_some_and(|device| baseline.knows_device(salts.subject.device(device)));
         let enrolled = view.credentials(subject).map_err(unavailable)?;
         let grants = self.grants(subject, credentials, ladder, now)?;
         // Hashed only where there is a grant: most requests bring none.
         let is_answered = |grant: &LiveGrant| self.attempts.is_answered(&grant.id, identified.request().digest(), grant.auth_time, now);
-        Ok(Facts {
+        let mut facts = Facts {
             revoked: self.revoked(identified)?,
             locked_until: view.locked_until(subject, Some(identified.session()), now).map_err(unavailable)?,
             user: self.user(identified)?,
@@ -40,13 +43,17 @@ impl Pdp {
             repeated_demand: grants.iter().any(is_answered),
             grants,
             reachable: reachable(&enrolled, ladder),
-            failures: self.attempts.failures(subject, address, now),
+            failures: self.attempts.failures(subject, address, identified.device(), now),
             counter_regressed: self.attempts.is_regressed(subject, &enrolled),
             break_glass: view.break_glass(subject, now).map_err(unavailable)?.is_some(),
             demanded_at: self.attempts.demanded_at(&subject.tenant, identified.session()),
             baseline,
-            ..Facts::unknown(salt, place)
-        })
+            trail: self.trails.of(identified),
+            ..Facts::unknown(salts, place)
+        };
+        let sighting = sight(identified, &facts, now);
+        facts.organisation = Organisation::of(&sighting, |thing| view.sharing(&subject.tenant, thing)).map_err(unavailable)?;
+        Ok(facts)
     }
 
     fn revoked(&self, identified: &Identified) -> Result<Option<String>, Denial> {
@@ -110,6 +117,12 @@ impl Pdp {
 
     pub(crate) fn salt(&self, subject: &SubjectId) -> Result<SubjectSalt, Denial> {
         self.store.salt(subject, fresh).map(|salt| SubjectSalt::new(salt.0)).map_err(unavailable)
+    }
+
+    /// The subject's salt, and the one under which what subjects share is compared. That one is kept under a name that no issuer can give.
+    pub(crate) fn salts(&self, subject: &SubjectId) -> Result<Salts, Denial> {
+        let organisation = SubjectId { tenant: subject.tenant.clone(), iss: String::new(), sub: String::new() };
+        Ok(Salts { subject: self.salt(subject)?, organisation: self.salt(&organisation)? })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use countersign_risk::{Keyed, LearnedEvent, Strength};
+use countersign_risk::{Keyed, LearnedEvent, SessionTag, Shared, Strength};
 use countersign_sdk_types::{CeremonyId, CredentialId, DeviceId, Digest, SessionId};
 use proptest::prelude::*;
 use serde_json::json;
@@ -64,15 +64,20 @@ fn learned(who: &str, at: i64) -> StateEvent {
     let event = LearnedEvent {
         at: Timestamp(at),
         strength: Strength::StepUp,
+        host: None,
         prefix: Some(Keyed(7)),
         asn: None,
         country: None,
         point: None,
         radius: None,
         time_zone: Some("Europe/Paris".to_owned()),
-        family: None,
-        device: Some(Keyed(at.unsigned_abs() as u32)),
-        session: Keyed(1),
+        client: None,
+        cookie: Some(Keyed(at.unsigned_abs() as u32)),
+        key: None,
+        fingerprint: None,
+        tls: None,
+        session: SessionTag(at.unsigned_abs() as u32),
+        shared: Shared { subject: Keyed(1), prefix: Some(Keyed(9)), device: None },
     };
     StateEvent::Learned { subject: subject(who), event }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use countersign_risk::{Baseline, LearnedEvent, SessionTag, Sharing};
 use countersign_sdk_types::{Digest, SubjectId, Tenant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::kv::{self, Key, Table};
-use super::{Applied, BreakGlassRecord, EnrollCode, Named, Revocation, SessionLink, SpentCeremony, View, ViewError, decode};
+use super::{Applied, BreakGlassRecord, EnrollCode, Named, Revocation, SessionLink, SpentCeremony, View, ViewError, baseline, decode};
 use crate::event::{LockTarget, RevocationTarget, StateEvent};
 use crate::journal::{Head, Refusal};
 
@@ -116,6 +117,62 @@ impl Fold<'_> {
         Ok(())
     }
 
+    fn raw(&self, key: &Key) -> Result<Option<Vec<u8>>, ViewError> {
+        match self.changes.get(&key.0) {
+            Some(changed) => Ok(changed.clone()),
+            None => self.view.kv.get(&key.0),
+        }
+    }
+
+    fn baseline(&self, key: &Key) -> Result<Baseline, ViewError> {
+        self.raw(key)?.map_or_else(|| Ok(Baseline::empty()), |stored| baseline(&key.0, &stored))
+    }
+
+    fn put_baseline(&mut self, key: &Key, baseline: &Baseline) {
+        self.changes.insert(key.0.clone(), Some(kv::seal(&key.0, &baseline.to_bytes())));
+    }
+
+    /// What a subject learns at once, the organisation learns with it; what waits is found by its session until it is settled.
+    fn learn(&mut self, subject: &SubjectId, event: &LearnedEvent) -> Result<(), ViewError> {
+        let key = Key::subject(Table::Baseline, subject);
+        let mut baseline = self.baseline(&key)?;
+        for settled in baseline.learn(event) {
+            self.remove(Key::waiting(&subject.tenant, settled.event.session));
+            for thing in settled.things() {
+                let row = Key::thing(&subject.tenant, thing);
+                let mut sharing: Sharing = self.read(&row)?.unwrap_or_default();
+                sharing.learn(&settled);
+                self.put(&row, &sharing)?;
+            }
+        }
+        for session in baseline.waiting().collect::<Vec<_>>() {
+            self.put(&Key::waiting(&subject.tenant, session), subject)?;
+        }
+        self.put_baseline(&key, &baseline);
+        Ok(())
+    }
+
+    /// Whoever revokes a subject or a session takes back what it taught and still waits.
+    fn roll_back(&mut self, target: &RevocationTarget) -> Result<(), ViewError> {
+        let (subject, session) = match target {
+            RevocationTarget::Subject(subject) => (Some(subject.clone()), None),
+            RevocationTarget::Session { tenant, session } => {
+                let tag = SessionTag::of(session);
+                (self.read(&Key::waiting(tenant, tag))?, Some(tag))
+            }
+            RevocationTarget::Token { .. } | RevocationTarget::Device { .. } => (None, None),
+        };
+        let Some(subject) = subject else { return Ok(()) };
+        let key = Key::subject(Table::Baseline, &subject);
+        let mut baseline = self.baseline(&key)?;
+        let waited: Vec<_> = baseline.waiting().collect();
+        baseline.roll_back(session);
+        let waits: Vec<_> = baseline.waiting().collect();
+        waited.into_iter().filter(|tag| !waits.contains(tag)).for_each(|tag| self.remove(Key::waiting(&subject.tenant, tag)));
+        self.put_baseline(&key, &baseline);
+        Ok(())
+    }
+
     fn remove(&mut self, key: Key) {
         self.changes.insert(key.0, None);
     }
@@ -149,18 +206,16 @@ impl Fold<'_> {
                 self.put(&key, &SpentCeremony { subject, credential, at })
             }
             E::GrantCreated { grant } => self.put(&Key::new(Table::Grant, &grant.subject.tenant).part(&grant.secret.0), &grant),
-            E::Revoked { target, at, by, reason } => self.put(&revoked(&target), &Revocation { target, at, by, reason }),
+            E::Revoked { target, at, by, reason } => {
+                self.roll_back(&target)?;
+                self.put(&revoked(&target), &Revocation { target, at, by, reason })
+            }
             E::Unrevoked { target, .. } => {
                 self.remove(revoked(&target));
                 Ok(())
             }
             E::Locked { target, until } => self.put(&locked(&target), &until),
-            E::Learned { subject, event } => {
-                let key = Key::subject(Table::Baseline, &subject);
-                let mut baseline = self.read(&key)?.unwrap_or_else(countersign_risk::Baseline::empty);
-                baseline.learn(&event);
-                self.put(&key, &baseline)
-            }
+            E::Learned { subject, event } => self.learn(&subject, &event),
             E::DeviceUpserted { tenant, device, record, .. } => {
                 let key = Key::new(Table::Device, &tenant).part(device.as_str().as_bytes());
                 self.put(&key, &Named { name: device, record })

@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::RwLock;
 
-use countersign_sdk_types::{SubjectId, Tenant};
+use countersign_risk::{Keyed, SessionTag, Thing};
+use countersign_sdk_types::{Asn, SubjectId, Tenant};
 
 use super::ViewError;
 use crate::event::TokenName;
@@ -45,6 +46,8 @@ pub(super) enum Table {
     Activation = 16,
     BreakGlass = 17,
     Clock = 18,
+    Sharing = 19,
+    Waiting = 20,
 }
 
 /// Table, tenant with its length, and 32 bytes of BLAKE3 for each further part: no two names can run into each other, however long.
@@ -75,6 +78,25 @@ impl Key {
             TokenName::Jti { iss, jti } => key.part(b"jti").part(iss.as_bytes()).part(jti.as_bytes()),
             TokenName::Digest(digest) => key.part(b"digest").part(&digest.0),
         }
+    }
+
+    /// What an organisation's row is about.
+    pub(super) fn thing(tenant: &Tenant, thing: Thing) -> Self {
+        let mut key = Self::new(Table::Sharing, tenant);
+        let (kind, id) = match thing {
+            Thing::Prefix(Keyed(id)) => (0, id),
+            Thing::Network(Asn(id)) => (1, id),
+            Thing::Device(Keyed(id)) => (2, id),
+        };
+        key.0.push(kind);
+        key.0.extend_from_slice(&id.to_be_bytes());
+        key
+    }
+
+    pub(super) fn waiting(tenant: &Tenant, session: SessionTag) -> Self {
+        let mut key = Self::new(Table::Waiting, tenant);
+        key.0.extend_from_slice(&session.0.to_be_bytes());
+        key
     }
 
     pub(super) fn part(mut self, part: &[u8]) -> Self {

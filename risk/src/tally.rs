@@ -1,0 +1,128 @@
+//! A bounded list of what a subject uses, by decayed weight.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Keyed;
+
+/// What is kept of one entry: its weight fades, and so does what is counted beside it.
+pub(crate) trait Fading: Copy + Default {
+    fn weight(&self) -> f32;
+    fn fade(&mut self, factor: f32);
+}
+
+impl Fading for f32 {
+    fn weight(&self) -> f32 {
+        *self
+    }
+
+    fn fade(&mut self, factor: f32) {
+        *self *= factor;
+    }
+}
+
+/// A weight, and how much of it was marked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Marked {
+    pub(crate) weight: f32,
+    pub(crate) marked: f32,
+}
+
+impl Marked {
+    pub(crate) fn add(&mut self, weight: f32, marked: f32) {
+        self.weight += weight;
+        self.marked += marked;
+    }
+
+    /// Of a device: it proved a key more often than not.
+    pub(crate) fn is_keyed(self) -> bool {
+        self.marked * 2.0 > self.weight
+    }
+}
+
+impl Fading for Marked {
+    fn weight(&self) -> f32 {
+        self.weight
+    }
+
+    fn fade(&mut self, factor: f32) {
+        self.weight *= factor;
+        self.marked *= factor;
+    }
+}
+
+/// A weight, the newest version that was seen, and its TLS fingerprint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Versioned {
+    pub(crate) weight: f32,
+    pub(crate) newest: u16,
+    pub(crate) tls: Option<Keyed>,
+}
+
+impl Versioned {
+    /// A newer version brings its own TLS fingerprint; of one version the latest is kept.
+    pub(crate) fn add(&mut self, weight: f32, version: u16, tls: Option<Keyed>) {
+        self.weight += weight;
+        if version >= self.newest {
+            self.newest = version;
+            self.tls = tls;
+        }
+    }
+}
+
+impl Fading for Versioned {
+    fn weight(&self) -> f32 {
+        self.weight
+    }
+
+    fn fade(&mut self, factor: f32) {
+        self.weight *= factor;
+    }
+}
+
+/// The `MOST` heaviest entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "K: Ord + Serialize, V: Serialize", deserialize = "K: Ord + Deserialize<'de>, V: Deserialize<'de>"))]
+#[serde(transparent)]
+pub(crate) struct Tally<K, V, const MOST: usize>(BTreeMap<K, V>);
+
+impl<K, V, const MOST: usize> Default for Tally<K, V, MOST> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Copy, V: Fading, const MOST: usize> Tally<K, V, MOST> {
+    pub(crate) fn get(&self, key: K) -> Option<V> {
+        self.0.get(&key).copied()
+    }
+
+    pub(crate) fn weight(&self, key: Option<K>) -> f32 {
+        key.and_then(|key| self.get(key)).map_or(0.0, |entry| entry.weight())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn total(&self) -> f32 {
+        self.0.values().map(Fading::weight).sum()
+    }
+
+    /// Changes an entry, and past the bound drops the lightest other one (of equals the greatest key, so that memory layout never decides).
+    pub(crate) fn change(&mut self, key: Option<K>, change: impl FnOnce(&mut V)) {
+        let Some(key) = key else { return };
+        change(self.0.entry(key).or_default());
+        while self.0.len() > MOST {
+            let others = self.0.iter().filter(|(other, _)| **other != key);
+            let lightest = others.min_by(|a, b| a.1.weight().total_cmp(&b.1.weight()).then_with(|| b.0.cmp(a.0)));
+            let Some(lightest) = lightest.map(|(lightest, _)| *lightest) else { return };
+            self.0.remove(&lightest);
+        }
+    }
+
+    pub(crate) fn fade(&mut self, factor: f32) {
+        self.0.values_mut().for_each(|entry| entry.fade(factor));
+    }
+}
