@@ -135,7 +135,7 @@ impl Baseline {
         self.prefixes.change(event.prefix, |entry| *entry += weight);
         self.hosts.change(event.host, |entry| *entry += weight);
         self.families.change(event.client.map(|client| client.family), |entry| {
-            entry.add(weight, event.client.map_or(0, |client| client.version), event.tls)
+            entry.add(weight, event.client.map_or(0, |client| client.version), event.tls);
         });
         for device in [event.cookie, event.key] {
             self.devices.change(device, |entry| entry.add(weight, keyed));

@@ -57,7 +57,7 @@ impl Assessment {
 }
 
 /// Points for each nat that speaks against the subject, at most: credit alone never makes a score, and every score has reasons.
-const POINTS_A_NAT: f64 = 45.0;
+const POINTS_A_NAT: f64 = 20.0;
 
 fn total(evidence: &Evidence, calibration: &Calibration, answered: &BTreeSet<Digest>) -> RiskScore {
     let is_answered = |item: &EvidenceItem| item.signal.answered_by_passkey() && answered.contains(&item.digest);

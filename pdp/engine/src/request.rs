@@ -101,11 +101,12 @@ pub struct RequestRules {
     pub ja4_header: Option<String>,
 }
 
-/// What a client says of itself beside its `User-Agent`: Client Hints, its languages, and what a proxy saw of its handshake.
+/// What a client says of itself: its `User-Agent`, Client Hints, its languages, and what a proxy saw of its handshake.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are the headers")]
-pub struct ClientHints {
+pub struct Agent {
+    pub user_agent: Option<String>,
     pub brands: Option<String>,
     pub platform: Option<String>,
     pub platform_version: Option<String>,
@@ -115,11 +116,12 @@ pub struct ClientHints {
     pub ja4: Option<String>,
 }
 
-impl ClientHints {
-    /// A header that comes twice says nothing here: no access hangs on it.
-    fn read(headers: &headers::Headers, ja4_header: Option<&str>) -> Self {
+impl Agent {
+    /// A hint that comes twice says nothing: no access hangs on it.
+    fn read(headers: &headers::Headers, ja4_header: Option<&str>) -> Result<Self, Denial> {
         let one = |name: &str| headers.one(name).ok().flatten().map(ToOwned::to_owned);
-        Self {
+        Ok(Self {
+            user_agent: headers.one("user-agent")?.map(ToOwned::to_owned),
             brands: one("sec-ch-ua"),
             platform: one("sec-ch-ua-platform"),
             platform_version: one("sec-ch-ua-platform-version"),
@@ -127,11 +129,11 @@ impl ClientHints {
             mobile: one("sec-ch-ua-mobile"),
             language: one("accept-language"),
             ja4: ja4_header.and_then(one),
-        }
+        })
     }
 
-    /// The same, borrowed, as the risk engine takes it.
-    pub(crate) fn borrowed(&self) -> Hints<'_> {
+    /// What is said beside the `User-Agent`, as the risk engine takes it.
+    pub(crate) fn hints(&self) -> Hints<'_> {
         Hints {
             brands: self.brands.as_deref(),
             platform: self.platform.as_deref(),
@@ -176,9 +178,7 @@ pub struct AccessRequest {
     pub(crate) resource: Entity,
     pub(crate) caller: Map<String, Value>,
     pub(crate) client_address: Option<IpAddr>,
-    pub(crate) user_agent: Option<String>,
-    #[serde(default)]
-    pub(crate) hints: ClientHints,
+    pub(crate) agent: Agent,
     pub(crate) client_certificate: Option<String>,
 }
 
@@ -218,8 +218,8 @@ impl std::fmt::Debug for Credentials {
 /// # Errors
 /// A denial of the malformed kind, or `conflicting_credentials`.
 pub fn normalize(raw: RawCheck, rules: &RequestRules) -> Result<(AccessRequest, Credentials), Denial> {
-    let (http, credentials, client, (user_agent, hints), client_certificate) = match raw.http {
-        None => (None, Credentials::default(), None, (None, ClientHints::default()), None),
+    let (http, credentials, client, agent, client_certificate) = match raw.http {
+        None => (None, Credentials::default(), None, Agent::default(), None),
         Some(http) => {
             let certificate = http.client_certificate.clone();
             let client = client_address(&http.client, &rules.trusted_proxies)?;
@@ -237,8 +237,7 @@ pub fn normalize(raw: RawCheck, rules: &RequestRules) -> Result<(AccessRequest, 
         resource: question.resource,
         caller: question.caller,
         client_address: client,
-        user_agent,
-        hints,
+        agent,
         client_certificate,
     };
     Ok((request, credentials))
@@ -279,7 +278,7 @@ fn question(asked: Option<EvaluationRequest>, http: Option<&HttpRequest>, pep: &
     Ok(Question { subject, action: asked.action, resource: asked.resource, caller: asked.context })
 }
 
-fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Credentials, (Option<String>, ClientHints)), Denial> {
+fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Credentials, Agent), Denial> {
     let malformed = |why: &str| Denial::new(DenialCode::MalformedRequest, why);
     // Methods are case-sensitive tokens (RFC 9110 §9.1); `get` is not `GET`, so it is nobody's.
     let is_method = (1..=32).contains(&raw.method.len()) && raw.method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
@@ -299,12 +298,11 @@ fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Cr
     let headers = headers::Headers::read(&raw.headers)?;
     let credentials = headers.credentials(host_rules)?;
     let navigation = headers.navigation(&raw.method);
-    let user_agent = headers.one("user-agent")?.map(ToOwned::to_owned);
-    let hints = ClientHints::read(&headers, rules.ja4_header.as_deref());
+    let agent = Agent::read(&headers, rules.ja4_header.as_deref())?;
     let chosen = headers.chosen(&rules.chosen_headers);
     let (raw_path, query) = (raw_path.to_owned(), query.to_owned());
     let http = HttpRequest { method: raw.method, scheme: raw.scheme, host, path, raw_path, query, headers: chosen, navigation };
-    Ok((http, credentials, (user_agent, hints)))
+    Ok((http, credentials, agent))
 }
 
 /// The most hops that a chain may have.
@@ -360,7 +358,7 @@ impl AccessRequest {
     /// The `User-Agent`.
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
-        self.user_agent.as_deref()
+        self.agent.user_agent.as_deref()
     }
 
     /// The subject that an enforcement point stated.

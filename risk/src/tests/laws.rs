@@ -63,7 +63,7 @@ fn weights_that_cannot_be_used_are_named() {
 fn every_signal_is_listed_once_and_says_what_answers_it() {
     let names: BTreeSet<_> = Signal::ALL.iter().map(|signal| signal.name()).collect();
     assert_eq!(names.len(), Signal::ALL.len());
-    let unanswered: Vec<_> = Signal::ALL.into_iter().filter(|signal| !signal.answered_by_passkey()).map(|signal| signal.name()).collect();
+    let unanswered: Vec<_> = Signal::ALL.into_iter().filter(|signal| !signal.answered_by_passkey()).map(Signal::name).collect();
     assert_eq!(unanswered, ["revocation", "binding", "counter", "posture", "failures"]);
 }
 

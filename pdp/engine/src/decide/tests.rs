@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use countersign_risk::{Baseline, BindingState, RawSighting, Salts, Strength, SubjectSalt};
+use countersign_risk::{Baseline, BindingState, RawSighting, Salts, Strength, SubjectSalt, Trail};
 use countersign_sdk_types::{
     Action, Asn, Coordinates, Country, DeviceId, Entity, GrantId, Kilometers, PepId, Place, PlaceGap, PlaceRecord, SessionId, Tenant,
 };
@@ -14,7 +14,7 @@ use super::*;
 use crate::facts::{DirectoryUser, Inventory, LiveGrant};
 use crate::identify::{IdentifiedBy, TokenFacts};
 use crate::policy::{Policy, PolicySource, check_candidate};
-use crate::request::{AccessRequest, ClientHints};
+use crate::request::{AccessRequest, Agent};
 
 /// Tuesday 2026-03-03, 00:00 in Paris.
 const TUESDAY: i64 = 1_772_492_400_000;
@@ -34,6 +34,10 @@ pub(crate) fn at(hour: i64, minute: i64) -> Timestamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum From {
     Paris,
+    /// Another network in the same city.
+    ParisElsewhere,
+    /// A hosting network in the same country.
+    FranceHosting,
     Singapore,
     Nowhere,
 }
@@ -42,6 +46,8 @@ impl From {
     pub(crate) fn place(self) -> Place {
         let (country, lat, lon, zone, asn) = match self {
             Self::Paris => ("FR", 48.9, 2.4, "Europe/Paris", 64_496),
+            Self::ParisElsewhere => ("FR", 48.9, 2.3, "Europe/Paris", 64_497),
+            Self::FranceHosting => ("FR", 50.7, 3.2, "Europe/Paris", 64_498),
             Self::Singapore => ("SG", 1.3, 103.8, "Asia/Singapore", 64_500),
             Self::Nowhere => return Place::Unknown(PlaceGap::NoDatabase),
         };
@@ -58,6 +64,8 @@ impl From {
     fn address(self) -> Option<IpAddr> {
         let text = match self {
             Self::Paris => "192.0.2.10",
+            Self::ParisElsewhere => "198.51.100.10",
+            Self::FranceHosting => "198.51.100.130",
             Self::Singapore => "203.0.113.7",
             Self::Nowhere => return None,
         };
@@ -76,8 +84,7 @@ pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&
         resource: Entity { kind: "route".to_owned(), id: "payroll.example/salaries".to_owned(), properties: serde_json::Map::new() },
         caller: serde_json::Map::new(),
         client_address: from.address(),
-        user_agent: Some(agent.to_owned()),
-        hints: ClientHints::default(),
+        agent: Agent { user_agent: Some(agent.to_owned()), ..Agent::default() },
         client_certificate: None,
     };
     Identified {
@@ -415,7 +422,93 @@ fn matrix() -> String {
             }
         }
     }
-    text.trim_end().to_owned() + "\n"
+    text = text.trim_end().to_owned();
+    text.push_str("\n\n# Who is not the owner, with the owner's valid token: the attackers of docs/risk.md.\n");
+    for attacker in ATTACKERS {
+        text.push_str(&format!("{:<14}{:<52}", attacker.name, attacker.what));
+        for action in ACTIONS {
+            text.push_str(&format!("{:<7}", attacker.cell(&snapshot, action)));
+        }
+        text = text.trim_end().to_owned() + "\n";
+    }
+    text
+}
+
+/// One attacker of the evaluation, against the same past.
+struct Attacker {
+    name: &'static str,
+    what: &'static str,
+    from: From,
+    hour: i64,
+    agent: &'static str,
+    has_cookie: bool,
+    has_session: bool,
+    binding: BindingState,
+}
+
+const NOBODY: Attacker = Attacker {
+    name: "",
+    what: "",
+    from: From::Singapore,
+    hour: 11,
+    agent: CHROME,
+    has_cookie: false,
+    has_session: false,
+    binding: BindingState::NotDeclared,
+};
+const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+const ATTACKERS: [Attacker; 8] = [
+    Attacker { name: "naive", what: "password, from anywhere, a popular client", agent: WINDOWS, ..NOBODY },
+    Attacker {
+        name: "vpn",
+        what: "password, from the owner's country, popular client",
+        agent: WINDOWS,
+        from: From::FranceHosting,
+        ..NOBODY
+    },
+    Attacker { name: "targeted", what: "password, from the owner's city, the same client", from: From::ParisElsewhere, ..NOBODY },
+    Attacker { name: "token_far", what: "token and cookie copied, from far away", has_cookie: true, has_session: true, ..NOBODY },
+    Attacker {
+        name: "token_near",
+        what: "token and cookie copied, from the owner's city",
+        from: From::ParisElsewhere,
+        has_cookie: true,
+        has_session: true,
+        ..NOBODY
+    },
+    Attacker {
+        name: "odd_hour",
+        what: "the same at night, from the owner's country",
+        from: From::FranceHosting,
+        hour: 21,
+        has_cookie: true,
+        has_session: true,
+        ..NOBODY
+    },
+    Attacker {
+        name: "bound_replay",
+        what: "a token that is bound to a key, without it",
+        binding: BindingState::Missing,
+        from: From::Paris,
+        ..NOBODY
+    },
+    Attacker { name: "slow_walk", what: "from far away, after walking there unverified", has_cookie: true, agent: WINDOWS, ..NOBODY },
+];
+
+impl Attacker {
+    fn cell(&self, snapshot: &Snapshot, action: &str) -> &'static str {
+        let mut known = facts("employee", self.from);
+        let cookie = self.has_cookie.then_some("laptop");
+        let mut who = identified(action, self.from, self.agent, cookie);
+        who.binding = self.binding;
+        if self.has_session {
+            let owner = identified(action, From::Paris, CHROME, Some("laptop"));
+            let mut trail = Trail::begin(&sight(&owner, &facts("employee", From::Paris), at(10, 0)));
+            trail.pass(&sight(&owner, &facts("employee", From::Paris), at(10, 0)));
+            known.trail = Some(trail);
+        }
+        symbol(decide(&who, &known, snapshot, at(self.hour, 0)).decision.effect())
+    }
 }
 
 fn cell(snapshot: &Snapshot, persona: &str, device: &str, from: From, now: Timestamp, action: &str) -> &'static str {
@@ -427,7 +520,11 @@ fn cell(snapshot: &Snapshot, persona: &str, device: &str, from: From, now: Times
         known.device.inventory = None;
     }
     let presented = if device == "own" { "laptop" } else { "another" };
-    match decide(&identified(action, from, CHROME, Some(presented)), &known, snapshot, now).decision.effect() {
+    symbol(decide(&identified(action, from, CHROME, Some(presented)), &known, snapshot, now).decision.effect())
+}
+
+const fn symbol(effect: Effect) -> &'static str {
+    match effect {
         Effect::Allow => "✔",
         Effect::StepUp => "▲",
         Effect::Deny => "✘",
