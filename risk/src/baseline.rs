@@ -275,12 +275,12 @@ impl Baseline {
         self.networks.len()
     }
 
-    pub(crate) fn knows_prefix(&self, prefix: Option<Keyed>) -> bool {
-        self.prefixes.weight(prefix) > 0.0
+    pub(crate) fn prefix(&self, prefix: Option<Keyed>) -> f64 {
+        f64::from(self.prefixes.weight(prefix))
     }
 
-    pub(crate) fn knows_host(&self, host: Option<Keyed>) -> bool {
-        self.hosts.weight(host) > 0.0
+    pub(crate) fn host(&self, host: Option<Keyed>) -> f64 {
+        f64::from(self.hosts.weight(host))
     }
 
     pub(crate) fn family(&self, family: Family) -> Option<Versioned> {

@@ -51,7 +51,7 @@ impl Default for Calibration {
     /// 30 points at 0 nats, where the attacker is as likely as the subject: on made-up traffic of a thousand subjects 19 of 20 genuine events stay below. 60
     /// at 3 nats (20 times as likely), 74 at 5 (150 times). The map flattens as it rises: what is certain does not become more so.
     fn default() -> Self {
-        Self(vec![(-4.0, 0), (0.0, 30), (1.5, 48), (3.0, 60), (5.0, 74), (8.0, 90), (12.0, 99)])
+        Self(vec![(-3.0, 0), (-1.0, 12), (0.0, 30), (1.5, 48), (3.0, 60), (5.0, 74), (8.0, 90), (12.0, 99)])
     }
 }
 

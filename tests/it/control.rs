@@ -39,7 +39,8 @@ fn operators_see_why_and_can_stop_anybody() {
     assert_eq!(visit(&stage, "POST").0, 403);
     let broken = stage.operated(&["break-glass", "--iss", ISS, "--sub", "alice", "--minutes", "5", "--reason", "the inventory is down"]);
     assert!(broken["expires"].is_number(), "{broken}");
-    assert_eq!(visit(&stage, "POST").0, 200);
+    let (broken_in, line) = visit(&stage, "POST");
+    assert_eq!(broken_in, 200, "{line} {}", String::from_utf8_lossy(&stage.operate(&["why", &id_of(&line)]).stdout));
     assert!(stage.log().lines().any(|line| line.contains("\"ERROR\"") && line.contains("the inventory is down")));
 
     // Whatever of hers is revoked, she is out; taken back, she is in again.

@@ -12,6 +12,7 @@ use countersign_tests::stage::{FROM, OWNERS_AGENT, PARIS, SINGAPORE, Stage};
 use serde_json::{Value, json};
 
 const GRANT: &str = "__Host-countersign-grant";
+const DEVICE: &str = "__Host-countersign-device";
 
 /// A browser that keeps cookies and follows nothing by itself.
 struct Visitor<'a> {
@@ -400,7 +401,8 @@ fn a_grant_is_its_subjects_and_is_presented_once() {
         stage.send("GET", "payroll", "/payroll", &[(FROM, SINGAPORE), ("user-agent", OWNERS_AGENT), ("cookie", &cookies)], None).status
     };
     let bobs = stage.issuer.token("bob", &json!({}));
-    assert_eq!(of(&token, &format!("; {GRANT}={grant}")), 200);
+    let device = owner.cookie("payroll", DEVICE).unwrap();
+    assert_eq!(of(&token, &format!("; {GRANT}={grant}; {DEVICE}={device}")), 200);
     let alone = of(&bobs, "");
     assert_ne!(alone, 200);
     assert_eq!(of(&bobs, &format!("; {GRANT}={grant}")), alone);
@@ -499,7 +501,7 @@ fn five_distinct_contexts_lock_a_session_and_no_other() {
         "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
         "curl/8.5.0",
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15",
-        "Go-http-client/2.0",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
     ] {
         thief.agent = agent;
         thief.demanded("/payroll");

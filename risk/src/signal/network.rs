@@ -5,8 +5,8 @@
 //!
 //! | seen | attacker | subject, after n learned events |
 //! |---|---|---|
-//! | a known address | clipped | −3 nats |
-//! | a known prefix | clipped | −1 nat |
+//! | a known address, −3 … −0.5 nats | 0.01 | its share of all events |
+//! | a known prefix, −1.5 … −0.5 nats | 0.05 | its share of all events |
 //! | a known system, new prefix | 0.10 | share of the system · how often the subject moves in it |
 //! | a known country, new system | 0.30 | (0.5 · other systems + 0.04 · 20) / (n + 20) |
 //! | a new country | 0.50 | (0.5 · other countries + 0.02 · 20) / (n + 20) |
@@ -21,11 +21,13 @@ use countersign_sdk_types::Signal;
 
 use crate::{EvidenceItem, Known, Sighting};
 
-/// Where attackers come from: another country, another network in a country of the subject, another part of a network of the subject. The rest of them
-/// is in the subject's own prefix, where no network can tell.
+/// Where attackers come from: another country, another network in a country of the subject, another part of a network of the subject.
 const ABROAD: f64 = 0.50;
 const ELSEWHERE: f64 = 0.30;
 const NEARBY: f64 = 0.10;
+/// In a prefix of the subject, and at an address of theirs: behind the same router, on the same wireless network.
+const PREFIX: f64 = 0.05;
+const ADDRESS: f64 = 0.01;
 /// How often a genuine event comes from a new country or a new system, and how many events that belief is worth.
 const NEW_COUNTRY: f64 = 0.02;
 const NEW_SYSTEM: f64 = 0.04;
@@ -55,10 +57,11 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
 fn compare(sighting: &Sighting, known: &Known<'_>) -> (f64, &'static str) {
     let (baseline, organisation) = (known.baseline, known.organisation);
     let listed = if sighting.anonymizer { LISTED } else { 0.0 };
+    let (host, prefix) = (baseline.host(sighting.host), baseline.prefix(sighting.prefix));
     let is_placed = sighting.asn.is_some() || sighting.country.is_some();
     match () {
-        () if baseline.knows_host(sighting.host) => (-3.0, "the address is one that the subject has used before"),
-        () if baseline.knows_prefix(sighting.prefix) => (-1.0, "the network is one that the subject has used before"),
+        () if host > 0.0 => (familiar(ADDRESS, host, known).max(-3.0), "the address is one that the subject has used before"),
+        () if prefix > 0.0 => (familiar(PREFIX, prefix, known).max(-1.5), "the network is one that the subject has used before"),
         () if organisation.prefix >= OFFICE => (-0.5, "the network is one that others of the organisation use"),
         () if !is_placed && sighting.unlisted => (abroad(known, baseline.unplaced() > 0.0), "a new network that no place database lists"),
         // The database is missing or stale: that is our fault, and says little of the subject.
@@ -71,6 +74,11 @@ fn compare(sighting: &Sighting, known: &Known<'_>) -> (f64, &'static str) {
         }
         () => (abroad(known, false) + listed, "a network in a country that is new to the subject"),
     }
+}
+
+/// An address or a prefix of the subject: the more of their events come from it, the less it speaks for an attacker.
+fn familiar(attacker: f64, weight: f64, known: &Known<'_>) -> f64 {
+    libm::log(attacker * (known.baseline.weight() + 1.0) / weight).min(-0.5)
 }
 
 /// A country that is new to the subject; or, where the subject came from unlisted addresses before, one more of those.

@@ -26,7 +26,7 @@ const OTHER_CLIENT: f64 = 1.5;
 pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<EvidenceItem> {
     let origin = known.trail?.origin;
     let has_moved = origin.prefix.is_some() && sighting.prefix.is_some() && origin.prefix != sighting.prefix;
-    let is_new = has_moved && !known.baseline.knows_prefix(sighting.prefix);
+    let is_new = has_moved && known.baseline.prefix(sighting.prefix) <= 0.0;
     let unusual = || (-libm::log(network::moves(sighting, known))).clamp(0.0, MOST);
     let carried = match () {
         () if !is_new => 0.0,
