@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
 use crate::signal::client::Family;
-use crate::signal::hour::Clock;
+use crate::signal::hour::{Clock, Hours};
 use crate::tally::{Fading, Marked, Tally, Versioned};
 use crate::{Keyed, LearnedEvent, SessionTag, compact};
 
@@ -275,6 +275,14 @@ impl Baseline {
         self.networks.len()
     }
 
+    pub(crate) fn host(&self, host: Keyed) -> f64 {
+        f64::from(self.hosts.weight(Some(host)))
+    }
+
+    pub(crate) fn prefix(&self, prefix: Keyed) -> f64 {
+        f64::from(self.prefixes.weight(Some(prefix)))
+    }
+
     pub(crate) fn knows_prefix(&self, prefix: Option<Keyed>) -> bool {
         self.prefixes.weight(prefix) > 0.0
     }
@@ -289,5 +297,11 @@ impl Baseline {
 
     pub(crate) const fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// When the subject is expected, as the hour signal sees it at an instant; none while too little is known.
+    #[must_use]
+    pub fn hours(&self, at: Timestamp) -> Option<Hours> {
+        self.clock.hours(at)
     }
 }
