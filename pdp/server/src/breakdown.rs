@@ -175,14 +175,14 @@ impl Breakdown {
             Some(weight) if weight > 0.0 => format!("{name} {weight:.1}"),
             Some(_) => format!("{name} new"),
         });
-        format!("{:.1} events; {}", known.learned, told.join(", "))
+        format!("{:.1} events, of them {}", known.learned, told.join(", "))
     }
 
     /// How many others of the organisation use the same, in words.
     pub(crate) fn others(&self) -> String {
         let Organisation { prefix, network, device, churn } = self.organisation;
         let carrier = if churn.is_carrier() { " (a mobile carrier)" } else { "" };
-        format!("prefix {prefix}, network {network}{carrier}, device {device}")
+        format!("who use the same: prefix {prefix}, network {network}{carrier}, device {device}")
     }
 
     /// How usual the hour is, in words.
@@ -217,7 +217,11 @@ impl fmt::Display for Breakdown {
         writeln!(f, "{}\n{}, {}\n", self.event, rfc3339(self.at), self.subject)?;
         writeln!(f, "{:<10}  {:>6}  {:>6}  {:<8}  why", "signal", "nats", "points", "passkey")?;
         for one in &self.contributions {
-            let answered = if one.answered { "answers" } else { "no" };
+            let answered = match (one.nats > 0.0 || one.floor > RiskScore::MIN, one.answered) {
+                (false, _) => "",
+                (true, true) => "answers",
+                (true, false) => "does not",
+            };
             let rule = one.rule().map(|rule| format!(" [{rule}]")).unwrap_or_default();
             writeln!(f, "{:<10}  {:>+6.2}  {:>6}  {answered:<8}  {}{rule}", one.signal.name(), one.nats, one.points, one.text)?;
         }

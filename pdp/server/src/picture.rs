@@ -26,12 +26,12 @@ const STYLE: &str = "\
 text{font:13px system-ui,'Segoe UI','DejaVu Sans',sans-serif;fill:var(--ink)}\
 .paper{fill:var(--paper)}.dim{fill:var(--dim)}.small{font-size:11px;fill:var(--dim)}.head{font-size:18px;font-weight:600}.name{font-weight:600}\
 .score{font-size:34px;font-weight:700}\
-.line{stroke:var(--line);fill:none}.axis{stroke:var(--dim);fill:none}.frame{stroke:var(--dim);fill:none}.land{fill:var(--land)}\
+.line{stroke:var(--line);fill:none}.axis{stroke:var(--dim);fill:none}.frame{stroke:var(--dim);fill:none}.inset{stroke:var(--dim);fill:var(--paper)}.window{stroke:var(--ink);fill:none}.land{fill:var(--land)}\
 .here,.against{fill:var(--against)}.from,.for{fill:var(--for)}.passed{fill:var(--paper);stroke:var(--for);stroke-width:2}\
 .arc{stroke:var(--for);stroke-width:2;fill:none}.dashed{stroke:var(--for);stroke-width:1.5;stroke-dasharray:5 4;fill:none}\
 .around-here{stroke:var(--against);fill:var(--against);fill-opacity:.15}.around-from{stroke:var(--for);fill:var(--for);fill-opacity:.15}\
 .day{fill:var(--for);fill-opacity:.35;stroke:var(--for)}.even{stroke:var(--dim);stroke-dasharray:3 3;fill:none}.hand{stroke:var(--against);stroke-width:3}\
-.answered{fill-opacity:.4}.against.answered{stroke:var(--against)}.for.answered{stroke:var(--for)}\
+.answered{fill-opacity:.4;stroke:var(--against)}\
 .low{fill:var(--low)}.mid{fill:var(--mid)}.high{fill:var(--high)}.mark{fill:var(--ink)}.hollow{fill:var(--paper);stroke:var(--ink);stroke-width:2}";
 
 /// Draws a breakdown.
@@ -52,6 +52,11 @@ fn head(svg: &mut Svg, breakdown: &Breakdown) {
     svg.text("dim", Anchor::Start, Point(MARGIN, 60.0), &who);
     svg.text("score", Anchor::End, Point(WIDTH - MARGIN, 44.0), &breakdown.score.to_string());
     svg.text("dim", Anchor::End, Point(WIDTH - MARGIN, 62.0), crate::breakdown::level(breakdown.score));
+}
+
+/// The multiples of a step between two numbers: where the lines of a grid are.
+fn multiples(step: f64, from: f64, to: f64) -> impl Iterator<Item = f64> {
+    std::iter::successors(Some((from / step).ceil() * step), move |at| Some(at + step)).take_while(move |at| *at <= to)
 }
 
 #[cfg(test)]

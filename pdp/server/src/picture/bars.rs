@@ -3,7 +3,7 @@
 use countersign_sdk_types::RiskScore;
 
 use super::svg::{Anchor, Frame, Point, Svg};
-use super::{LINE, MARGIN, WIDTH};
+use super::{LINE, MARGIN, WIDTH, multiples};
 use crate::breakdown::{Breakdown, Contribution};
 
 const ROW: f64 = 26.0;
@@ -29,8 +29,9 @@ pub(super) fn draw(svg: &mut Svg, breakdown: &Breakdown, top: f64) {
     let first = top + 40.0;
     let last = height(breakdown) + top - 178.0;
     scale.grid(svg, first - 8.0, last);
-    svg.text("small", Anchor::End, Point(scale.at(0.0) - 8.0, top + 12.0), "for the subject");
-    svg.text("small", Anchor::Start, Point(scale.at(0.0) + 8.0, top + 12.0), "against, in nats");
+    svg.text("small", Anchor::End, Point(scale.at(0.0) - 8.0, top + 12.0), "for");
+    svg.text("small", Anchor::Start, Point(scale.at(0.0) + 8.0, top + 12.0), "against");
+    svg.text("small", Anchor::Start, Point(MARGIN, top + 12.0), "nats");
     svg.text("small", Anchor::End, Point(POINTS, top + 12.0), "points");
     let mut y = first;
     for one in &breakdown.contributions {
@@ -42,9 +43,9 @@ pub(super) fn draw(svg: &mut Svg, breakdown: &Breakdown, top: f64) {
     svg.text("name", Anchor::Start, Point(MARGIN, base), "sum");
     scale.bar(svg, if breakdown.sum > 0.0 { "against" } else { "for" }, breakdown.sum, y);
     svg.text("name", Anchor::End, Point(POINTS, base), &breakdown.score.to_string());
-    svg.text("small", Anchor::Start, Point(SENTENCE, base), "pale bars: a passkey answers what speaks against the subject there");
+    svg.text("small", Anchor::Start, Point(SENTENCE, base), "a passkey answers what the pale bars say");
     bands(svg, breakdown, y + ROW + 34.0);
-    let lines = [format!("learned: {}", breakdown.familiar()), format!("others of the organisation: {}", breakdown.others())];
+    let lines = [format!("learned {}", breakdown.familiar()), format!("others of the organisation {}", breakdown.others())];
     for (line, text) in (0_u8..).zip(lines) {
         svg.text("dim", Anchor::Start, Point(MARGIN, y + ROW + 108.0 + LINE * f64::from(line)), &text);
     }
@@ -56,8 +57,7 @@ fn row(svg: &mut Svg, scale: &Scale, one: &Contribution, y: f64) {
     let class = match (one.nats > 0.0, one.answered) {
         (true, true) => "against answered",
         (true, false) => "against",
-        (false, true) => "for answered",
-        (false, false) => "for",
+        (false, _) => "for",
     };
     scale.bar(svg, class, one.nats, y);
     svg.text("", Anchor::End, Point(POINTS, base), &one.points.to_string());
@@ -107,18 +107,16 @@ impl Scale {
         svg.rectangle(class, Frame { x: zero.min(end), y, width: (end - zero).abs(), height: BAR });
         let (anchor, x) = if nats < 0.0 { (Anchor::End, end - 5.0) } else { (Anchor::Start, end + 5.0) };
         if nats != 0.0 {
-            svg.text("small", anchor, Point(x, y + BAR - 3.0), &format!("{nats:+.2}"));
+            svg.text("small", anchor, Point(x, y + BAR - 3.0), &format!("{nats:+.2}").replace('-', "−"));
         }
     }
 
     fn grid(&self, svg: &mut Svg, top: f64, bottom: f64) {
         let span = self.high - self.low;
         let step = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0].into_iter().find(|step| span / step <= 12.0).unwrap_or(500.0);
-        let mut nats = (self.low / step).ceil() * step;
-        while nats <= self.high {
+        for nats in multiples(step, self.low, self.high) {
             let class = if nats == 0.0 { "axis" } else { "line" };
             svg.line(class, Point(self.at(nats), top), Point(self.at(nats), bottom));
-            nats += step;
         }
     }
 }

@@ -6,7 +6,7 @@ use countersign_sdk_types::{Coordinates, Kilometers};
 
 use super::land::LAND;
 use super::svg::{Anchor, Frame, Point, Svg};
-use super::{LINE, MARGIN, TOP};
+use super::{LINE, MARGIN, TOP, multiples};
 use crate::breakdown::{Breakdown, Journey, Leg, Spot};
 
 const FRAME: Frame = Frame { x: MARGIN, y: TOP, width: 640.0, height: 320.0 };
@@ -27,6 +27,7 @@ struct Place {
 
 /// The part of the world that is shown.
 struct View {
+    frame: Frame,
     west: f64,
     north: f64,
     /// Degrees from west to east.
@@ -48,16 +49,14 @@ pub(super) fn draw(svg: &mut Svg, breakdown: &Breakdown) {
     let view = View::of(journey, &ways);
     svg.clipped("map", FRAME, |svg| {
         if view.is_world() {
-            view.repeat(|turn| {
-                LAND.iter().for_each(|outline| {
-                    let place = |(lon, lat): &(i16, i16)| Place { lon: f64::from(*lon) + turn, lat: f64::from(*lat) };
-                    svg.polygon("land", outline.iter().map(|corner| view.project(place(corner))));
-                });
-            });
+            view.land(svg);
         }
         view.graticule(svg);
         view.repeat(|turn| contents(svg, &view, journey.here, &ways, turn));
     });
+    if !view.is_world() {
+        inset(svg, &view);
+    }
     svg.rectangle("frame", FRAME);
     if journey.here.is_none() {
         let (middle, below) = (FRAME.x + FRAME.width / 2.0, FRAME.y + FRAME.height - 10.0);
@@ -99,6 +98,21 @@ fn contents(svg: &mut Svg, view: &View, here: Option<Spot>, ways: &[Way], turn: 
         let Point(x, y) = moved(place(spot.point));
         svg.polygon("here", [Point(x, y), Point(x - 6.0, y - 14.0), Point(x + 6.0, y - 14.0)]);
     }
+}
+
+/// Where on the globe a part of it is.
+fn inset(svg: &mut Svg, view: &View) {
+    let frame = Frame { x: FRAME.x + FRAME.width - 120.0, y: FRAME.y, width: 120.0, height: 60.0 };
+    let globe = View::world(frame, 0.0);
+    svg.rectangle("inset", frame);
+    svg.clipped("inset", frame, |svg| {
+        globe.land(svg);
+        globe.repeat(|turn| {
+            let Point(x, y) = globe.project(Place { lon: view.west + turn, lat: view.north });
+            let (width, height) = (view.span * globe.scale.0, FRAME.height / view.scale.1 * globe.scale.1);
+            svg.rectangle("window", Frame { x, y, width, height });
+        });
+    });
 }
 
 fn legend(svg: &mut Svg, breakdown: &Breakdown) {
@@ -178,16 +192,16 @@ impl View {
         if seen.is_empty() || span >= WORLD || parallel.abs() > 70.0 {
             // The usual map, unless a way would leave it.
             let is_usual = seen.is_empty() || (west >= -180.0 && east <= 180.0);
-            return Self::world(if is_usual { 0.0 } else { middle });
+            return Self::world(FRAME, if is_usual { 0.0 } else { middle });
         }
         let lon = FRAME.width / span;
         let scale = Point(lon, lon / ratio);
         let height = FRAME.height / scale.1;
-        Self { west: middle - span / 2.0, north: (parallel + height / 2.0).min(90.0), span, scale }
+        Self { frame: FRAME, west: middle - span / 2.0, north: (parallel + height / 2.0).min(90.0), span, scale }
     }
 
-    fn world(middle: f64) -> Self {
-        Self { west: middle - 180.0, north: 90.0, span: 360.0, scale: Point(FRAME.width / 360.0, FRAME.height / 180.0) }
+    fn world(frame: Frame, middle: f64) -> Self {
+        Self { frame, west: middle - 180.0, north: 90.0, span: 360.0, scale: Point(frame.width / 360.0, frame.height / 180.0) }
     }
 
     fn is_world(&self) -> bool {
@@ -196,7 +210,7 @@ impl View {
 
     /// Where a place is, in the picture.
     fn project(&self, Place { lon, lat }: Place) -> Point {
-        Point(FRAME.x + (lon - self.west) * self.scale.0, FRAME.y + (self.north - lat) * self.scale.1)
+        Point(self.frame.x + (lon - self.west) * self.scale.0, self.frame.y + (self.north - lat) * self.scale.1)
     }
 
     fn radii(&self, spot: Spot) -> Point {
@@ -209,27 +223,38 @@ impl View {
         [0.0, -360.0, 360.0].into_iter().for_each(|turn| draw(turn));
     }
 
+    fn land(&self, svg: &mut Svg) {
+        let place = |(lon, lat): &(i16, i16), turn: f64| Place { lon: f64::from(*lon) + turn, lat: f64::from(*lat) };
+        self.repeat(|turn| {
+            LAND.iter().for_each(|outline| svg.polygon("land", outline.iter().map(|corner| self.project(place(corner, turn)))))
+        });
+    }
+
     fn graticule(&self, svg: &mut Svg) {
         let step = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0].into_iter().find(|step| self.span / step <= 12.0).unwrap_or(30.0);
         let (right, bottom) = (FRAME.x + FRAME.width, FRAME.y + FRAME.height);
-        let mut lon = (self.west / step).ceil() * step;
-        while lon < self.west + self.span {
+        for lon in multiples(step, self.west, self.west + self.span) {
             let Point(x, _) = self.project(Place { lon, lat: 0.0 });
             svg.line("line", Point(x, FRAME.y), Point(x, bottom));
             if x > FRAME.x + 40.0 && x < right - 20.0 {
-                svg.text("small", Anchor::Middle, Point(x, bottom - 4.0), &format!("{}°", (lon + 540.0).rem_euclid(360.0) - 180.0));
+                svg.text("small", Anchor::Middle, Point(x, bottom - 4.0), &named((lon + 540.0).rem_euclid(360.0) - 180.0, "E", "W"));
             }
-            lon += step;
         }
-        let south = self.north - FRAME.height / self.scale.1;
-        let mut lat = (south / step).ceil() * step;
-        while lat <= self.north {
+        for lat in multiples(step, self.north - FRAME.height / self.scale.1, self.north) {
             let Point(_, y) = self.project(Place { lon: 0.0, lat });
             svg.line("line", Point(FRAME.x, y), Point(right, y));
-            if y > FRAME.y + 12.0 && y < bottom - 16.0 {
-                svg.text("small", Anchor::Start, Point(FRAME.x + 4.0, y - 3.0), &format!("{lat}°"));
+            if y > FRAME.y + 16.0 && y < bottom - 16.0 {
+                svg.text("small", Anchor::Start, Point(FRAME.x + 4.0, y - 3.0), &named(lat, "N", "S"));
             }
-            lat += step;
         }
     }
+}
+
+fn named(degrees: f64, above: &str, below: &str) -> String {
+    let side = match degrees {
+        zero if zero == 0.0 || zero.abs() == 180.0 => "",
+        low if low < 0.0 => below,
+        _ => above,
+    };
+    format!("{}° {side}", degrees.abs()).trim_end().to_owned()
 }

@@ -80,3 +80,6 @@ fn of_corpus(asked: &Explain, corpus: &Path, event: usize) -> Result<Breakdown, 
     let event = format!("event {event} of {name}: {}", look.label);
     Ok(Breakdown::of(event, look.subject.clone(), &look.sighting, &look.known(), &look.assessment))
 }
+
+#[cfg(test)]
+mod tests;
