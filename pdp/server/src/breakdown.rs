@@ -189,7 +189,7 @@ impl Breakdown {
     pub(crate) fn hour(&self) -> String {
         let Some(hours) = &self.hours else { return "too little is known of the subject's hours".to_owned() };
         let times = hours.half_hours.get(hours.now).copied().unwrap_or(0.0) * 48.0;
-        format!("{} in {}, {times:.2} times as usual as an average half hour", half_hour(hours.now), hours.zone)
+        format!("{} in {}, {times:.2} times as likely as an average half hour", half_hour(hours.now), hours.zone)
     }
 
     /// The legs of the journey, in words.

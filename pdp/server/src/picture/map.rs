@@ -52,7 +52,7 @@ pub(super) fn draw(svg: &mut Svg, breakdown: &Breakdown) {
             view.land(svg);
         }
         view.graticule(svg);
-        view.repeat(|turn| contents(svg, &view, journey.here, &ways, turn));
+        View::repeat(|turn| contents(svg, &view, journey.here, &ways, turn));
     });
     if !view.is_world() {
         inset(svg, &view);
@@ -107,7 +107,7 @@ fn inset(svg: &mut Svg, view: &View) {
     svg.rectangle("inset", frame);
     svg.clipped("inset", frame, |svg| {
         globe.land(svg);
-        globe.repeat(|turn| {
+        View::repeat(|turn| {
             let Point(x, y) = globe.project(Place { lon: view.west + turn, lat: view.north });
             let (width, height) = (view.span * globe.scale.0, FRAME.height / view.scale.1 * globe.scale.1);
             svg.rectangle("window", Frame { x, y, width, height });
@@ -219,14 +219,16 @@ impl View {
     }
 
     /// Draws the same one turn to the west and to the east too, so that what leaves on one side comes in on the other.
-    fn repeat(&self, mut draw: impl FnMut(f64)) {
-        [0.0, -360.0, 360.0].into_iter().for_each(|turn| draw(turn));
+    fn repeat(draw: impl FnMut(f64)) {
+        [0.0, -360.0, 360.0].into_iter().for_each(draw);
     }
 
     fn land(&self, svg: &mut Svg) {
-        let place = |(lon, lat): &(i16, i16), turn: f64| Place { lon: f64::from(*lon) + turn, lat: f64::from(*lat) };
-        self.repeat(|turn| {
-            LAND.iter().for_each(|outline| svg.polygon("land", outline.iter().map(|corner| self.project(place(corner, turn)))))
+        Self::repeat(|turn| {
+            for outline in LAND {
+                let corners = outline.iter().map(|(lon, lat)| Place { lon: f64::from(*lon) + turn, lat: f64::from(*lat) });
+                svg.polygon("land", corners.map(|corner| self.project(corner)));
+            }
         });
     }
 
