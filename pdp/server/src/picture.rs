@@ -11,12 +11,13 @@ use countersign_pdp_engine::record::rfc3339;
 use crate::breakdown::Breakdown;
 use svg::{Anchor, Point, Svg};
 
-const WIDTH: f64 = 1_080.0;
+const WIDTH: f64 = 1_140.0;
 const MARGIN: f64 = 24.0;
 const TOP: f64 = 96.0;
 /// The upper panels end here, with the lines below them.
 const MIDDLE: f64 = 512.0;
 const LINE: f64 = 18.0;
+const LONGEST_HEAD: usize = 90;
 
 /// Blue speaks for the subject and orange against: told apart by most eyes, and by left and right.
 const STYLE: &str = "\
@@ -47,7 +48,9 @@ pub fn draw(breakdown: &Breakdown) -> String {
 }
 
 fn head(svg: &mut Svg, breakdown: &Breakdown) {
-    svg.text("head", Anchor::Start, Point(MARGIN, 38.0), &breakdown.event);
+    // The large letters leave room for the score.
+    let event: String = breakdown.event.chars().take(LONGEST_HEAD).collect();
+    svg.text("head", Anchor::Start, Point(MARGIN, 38.0), &event);
     let who = format!("{}, {}", rfc3339(breakdown.at), breakdown.subject);
     svg.text("dim", Anchor::Start, Point(MARGIN, 60.0), &who);
     svg.text("score", Anchor::End, Point(WIDTH - MARGIN, 44.0), &breakdown.score.to_string());
