@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
 use crate::signal::client::Family;
-use crate::signal::hour::Clock;
+use crate::signal::hour::{Clock, Hours};
 use crate::tally::{Fading, Marked, Tally, Versioned};
 use crate::{Keyed, LearnedEvent, SessionTag, compact};
 
@@ -289,5 +289,11 @@ impl Baseline {
 
     pub(crate) const fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// When the subject is expected, as the hour signal sees it at an instant; none while too little is known.
+    #[must_use]
+    pub fn hours(&self, at: Timestamp) -> Option<Hours> {
+        self.clock.hours(at)
     }
 }

@@ -6,6 +6,7 @@
 mod baseline;
 mod compact;
 mod evidence;
+mod familiarity;
 mod fingerprint;
 mod keyed;
 mod known;
@@ -20,6 +21,7 @@ mod weights;
 
 pub use baseline::{Baseline, BaselineError, Settled, Whereabouts};
 pub use evidence::{Evidence, EvidenceItem};
+pub use familiarity::Familiarity;
 pub use fingerprint::{Fingerprint, Hints};
 pub use keyed::{Keyed, Salts, SubjectSalt};
 pub use known::Known;
@@ -28,7 +30,7 @@ pub use organisation::{Churn, Organisation, Sharing, Thing};
 pub use score::{Assessment, score};
 pub use sighting::{BindingState, Failures, Posture, RawSighting, Sighting};
 pub use signal::client::{Client, Family};
-pub use signal::hour::{Clock, Zones};
+pub use signal::hour::{Clock, Hours, Zones};
 pub use signal::{observe, travel::distance};
 pub use trail::{Origin, Trail};
 pub use weights::{Calibration, Weights, WeightsError};

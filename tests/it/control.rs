@@ -73,6 +73,24 @@ fn operators_see_why_and_can_stop_anybody() {
 }
 
 #[test]
+fn a_decision_is_explained_as_a_table_and_as_a_picture() {
+    let stage = Stage::set();
+    let (_, line) = visit(&stage, "GET");
+    let picture = stage.folder.path().join("why.svg");
+    let explain = ["risk", "explain", "--decision", &id_of(&line), "--svg", picture.to_str().unwrap()];
+    let explained = stage.operate(&explain);
+    let table = String::from_utf8(explained.stdout).unwrap();
+    for told in ["allow", "alice", "network", "sum", "after a passkey", "last verified:"] {
+        assert!(table.contains(told), "`{told}` is not in:\n{table}\n{}", String::from_utf8_lossy(&explained.stderr));
+    }
+    assert!(std::fs::read_to_string(&picture).unwrap().starts_with("<svg "));
+    assert_eq!(stage.operate(&explain).status.code(), Some(2), "a picture is never written over");
+    let data = stage.operated(&["risk", "explain", "--decision", &id_of(&line)]);
+    let points: i64 = data["contributions"].as_array().unwrap().iter().map(|one| one["points"].as_i64().unwrap()).sum();
+    assert_eq!(Some(points), data["score"].as_i64(), "{data}");
+}
+
+#[test]
 fn without_a_server_the_commands_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("control.sock");

@@ -3,6 +3,7 @@
 
 pub mod clocks;
 mod corpus;
+mod look;
 mod metrics;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use crate::clock::Stopwatch;
 
 pub use corpus::{CorpusError, Event, Lines, Login};
+pub use look::{Look, look};
 pub use metrics::{Ablation, Attacker, Report, Rule, Walk};
 
 /// One scored event.
@@ -82,8 +84,7 @@ impl Evaluation {
     fn assess(&mut self, event: &Event, sighting: &Sighting) -> Assessment {
         let baseline = self.baselines.entry(event.subject.clone()).or_default();
         teach(&mut self.organisation, &baseline.settle(sighting.at));
-        let row = |thing| Ok::<_, Infallible>(self.organisation.get(&thing).cloned());
-        let Ok(organisation) = Organisation::of(sighting, row);
+        let organisation = asked(&self.organisation, sighting);
         let trail = self.trails.get(&(event.subject.clone(), sighting.session));
         // Everybody in a corpus passes a step-up who is who they say, so everybody can be asked.
         let known = Known { baseline, organisation, trail, is_asked_when_unknown: true };
@@ -112,6 +113,11 @@ impl Evaluation {
         let nanos = self.spent.as_nanos() as f64 / self.judged.events().max(1) as f64;
         Report { nanos, ..self.judged.report() }
     }
+}
+
+fn asked(organisation: &BTreeMap<Thing, Sharing>, sighting: &Sighting) -> Organisation {
+    let Ok(asked) = Organisation::of(sighting, |thing| Ok::<_, Infallible>(organisation.get(&thing).cloned()));
+    asked
 }
 
 fn teach(organisation: &mut BTreeMap<Thing, Sharing>, settled: &[Settled]) {

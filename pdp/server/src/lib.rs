@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod attempts;
+pub mod breakdown;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod key_sets;
 pub mod metrics;
 pub mod operations;
 pub mod pages;
+pub mod picture;
 pub mod pipeline;
 pub mod places;
 pub mod policies;

@@ -9,6 +9,7 @@
 //! density rewards whoever comes at a common hour. The day of the week is left out: it gained nothing at such history sizes. Hour alone is weak
 //! evidence, hence the bounds. They are approached and not cut, so that a stranger hour always counts a little more.
 
+mod day;
 mod kernel;
 mod memory;
 mod wire;
@@ -18,7 +19,9 @@ use countersign_sdk_types::{Signal, Timestamp};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use kernel::{HALF_HOURS, LATER_RING, NEAR_RING, Ring, smoothed};
+pub use day::Hours;
+use day::UNIFORM;
+use kernel::{HALF_HOURS, LATER_RING};
 use memory::Memory;
 use zone::{ZoneName, half_hour, resolve};
 
@@ -26,16 +29,12 @@ use crate::{EvidenceItem, Known, Sighting};
 
 /// What must be known before anything is said: three events of the last quarter.
 const ENOUGH: f64 = 2.5;
-/// Events that a uniform day is worth.
-const PRIOR: f64 = 2.0;
 /// How often the short memory counts.
 const RECENT: f64 = 2.0;
 /// Events that the last one is worth at first; it halves in a day.
 const LAST: f64 = 8.0;
 /// The share of attackers who wait until the subject has gone.
 const WAITING: f64 = 0.2;
-/// The most that the zone before the last one says.
-const AWAY: f64 = 0.5;
 const MILLIS_A_DAY: f64 = 86_400_000.0;
 
 /// When a subject is active: decayed weights of verified events per half hour of the local day, and the zone of the last one.
@@ -137,18 +136,10 @@ impl Clock {
 
     /// ln q − ln p as it is.
     fn ratio(&self, at: Timestamp, zones: &Zones) -> Option<f64> {
-        let (learned, all) = self.learned(at)?;
-        let day = 1.0 / 48.0;
-        let expected = |kernel: &Ring, half_hour: usize| (smoothed(&learned, kernel, half_hour) + PRIOR * day) / (all + PRIOR);
+        let day = self.day(at, zones)?;
         let local = half_hour(at, &zones.home);
-        let mut subject = expected(&NEAR_RING, local);
-        if let Some(away) = &zones.away {
-            let [home, before] = self.zones.weights().map(f64::from);
-            let share = (before / (home + before).max(1.0)).min(AWAY);
-            subject = (1.0 - share) * subject + share * expected(&NEAR_RING, half_hour(at, away));
-        }
-        let attacker = (1.0 - WAITING) * day + WAITING * expected(&LATER_RING, local);
-        Some(libm::log(attacker / subject))
+        let attacker = (1.0 - WAITING) * UNIFORM + WAITING * day.expected(&LATER_RING, local);
+        Some(libm::log(attacker / day.subject(local)))
     }
 
     /// Events per half hour, as all three memories count them at an instant, and their sum; none while that is too little.

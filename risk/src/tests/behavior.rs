@@ -321,3 +321,13 @@ fn distances_are_great_circles() {
     check((90.0, 0.0), (90.0, 123.0), 0.0);
     check((0.0, 0.0), (0.0, 180.0), 20_015.0);
 }
+
+#[test]
+fn what_the_lists_know_is_told_apart_from_what_is_not_shown() {
+    let baseline = weekdays(4);
+    let home = baseline.familiarity(&at_home(NEXT).sighting());
+    let known = [home.address, home.prefix, home.network, home.country, home.device, home.client];
+    assert!(known.iter().all(|weight| weight.is_some_and(|weight| weight > 10.0 && weight <= home.learned)), "{home:?}");
+    let thief = baseline.familiarity(&Scene { cookie: None, ..abroad(NEXT) }.sighting());
+    assert_eq!((thief.address, thief.network, thief.country, thief.device), (Some(0.0), Some(0.0), Some(0.0), None));
+}

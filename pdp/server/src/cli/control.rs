@@ -11,11 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum};
+use countersign_pdp_engine::record::Record;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use super::{CONFIGURATION, COULD_NOT, USAGE, fail, say};
 use crate::config::Config;
 use client::Client;
+pub(super) use text::clean;
 
 /// Works on a running server.
 #[derive(Debug, Subcommand)]
@@ -101,7 +104,7 @@ pub(super) struct Door {
     config: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// A subject.
@@ -281,13 +284,13 @@ struct Outcome {
 
 /// Why a command could not be done.
 #[derive(Debug, PartialEq, Eq)]
-struct Failure {
-    code: u8,
-    text: String,
+pub(super) struct Failure {
+    pub(super) code: u8,
+    pub(super) text: String,
 }
 
 impl Failure {
-    fn could_not(text: impl Into<String>) -> Self {
+    pub(super) fn could_not(text: impl Into<String>) -> Self {
         Self { code: COULD_NOT, text: text.into() }
     }
 }
@@ -322,10 +325,17 @@ pub(super) fn run(command: &ControlCommand) -> ExitCode {
 }
 
 fn done(command: &ControlCommand, socket: PathBuf) -> Result<Outcome, Failure> {
-    let client = Client { socket };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::could_not(error.to_string()))?;
-    runtime.block_on(perform::perform(command, &client))
+    runtime()?.block_on(perform::perform(command, &Client { socket }))
+}
+
+/// Asks a running server for a record, for commands that say more of it than `why`.
+pub(super) fn record(door: &Door, id: &str) -> Result<Record, Failure> {
+    let client = Client { socket: socket(door)? };
+    runtime()?.block_on(perform::record(id, &client))
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Failure::could_not(error.to_string()))
 }
 
 const USUAL_CONFIG: &str = "countersign.toml";

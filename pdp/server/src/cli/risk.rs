@@ -1,6 +1,7 @@
 //! `risk evaluate`: how the risk engine does on a labelled corpus.
 
 mod clocks;
+mod explain;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -26,6 +27,8 @@ pub(super) enum RiskCommand {
     Evaluate(Evaluate),
     /// Score session starts by the hour alone, and say how many attackers that stops, beside other ways to do it.
     EvaluateClocks(clocks::EvaluateClocks),
+    /// Show why one event scored as it did: a decision of a running server, or an event of a corpus. As a table, and as a picture.
+    Explain(explain::Explain),
 }
 
 /// What `risk evaluate` is told.
@@ -56,6 +59,7 @@ pub(super) fn run(command: &RiskCommand) -> ExitCode {
     let asked = match command {
         RiskCommand::Evaluate(asked) => asked,
         RiskCommand::EvaluateClocks(asked) => return clocks::run(asked),
+        RiskCommand::Explain(asked) => return explain::run(asked),
     };
     match evaluate(asked) {
         Err(error) => fail(COULD_NOT, &error),

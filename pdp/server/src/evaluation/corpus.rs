@@ -29,6 +29,14 @@ pub enum CorpusError {
         /// What is wrong.
         why: String,
     },
+    /// There are not that many events.
+    #[error("there is no event {asked}: the corpus holds {events}, which are numbered from 0")]
+    Short {
+        /// Which was asked for, from 0.
+        asked: usize,
+        /// How many there are.
+        events: usize,
+    },
     /// A name in an event is none.
     #[error("a name in an event is refused: {0}")]
     Name(String),

@@ -121,3 +121,20 @@ fn what_is_no_event_is_refused_with_its_line() {
     let long = [b"{\"t\":\"".as_slice(), &vec![b'x'; 20_000]].concat();
     assert!(matches!(evaluate("corpus.jsonl", &long), Err(CorpusError::Event { line: 1, .. })), "a line has a bound");
 }
+
+#[test]
+fn a_closer_look_sees_what_was_scored_and_teaches_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("corpus.jsonl");
+    std::fs::write(&path, lines(&days())).expect("written");
+    let thirty = RiskScore::new(30).expect("a score");
+    let scored = evaluate("corpus.jsonl", &lines(&days())).expect("a report").1;
+    for one in &scored {
+        let look = look(&path, one.i, Weights::default(), thirty, |_| ()).expect("a look");
+        assert_eq!((look.assessment.inherent(), look.assessment.reasons()), (one.score, one.reasons.as_slice()), "{}", one.i);
+        let again = score(observe(&look.sighting, &look.known(), &Weights::default()), &Weights::default().calibration);
+        assert_eq!(again, look.assessment, "what it was compared with gives the score again");
+    }
+    let short = look(&path, 11, Weights::default(), thirty, |_| ()).expect_err("eleven events").to_string();
+    assert_eq!(short, "there is no event 11: the corpus holds 11, which are numbered from 0");
+}

@@ -192,3 +192,20 @@ proptest! {
         prop_assert!(clock.nats(Timestamp(now)).is_none_or(|nats| (-1.0..=1.5).contains(&nats)));
     }
 }
+
+#[test]
+fn the_hours_that_are_shown_are_those_that_are_judged() {
+    let mut clock = nine_in_paris(20);
+    daily(&mut clock, 20..21, 1, SINGAPORE);
+    for hour in 0..24 {
+        let at = Timestamp(MONDAY + 21 * DAY + hour * HOUR);
+        let hours = clock.hours(at).unwrap();
+        let sum: f64 = hours.half_hours.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-3, "{sum}");
+        assert_eq!((hours.zone.as_str(), hours.now), (SINGAPORE, usize::try_from((hour + 8) % 24 * 2).unwrap()));
+        let day = clock.day(at, &clock.zones()).unwrap();
+        let attacker = (1.0 - WAITING) * UNIFORM + WAITING * day.expected(&LATER_RING, hours.now);
+        assert_eq!(clock.nats(at), Some(bent(libm::log(attacker / hours.half_hours[hours.now]))));
+    }
+    assert_eq!(Clock::default().hours(Timestamp(MONDAY)), None);
+}

@@ -1,6 +1,7 @@
 //! Each command as its requests, and the answer in words.
 
 use axum::http::Method;
+use countersign_pdp_engine::record::Record;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -185,6 +186,14 @@ async fn break_glass(subject: &Subject, minutes: u64, reason: &str, client: &Cli
     let broken: BrokenGlass = client.change(Method::POST, "/break-glass", &body).await?;
     let until = instant(broken.expires);
     outcome(&broken, clean(&format!("the glass is broken for {} until {until}: the policy decides what that is worth", subject.sub)))
+}
+
+/// The record of a decision.
+pub(super) async fn record(id: &str, client: &Client) -> Result<Record, Failure> {
+    let why: Why = client.read(&format!("/decisions/{}", segment(id))).await?;
+    let another =
+        |_| Failure::could_not("another version of the engine wrote this record; `countersign why --json` prints it as it is kept");
+    serde_json::from_value(why.record).map_err(another)
 }
 
 async fn why(id: &str, client: &Client) -> Result<Outcome, Failure> {

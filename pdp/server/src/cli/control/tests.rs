@@ -214,7 +214,7 @@ fn a_server_that_is_not_there_is_told_with_its_socket() {
 
 #[test]
 fn what_a_terminal_would_obey_is_written_out() {
-    assert_eq!(text::clean("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\nc\\u{202e}d");
+    assert_eq!(clean("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\nc\\u{202e}d");
     let rows = [["x\ny\u{7}".to_owned(), "2".to_owned()]];
     assert_eq!(text::table(["first", "b"], &rows, "", true), "first     b\nx y\\u{7}  2\nonly the first 1 are shown");
 }

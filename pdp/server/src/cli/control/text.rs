@@ -5,7 +5,7 @@ use countersign_sdk_types::Timestamp;
 pub(super) use countersign_pdp_engine::record::rfc3339;
 
 /// A text from elsewhere, with what a terminal would obey written out. Line ends stay.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::cli) fn clean(text: &str) -> String {
     let obeyed = |symbol: char| symbol.is_control() && symbol != '\n';
     // Direction marks could make a name read as another one.
     let turned = |symbol: char| matches!(symbol, '\u{061C}' | '\u{200E}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
