@@ -6,6 +6,7 @@
 mod baseline;
 mod evidence;
 mod keyed;
+pub mod pointer;
 mod score;
 mod sighting;
 mod signal;

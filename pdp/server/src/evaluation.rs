@@ -3,6 +3,7 @@
 
 mod corpus;
 mod metrics;
+pub mod pointer;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,5 +1,7 @@
 //! `risk evaluate`: how the risk engine does on a labelled corpus.
 
+mod pointer;
+
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ const LARGEST: u64 = 1024 * 1024;
 pub(super) enum RiskCommand {
     /// Score a labelled corpus in time order, learning as it goes, and say who was stopped at which price.
     Evaluate(Evaluate),
+    /// Train the pointer verifier on people's own sessions, and say how well it parts them from others.
+    EvaluatePointer(pointer::EvaluatePointer),
 }
 
 /// What `risk evaluate` is told.
@@ -46,7 +50,10 @@ pub(super) struct Evaluate {
 
 /// Runs the command.
 pub(super) fn run(command: &RiskCommand) -> ExitCode {
-    let RiskCommand::Evaluate(asked) = command;
+    let asked = match command {
+        RiskCommand::Evaluate(asked) => asked,
+        RiskCommand::EvaluatePointer(asked) => return pointer::run(asked),
+    };
     match evaluate(asked) {
         Err(error) => fail(COULD_NOT, &error),
         Ok(report) if asked.json => say(&serde_json::to_string_pretty(&report).unwrap_or_default()),
