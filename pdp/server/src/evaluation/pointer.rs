@@ -193,13 +193,7 @@ fn leave_out(people: &People, claims: &[Claim], step: &(dyn Fn(u64, u64) + Sync)
 /// The claims that train, without some people.
 fn thinned<'a>(claims: &'a [Claim], without: &[usize]) -> Vec<&'a Claim> {
     let known = claims.iter().filter(|claim| !without.contains(&claim.claimed) && !without.contains(&claim.by));
-    let mut nth = 0;
-    known
-        .filter(|claim| {
-            nth += usize::from(claim.is_other());
-            !claim.is_other() || nth % THINNED == 0
-        })
-        .collect()
+    known.filter(|claim| !claim.is_other() || claim.nth % THINNED == 0).collect()
 }
 
 /// Who claimed which session, and whether it was somebody else.

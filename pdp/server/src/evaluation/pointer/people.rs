@@ -31,6 +31,8 @@ pub(super) struct Claim {
     pub(super) claimed: usize,
     /// Whom it is of.
     pub(super) by: usize,
+    /// Counts up over blocks and people, to thin them evenly.
+    pub(super) nth: usize,
     /// What each feature says.
     pub(super) evidence: [FeatureEvidence; FEATURES],
 }
@@ -89,12 +91,13 @@ impl People {
         let compare = |profile| Comparison::new(profile, background);
         let people: Vec<Comparison> = self.profiles.iter().map(compare).collect();
         let held_out: Vec<Comparison> = self.held_out.iter().map(compare).collect();
-        let against = |block: &Block, (claimed, person): (usize, &Comparison)| {
+        let against = |nth: usize, block: &Block, (claimed, person): (usize, &Comparison)| {
             let own = held_out.get(block.session).filter(|_| claimed == block.person);
             let evidence = own.unwrap_or(person).evidence(&block.window);
-            Claim { claimed, by: block.person, evidence }
+            Claim { claimed, by: block.person, nth: nth + claimed, evidence }
         };
-        self.blocks.iter().flat_map(|block| people.iter().enumerate().map(move |person| against(block, person))).collect()
+        let blocks = self.blocks.iter().enumerate();
+        blocks.flat_map(|(nth, block)| people.iter().enumerate().map(move |person| against(nth, block, person))).collect()
     }
 }
 
