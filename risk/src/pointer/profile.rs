@@ -13,7 +13,7 @@ const VERSION: u8 = 1;
 /// Counts halve this often, as all that is learned does.
 const HALF_LIFE_MILLIS: i64 = 120 * 86_400_000;
 /// Actions that one session may teach: many sessions say more of a person than many actions, and one stolen session must not become normal.
-const PER_SESSION: u8 = 64;
+const PER_SESSION: u8 = 128;
 /// Digests of actions that are remembered.
 const REMEMBERED: usize = 12;
 /// Digests that one lesson leaves behind.
@@ -64,7 +64,7 @@ impl PointerProfile {
         Self { half_lives: 0, session: Keyed(0), of_session: 0, sessions: 0, histograms: [[0; BINS]; FEATURES], digests: [0; REMEMBERED] }
     }
 
-    /// Learns actions of a verified session, 64 of a session at most, spread evenly over what is offered.
+    /// Learns actions of a verified session, 128 of a session at most, spread evenly over what is offered.
     pub fn learn(&mut self, session: Keyed, at: Timestamp, actions: &[ActionFeatures]) {
         self.age(at);
         if session != self.session || self.sessions == 0 {

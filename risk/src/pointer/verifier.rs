@@ -45,14 +45,15 @@ struct Written {
 pub struct WeightsRefused;
 
 impl Default for PointerWeights {
-    /// All features weigh the same, but for those of the device's report rate, which weigh nothing: a new mouse is no new person. A session whose
-    /// features lie on average 0.05 nats an action on the population's side is five times likelier somebody else's.
+    /// All features weigh the same, but for the device's report rate, which weighs nothing: a new mouse is no new person. A mean distance of 1
+    /// counts like a mean likelihood of 1 nat. The actions of a session are far from independent, so that a mean of 0.04 nats an action, of 20 to
+    /// 50 actions, makes somebody else as likely as not; each further 0.025 nats add one to the log-odds.
     fn default() -> Self {
         let each = |total: f64| {
             let counted = Feature::ALL.iter().filter(|feature| !feature.is_sampling).map(|_| 1.0).sum::<f64>();
             Feature::ALL.map(|feature| if feature.is_sampling { 0.0 } else { total / counted })
         };
-        Self { bias: 0.0, likelihood: each(20.0), distance: each(60.0) }
+        Self { bias: -1.5, likelihood: each(40.0), distance: each(40.0) }
     }
 }
 

@@ -16,7 +16,7 @@ use countersign_risk::pointer::{FEATURES, Feature, PointerVerifier, PointerWeigh
 
 use logistic::{Logistic, Row};
 use measures::Judged;
-use people::{Claim, People};
+use people::{Claim, Pair, People};
 
 pub use measures::Measures;
 pub use report::{ByActions, PointerReport, Variant};
@@ -66,7 +66,7 @@ impl Method {
             .iter()
             .map(|claim| {
                 let columns = claim.columns().enumerate().map(|(at, column)| if skipped(at) { 0.0 } else { column });
-                (columns.collect(), claim.is_other())
+                (columns.collect(), claim.pair.is_other())
             })
             .collect();
         let rows: Vec<Row<'_>> = masked.iter().map(|(columns, is_other)| (columns.as_slice(), *is_other)).collect();
@@ -116,10 +116,10 @@ pub fn measure(sessions: &[Session], tests: &[Tested], step: &(dyn Fn(u64, u64) 
         return Err(PointerError::TooLittle("no test session is labelled and of somebody in the training folder"));
     }
     let background = people.background(&[]);
-    let claims = people.claims(&background);
+    let claims = people.claims(&background, |_| true);
     let left_out = leave_out(&people, &claims, step);
     let variants = Method::ALL.into_iter().zip(left_out).map(|(method, [weights_only, population_too])| {
-        let verifier = PointerVerifier { weights: method.weights(&thinned(&claims, &[])), background: background.clone() };
+        let verifier = PointerVerifier { weights: method.weights(&training(&claims, &[])), background: background.clone() };
         let score = |person: usize, window: &Window| people.profile(person).map_or(0.0, |profile| verifier.log_odds(profile, window));
         let by_session = |tests: &[&(usize, &Tested)]| -> Vec<Judged> {
             tests.iter().map(|(person, test)| (score(*person, &Window::of(&test.session.actions)), test.is_other)).collect()
@@ -160,14 +160,14 @@ fn leave_out(people: &People, claims: &[Claim], step: &(dyn Fn(u64, u64) + Sync)
     let work = |pairs: &[(usize, usize)]| {
         let mut scores = LeftOut::default();
         for (a, b) in pairs {
-            let strict = people.claims(&people.background(&[*a, *b]));
+            let is_judged = |pair: Pair| [pair.claimed, pair.by].iter().all(|person| person == a || person == b);
+            let strict = people.claims(&people.background(&[*a, *b]), |pair| is_judged(pair) || trains(pair, &[*a, *b]));
             for (kind, claims) in [claims, strict.as_slice()].into_iter().enumerate() {
-                let fit = thinned(claims, &[*a, *b]);
-                let judged = claims.iter().filter(|claim| [claim.claimed, claim.by].iter().all(|person| person == a || person == b));
-                let judged: Vec<&Claim> = judged.collect();
+                let fit = training(claims, &[*a, *b]);
+                let judged: Vec<&Claim> = claims.iter().filter(|claim| is_judged(claim.pair)).collect();
                 for (method, scores) in Method::ALL.into_iter().zip(&mut scores) {
                     let weights = method.weights(&fit);
-                    let scored = judged.iter().map(|claim| (weights.log_odds(&claim.evidence), claim.is_other()));
+                    let scored = judged.iter().map(|claim| (weights.log_odds(&claim.evidence), claim.pair.is_other()));
                     scores.iter_mut().skip(kind).take(1).for_each(|list| list.extend(scored.clone()));
                 }
             }
@@ -191,9 +191,13 @@ fn leave_out(people: &People, claims: &[Claim], step: &(dyn Fn(u64, u64) + Sync)
 }
 
 /// The claims that train, without some people.
-fn thinned<'a>(claims: &'a [Claim], without: &[usize]) -> Vec<&'a Claim> {
-    let known = claims.iter().filter(|claim| !without.contains(&claim.claimed) && !without.contains(&claim.by));
-    known.filter(|claim| !claim.is_other() || claim.nth % THINNED == 0).collect()
+fn training<'a>(claims: &'a [Claim], without: &[usize]) -> Vec<&'a Claim> {
+    claims.iter().filter(|claim| trains(claim.pair, without)).collect()
+}
+
+fn trains(pair: Pair, without: &[usize]) -> bool {
+    let is_known = !without.contains(&pair.claimed) && !without.contains(&pair.by);
+    is_known && (!pair.is_other() || pair.nth.is_multiple_of(THINNED))
 }
 
 /// Who claimed which session, and whether it was somebody else.

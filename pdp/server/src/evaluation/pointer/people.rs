@@ -25,23 +25,32 @@ pub(super) struct People {
     blocks: Vec<Block>,
 }
 
-/// A block against a person.
-pub(super) struct Claim {
-    /// Whom it claims to be of.
+/// Who claims to be whom.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    /// Whom a block claims to be of.
     pub(super) claimed: usize,
     /// Whom it is of.
     pub(super) by: usize,
     /// Counts up over blocks and people, to thin them evenly.
     pub(super) nth: usize,
+}
+
+impl Pair {
+    pub(super) const fn is_other(self) -> bool {
+        self.claimed != self.by
+    }
+}
+
+/// A block against a person.
+pub(super) struct Claim {
+    /// Who, and as whom.
+    pub(super) pair: Pair,
     /// What each feature says.
     pub(super) evidence: [FeatureEvidence; FEATURES],
 }
 
 impl Claim {
-    pub(super) fn is_other(&self) -> bool {
-        self.claimed != self.by
-    }
-
     /// All likelihoods, then all distances.
     pub(super) fn columns(&self) -> impl Iterator<Item = f64> {
         self.evidence.iter().map(|feature| feature.likelihood).chain(self.evidence.iter().map(|feature| feature.distance))
@@ -86,18 +95,22 @@ impl People {
         Background::of(self.profiles.iter().enumerate().filter(|(person, _)| !without.contains(person)).map(|(_, profile)| profile))
     }
 
-    /// Every block against every person. A person's own block meets a profile that never saw its session.
-    pub(super) fn claims(&self, background: &Background) -> Vec<Claim> {
+    /// Blocks against people, as wanted. A person's own block meets a profile that never saw its session.
+    pub(super) fn claims(&self, background: &Background, is_wanted: impl Fn(Pair) -> bool) -> Vec<Claim> {
         let compare = |profile| Comparison::new(profile, background);
         let people: Vec<Comparison> = self.profiles.iter().map(compare).collect();
         let held_out: Vec<Comparison> = self.held_out.iter().map(compare).collect();
-        let against = |nth: usize, block: &Block, (claimed, person): (usize, &Comparison)| {
-            let own = held_out.get(block.session).filter(|_| claimed == block.person);
-            let evidence = own.unwrap_or(person).evidence(&block.window);
-            Claim { claimed, by: block.person, nth: nth + claimed, evidence }
-        };
-        let blocks = self.blocks.iter().enumerate();
-        blocks.flat_map(|(nth, block)| people.iter().enumerate().map(move |person| against(nth, block, person))).collect()
+        let mut claims = Vec::new();
+        for (at, block) in self.blocks.iter().enumerate() {
+            for (claimed, person) in people.iter().enumerate() {
+                let pair = Pair { claimed, by: block.person, nth: at + claimed };
+                if is_wanted(pair) {
+                    let own = held_out.get(block.session).filter(|_| !pair.is_other());
+                    claims.push(Claim { pair, evidence: own.unwrap_or(person).evidence(&block.window) });
+                }
+            }
+        }
+        claims
     }
 }
 
