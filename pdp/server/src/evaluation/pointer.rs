@@ -12,7 +12,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use countersign_risk::pointer::{FEATURES, Feature, PointerVerifier, PointerWeights, Window};
+use countersign_risk::pointer::{FEATURES, Feature, PointerVerifier, PointerWeights, Window, replayed};
 
 use logistic::{Logistic, Row};
 use measures::Judged;
@@ -147,8 +147,13 @@ pub fn measure(sessions: &[Session], tests: &[Tested], step: &(dyn Fn(u64, u64) 
         sessions: tests.len(),
         others: tests.iter().filter(|(_, test)| test.is_other).count(),
         silent: tests.iter().filter(|(_, test)| test.session.actions.is_empty()).count(),
+        repeated: tests.iter().filter(|(person, test)| repeats(&people, *person, test)).count(),
         variants: variants.collect(),
     })
+}
+
+fn repeats(people: &People, person: usize, test: &Tested) -> bool {
+    people.profile(person).is_some_and(|profile| replayed(profile, &test.session.actions) > 0)
 }
 
 /// Scores of blocks of 50 actions for each method, by weights that never saw the two people of a claim; then with these not in the population either.

@@ -20,6 +20,8 @@ pub struct PointerReport {
     pub others: usize,
     /// Of those, without a single action.
     pub silent: usize,
+    /// Of those, with a movement that repeats an earlier one exactly.
+    pub repeated: usize,
     /// Each way to weigh features.
     pub variants: Vec<Variant>,
 }
@@ -52,11 +54,9 @@ pub struct ByActions {
 
 impl fmt::Display for PointerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { people, training, sessions, others, silent, variants } = self;
-        writeln!(
-            f,
-            "{people} people with {training} training sessions; {sessions} test sessions, {others} by somebody else, {silent} without an action"
-        )?;
+        let Self { people, training, sessions, others, silent, repeated, variants } = self;
+        writeln!(f, "{people} people with {training} training sessions; {sessions} test sessions, {others} by somebody else")?;
+        writeln!(f, "of the test sessions {silent} are without an action, {repeated} repeat a movement exactly")?;
         writeln!(
             f,
             "\n| whole sessions | AUC | mean AUC of a person | EER | TPR @ 1 % | TPR @ 5 % | TPR @ 10 % |\n|---|---|---|---|---|---|---|"
