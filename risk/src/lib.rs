@@ -12,6 +12,7 @@ mod keyed;
 mod known;
 mod learned;
 mod organisation;
+pub mod pointer;
 mod score;
 mod sighting;
 mod signal;

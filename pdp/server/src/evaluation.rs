@@ -5,6 +5,7 @@ pub mod clocks;
 mod corpus;
 mod look;
 mod metrics;
+pub mod pointer;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

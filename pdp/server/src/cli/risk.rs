@@ -2,6 +2,7 @@
 
 mod clocks;
 mod explain;
+mod pointer;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -29,6 +30,8 @@ pub(super) enum RiskCommand {
     EvaluateClocks(clocks::EvaluateClocks),
     /// Show why one event scored as it did: a decision of a running server, or an event of a corpus. As a table, and as a picture.
     Explain(explain::Explain),
+    /// Train the pointer verifier on people's own sessions, and say how well it parts them from others.
+    EvaluatePointer(pointer::EvaluatePointer),
 }
 
 /// What `risk evaluate` is told.
@@ -60,6 +63,7 @@ pub(super) fn run(command: &RiskCommand) -> ExitCode {
         RiskCommand::Evaluate(asked) => asked,
         RiskCommand::EvaluateClocks(asked) => return clocks::run(asked),
         RiskCommand::Explain(asked) => return explain::run(asked),
+        RiskCommand::EvaluatePointer(asked) => return pointer::run(asked),
     };
     match evaluate(asked) {
         Err(error) => fail(COULD_NOT, &error),
