@@ -182,13 +182,20 @@ impl TryFrom<String> for Family {
     }
 }
 
+impl Family {
+    /// One byte for each family.
+    pub(crate) const fn code(self) -> u8 {
+        (self.browser as u8) << 4 | (self.system as u8) << 1 | self.mobile as u8
+    }
+}
+
 /// Text where people read, one number where it is stored: the places in the lists of names are part of the stored form.
 impl Serialize for Family {
     fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
         if writer.is_human_readable() {
             return writer.serialize_str(&String::from(*self));
         }
-        ((self.browser as u8) << 4 | (self.system as u8) << 1 | u8::from(self.mobile)).serialize(writer)
+        self.code().serialize(writer)
     }
 }
 
@@ -215,8 +222,8 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     let most = if is_known_device { MOST_ON_A_KNOWN_DEVICE } else { MOST_ON_A_NEW_DEVICE };
     let subject = (entry.map_or(0.0, |entry| f64::from(entry.weight)) + COMMON) / (baseline.weight() + 1.0);
     let nats = libm::log((0.6 * COMMON + 0.4 * subject) / subject).clamp(LEAST, most);
-    let salient = String::from(client.family);
-    let item = |nats: f64, text: &str| EvidenceItem::new(Signal::Client, nats, salient.as_bytes(), text);
+    let salient = [client.family.code()];
+    let item = |nats: f64, text: &'static str| EvidenceItem::new(Signal::Client, nats, &salient, text);
     let Some(entry) = entry else { return Some(item(nats, "the client is new to the subject")) };
     let is_other_tls = client.version == entry.newest && sighting.tls.zip(entry.tls).is_some_and(|(now, then)| now != then);
     Some(match () {
