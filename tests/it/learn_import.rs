@@ -54,7 +54,7 @@ fn a_log_is_said_then_learned_once_and_makes_home_familiar() {
     assert_eq!(code, Some(1), "one record has a problem: it lies in the future");
     assert_eq!(said["problems"], json!([{"record": 109, "problem": "it lies in the future"}]));
     let log = json!({"records": 110, "not_log_ins": 1, "not_successful": 1, "not_verified": 1, "unknown_subject": 0, "too_old": 1,
-        "beyond_bounds": 0, "problems": 1});
+        "beyond_bounds": 0, "problems": 1, "gathered": 105});
     assert_eq!(said["log"], log, "{said}");
     assert_eq!((&said["learned"]["phishing_resistant"], &said["learned"]["countries"]), (&json!(105), &json!({"FR": 105})), "{said}");
     assert_eq!(before.0, visit(&stage, "alice", PARIS), "a dry run teaches nothing");

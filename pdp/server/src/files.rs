@@ -1,7 +1,7 @@
 //! Reads a file that an operator named: a regular one, and no more of it than is sensible.
 
 use std::fs::File;
-use std::io::{BufReader, Error, ErrorKind, Read};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,9 +63,20 @@ impl Stream {
     pub(crate) fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
+}
 
-    /// The content.
-    pub(crate) const fn plain(&mut self) -> &mut BufReader<Box<dyn Read>> {
-        &mut self.plain
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.plain.read(buffer)
+    }
+}
+
+impl BufRead for Stream {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.plain.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.plain.consume(count);
     }
 }

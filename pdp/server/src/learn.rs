@@ -10,13 +10,15 @@ mod subjects;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::Path;
 
 use countersign_risk::Strength;
 use countersign_sdk_types::Timestamp;
 use serde::Serialize;
 
-pub(crate) use formats::{Format, Kept, Read, SubjectField};
+pub use formats::Format;
+pub(crate) use formats::{Kept, Read, SubjectField};
 pub(crate) use gathered::{Client, MOST_OF_A_SUBJECT, PastLogin};
 pub(crate) use mapping::{Mapping, Rule, Worth};
 pub(crate) use subjects::Subjects;
@@ -54,7 +56,7 @@ pub(crate) struct Reading {
 
 /// Why a log cannot be imported at all.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     /// The file cannot be read, or is no gzip where it says so.
     #[error("the log cannot be read: {0}")]
     Io(#[from] std::io::Error),
@@ -89,9 +91,9 @@ pub(crate) struct Seen {
     pub(crate) records: u64,
 }
 
-/// What was read of a log. Every record is in exactly one of the counts, or was gathered.
+/// What was read of a log. Every record is in exactly one of the other counts.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// All records.
     pub(crate) records: u64,
     /// Records of something else.
@@ -108,6 +110,17 @@ pub(crate) struct Counts {
     pub(crate) beyond_bounds: u64,
     /// Records with a problem.
     pub(crate) problems: u64,
+    /// Log-ins that may teach.
+    pub(crate) gathered: u64,
+}
+
+impl Counts {
+    /// Whether every record is counted once.
+    #[must_use]
+    pub const fn add_up(&self) -> bool {
+        let unused = self.not_log_ins + self.not_successful + self.not_verified + self.unknown_subject + self.too_old + self.beyond_bounds;
+        self.records == unused + self.problems + self.gathered
+    }
 }
 
 /// A log that was read.
@@ -127,7 +140,22 @@ pub(crate) struct Past {
 /// # Errors
 /// When the file as a whole cannot be used. A record that cannot be used is counted, and described among the first.
 pub(crate) fn read(file: &Path, reading: &Reading, mut progress: impl FnMut(u64)) -> Result<Past, ReadError> {
-    let mut records = Records::new(Stream::open(file)?);
+    read_from(Stream::open(file)?, reading, |stream| progress(stream.bytes_read()))
+}
+
+/// Counts what a log in memory holds by the defaults of its format.
+///
+/// # Errors
+/// When the log as a whole cannot be used.
+pub fn count(log: &[u8], format: Format, now: Timestamp) -> Result<Counts, ReadError> {
+    let issuer = Some("https://issuer.example".to_owned());
+    let (field, kept, mapping) = (SubjectField::Id, Kept::WithDevices, Mapping::of(format));
+    let reading = Reading { format, issuer, field, subjects: None, mapping, kept, problems: 0, now };
+    read_from(log, &reading, |_| {}).map(|past| past.counts)
+}
+
+fn read_from<R: BufRead>(log: R, reading: &Reading, mut progress: impl FnMut(&R)) -> Result<Past, ReadError> {
+    let mut records = Records::new(log);
     let mut reader =
         Reader { reading, counts: Counts::default(), problems: Vec::new(), methods: BTreeMap::new(), gathered: Gathered::default() };
     while let Some(record) = records.next()? {
@@ -136,10 +164,11 @@ pub(crate) fn read(file: &Path, reading: &Reading, mut progress: impl FnMut(u64)
             Err(problem) => reader.problem(problem.to_owned()),
             Ok(bytes) => reader.record(bytes)?,
         }
-        progress(records.bytes_read());
+        progress(records.log());
     }
     let (subjects, beyond) = reader.gathered.finish();
-    let counts = Counts { beyond_bounds: beyond, ..reader.counts };
+    let gathered = subjects.values().map(|logins| logins.len() as u64).sum();
+    let counts = Counts { beyond_bounds: beyond, gathered, ..reader.counts };
     Ok(Past { counts, problems: reader.problems, methods: reader.methods, subjects })
 }
 

@@ -14,7 +14,7 @@ mod files;
 pub mod front_door;
 pub mod jail;
 pub mod key_sets;
-mod learn;
+pub mod learn;
 pub mod metrics;
 pub mod operations;
 pub mod pages;

@@ -158,7 +158,7 @@ impl Lines {
     /// When the file breaks off, or a line is too long or no event.
     pub fn next_event(&mut self) -> Result<Option<Event>, CorpusError> {
         let mut line = Vec::new();
-        let count = self.file.plain().take(LONGEST + 1).read_until(b'\n', &mut line)?;
+        let count = self.file.by_ref().take(LONGEST + 1).read_until(b'\n', &mut line)?;
         if count == 0 {
             return Ok(None);
         }

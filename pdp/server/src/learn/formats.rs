@@ -18,7 +18,7 @@ use super::subjects;
 
 /// Whose log it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// The System Log of Okta.
     Okta,
     /// Sign-in logs of Microsoft Entra ID, as Microsoft Graph gives them.

@@ -1,12 +1,11 @@
 //! The records of a log, one JSON object after the other, in bounded memory: in an array, in pages `{"value": […]}` of Microsoft Graph, or one after
 //! the other as in JSON lines. It finds where an object ends; whether it is sound is for the strict reader of the format.
 
-use std::io::BufRead as _;
+use std::io::BufRead;
 
 use countersign_sdk_types::strict::Limits;
 
 use super::ReadError;
-use crate::files::Stream;
 
 /// The longest record, in bytes.
 const LONGEST: usize = Limits::REQUEST.bytes;
@@ -27,9 +26,9 @@ enum Within {
     Rest,
 }
 
-/// The records of a file.
-pub(super) struct Records {
-    file: Stream,
+/// The records of a log.
+pub(super) struct Records<R> {
+    log: R,
     within: Within,
     record: Vec<u8>,
     /// Which one it is, from 1.
@@ -61,13 +60,14 @@ impl Scan {
     }
 }
 
-impl Records {
-    pub(super) const fn new(file: Stream) -> Self {
-        Self { file, within: Within::File, record: Vec::new(), number: 0, bytes: 0 }
+impl<R: BufRead> Records<R> {
+    pub(super) const fn new(log: R) -> Self {
+        Self { log, within: Within::File, record: Vec::new(), number: 0, bytes: 0 }
     }
 
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.file.bytes_read()
+    /// What is read.
+    pub(super) const fn log(&self) -> &R {
+        &self.log
     }
 
     /// The next record, or what is wrong with it; none at the end.
@@ -131,10 +131,9 @@ impl Records {
     }
 
     fn byte(&mut self) -> Result<Option<u8>, ReadError> {
-        let plain = self.file.plain();
-        let byte = plain.fill_buf()?.first().copied();
+        let byte = self.log.fill_buf()?.first().copied();
         if byte.is_some() {
-            plain.consume(1);
+            self.log.consume(1);
             self.bytes += 1;
         }
         if self.bytes > MOST_BYTES { Err(self.broken("more than 64 GiB of text")) } else { Ok(byte) }
@@ -147,6 +146,7 @@ impl Records {
 
 /// Whether what was read of an object so far ends with the name `value`.
 fn names_page(read: &[u8]) -> bool {
-    let read = read.trim_ascii_end().strip_suffix(b":").unwrap_or_default();
-    read.trim_ascii_end().ends_with(b"\"value\"")
+    let name = read.trim_ascii_end().strip_suffix(b":").unwrap_or_default().trim_ascii_end();
+    // Before its quote is no backslash: else it is the end of another name.
+    name.strip_suffix(b"\"value\"").is_some_and(|before| matches!(before.trim_ascii_end(), [.., b'{' | b',']))
 }

@@ -1,7 +1,7 @@
 //! The past of subjects over the router: what it teaches, once, what it never teaches over, and what of it is kept.
 
 use countersign_pdp_store::RevocationTarget;
-use countersign_risk::{Hints, Strength};
+use countersign_risk::{Hints, SessionTag, Strength};
 use countersign_sdk_types::{Asn, Country, PlaceRecord};
 
 use super::*;
@@ -209,6 +209,10 @@ async fn the_journal_names_the_operator_and_no_address_and_no_agent() {
         written.contains("\"past_imported\"") && written.contains("\"by\":\"uid:0\"") && written.matches("\"strength\"").count() == 2,
         "{written}"
     );
+    assert!(written.contains("\"time_zone\":\"Europe/Paris\""), "the log's zone stands in for the place's");
+    // The session is the one that requests with tokens of that `sid` belong to.
+    let session = countersign_pdp_engine::identify::issuer_session("https://issuer.example", &format!("sid-of-{}", NOW.0)).unwrap();
+    assert!(written.contains(&format!("\"session\":{}", SessionTag::of(&session).0)));
     for secret in ["192.0.2", "Mozilla", "Firefox/130", "sid-of-"] {
         assert!(!written.contains(secret), "{secret}");
     }
