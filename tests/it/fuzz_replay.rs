@@ -2,6 +2,26 @@
 
 use std::path::Path;
 
+/// What logs are made of.
+const LOG_PARTS: [&str; 16] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    " ",
+    "\n",
+    "\"value\":[",
+    "\"at\":1772500000000",
+    "\"sub\":\"ada\"",
+    "\"methods\":[\"passkey\"]",
+    "null",
+    "{\"at\":1772500000000,\"sub\":\"ada\",\"methods\":[\"otp\"]}",
+];
+
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let mut replayed = 0;
@@ -37,6 +57,11 @@ fn assertion() {
     replay("assertion", countersign_tests::fuzz::assertion);
 }
 
+#[test]
+fn past_log() {
+    replay("past_log", countersign_tests::fuzz::past_log);
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_holds_the_properties(text in "[ -~]{0,60}") {
@@ -45,5 +70,14 @@ proptest::proptest! {
         countersign_tests::fuzz::canonical_host(text.as_bytes());
         countersign_tests::fuzz::token(text.as_bytes());
         countersign_tests::fuzz::assertion(text.as_bytes());
+        countersign_tests::fuzz::past_log(text.as_bytes());
+    }
+
+    #[test]
+    fn any_log_holds_the_properties(parts in proptest::collection::vec(0..LOG_PARTS.len(), 0..40)) {
+        let log: String = parts.into_iter().map(|part| LOG_PARTS[part]).collect();
+        countersign_tests::fuzz::past_log(log.as_bytes());
+        countersign_tests::fuzz::past_log(format!("[{log}]").as_bytes());
+        countersign_tests::fuzz::past_log(format!("{{\"x\":1,{log}}}").as_bytes());
     }
 }

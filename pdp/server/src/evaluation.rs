@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::clock::Stopwatch;
 
-pub use corpus::{CorpusError, Event, Lines, Login};
+pub use corpus::{CorpusError, Event, Instant, Lines, Login};
 pub use look::{Look, look};
 pub use metrics::{Ablation, Attacker, Report, Rule, Walk};
 
