@@ -61,14 +61,19 @@ fn subject(n: u32) -> Option<Subject> {
     let salts = Salts { subject: key(n + 1), organisation: key(0) };
     let mut baseline = Baseline::empty();
     for day in 0..EVENTS {
-        let where_ = [n, n, n + 1, n + 2, n + 3 + u32::try_from(day).unwrap_or(0)][usize::try_from(day % 5).unwrap_or(0)];
+        let where_ = match day % 5 {
+            0 | 1 => n,
+            2 => n + 1,
+            3 => n + 2,
+            _ => n + 3 + u32::try_from(day).unwrap_or(0),
+        };
         let at = START + day * DAY + i64::from(n % 12) * 3_600_000;
         baseline.learn(&sighting(where_, at, &salts)?.learned(Strength::StepUp));
     }
     let first = sighting(n, START + EVENTS * DAY, &salts)?;
     let mut trail = Trail::begin(&first);
     trail.pass(&first);
-    let elsewhere = if n % 3 == 0 { n + 77 } else { n };
+    let elsewhere = if n.is_multiple_of(3) { n + 77 } else { n };
     let now = sighting(elsewhere, START + EVENTS * DAY + 3_600_000, &salts)?;
     let next = now.learned(Strength::StepUp);
     Some(Subject { salts, baseline, trail, now, next })

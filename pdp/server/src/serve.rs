@@ -108,7 +108,7 @@ impl Parts {
             issuers: config.issuers,
             key_sources: config.key_sources,
             claim_maps: config.claim_maps,
-            places: Places::new(config.city, config.asn, config.places_max_age),
+            places: Places::new(config.places, config.places_max_age),
             directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
             step_up: config.step_up,
             patience: config.patience,

@@ -142,6 +142,19 @@ fn the_organisation_learns_what_its_subjects_settle() {
 }
 
 #[test]
+fn a_past_that_is_told_late_pushes_nobody_out_of_the_organisation() {
+    let mut row = Sharing::default();
+    let mut learn = |subject: u8, at: i64| {
+        let event = Scene { subject, ..at_home(at) }.learned(Strength::SecondFactor);
+        Baseline::empty().learn_told(&event, Timestamp(NEXT + DAY)).iter().for_each(|settled| row.learn(settled));
+    };
+    (1..=8).for_each(|subject| learn(subject, NEXT));
+    (9..=16).for_each(|subject| learn(subject, NEXT - 31 * DAY));
+    let owner = at_home(NEXT).sighting().shared.subject;
+    assert_eq!(row.others(owner, Timestamp(NEXT + DAY)), 7, "the owner is one of the eight");
+}
+
+#[test]
 fn nothing_recorded_holds_an_address_an_agent_or_a_name() {
     let scene = Scene {
         hints: Hints { ja4: Some("t13d1715h2"), language: Some("fr-FR"), ..Hints::default() },
