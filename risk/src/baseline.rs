@@ -209,6 +209,12 @@ impl Baseline {
         postcard::to_extend(self, vec![LAYOUT]).unwrap_or_default()
     }
 
+    fn is_sound(&self) -> bool {
+        let totals = [self.total, self.keyed, self.unnamed].iter().all(Fading::is_sound);
+        let places = self.countries.is_sound() && self.networks.is_sound() && self.prefixes.is_sound() && self.hosts.is_sound();
+        totals && places && self.families.is_sound() && self.devices.is_sound()
+    }
+
     /// Reads the stored form.
     ///
     /// # Errors
@@ -219,7 +225,7 @@ impl Baseline {
             return Err(BaselineError::Layout(*layout));
         }
         match postcard::take_from_bytes(body) {
-            Ok((baseline, [])) => Ok(baseline),
+            Ok((baseline, [])) if Self::is_sound(&baseline) => Ok(baseline),
             _ => Err(BaselineError::Damaged),
         }
     }

@@ -9,7 +9,15 @@ use crate::Keyed;
 pub(crate) trait Fading: Copy + Default {
     fn weight(&self) -> f32;
     fn fade(&mut self, factor: f32);
+
+    /// It is a weight that learning can have made: no sum of events is negative, endless or beyond counting.
+    fn is_sound(&self) -> bool {
+        (0.0..=MOST_WEIGHT).contains(&self.weight())
+    }
 }
+
+/// Six events a day at most, of weight one, which halve in 120 days, come to 1,039.
+const MOST_WEIGHT: f32 = 4_096.0;
 
 impl Fading for f32 {
     fn weight(&self) -> f32 {
@@ -48,6 +56,10 @@ impl Fading for Marked {
     fn fade(&mut self, factor: f32) {
         self.weight *= factor;
         self.marked *= factor;
+    }
+
+    fn is_sound(&self) -> bool {
+        self.weight.is_sound() && self.marked.is_sound()
     }
 }
 
@@ -125,6 +137,10 @@ impl<K: Ord + Copy, V: Fading, const MOST: usize> Tally<K, V, MOST> {
         let mut entry = V::default();
         change(&mut entry);
         self.0.push((key, entry));
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.0.iter().all(|(_, entry)| entry.is_sound())
     }
 
     pub(crate) fn fade(&mut self, factor: f32) {

@@ -33,6 +33,22 @@ fn replay(target: &str, body: fn(&[u8])) {
 }
 
 #[test]
+fn risk() {
+    replay("risk", countersign_tests::fuzz::risk);
+    // What a fuzzer would find first: seeds cut short, and with one byte changed.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/risk");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let seed = std::fs::read(entry.unwrap().path()).unwrap();
+        for at in 0..seed.len() {
+            countersign_tests::fuzz::risk(&seed[..at]);
+            let mut changed = seed.clone();
+            changed[at] ^= 0x80;
+            countersign_tests::fuzz::risk(&changed);
+        }
+    }
+}
+
+#[test]
 fn strict_json() {
     replay("strict_json", countersign_tests::fuzz::strict_json);
 }

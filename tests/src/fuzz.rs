@@ -4,8 +4,13 @@ use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};
 use countersign_pdp_server::learn::{self, Format};
 use countersign_pdp_stepup::assertion::{Expected, screen};
+use countersign_risk::{
+    Baseline, BindingState, Failures, Hints, Known, Organisation, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt, Trail,
+    Weights, observe, score,
+};
 use countersign_sdk_types::Timestamp;
 use countersign_sdk_types::strict::{self, Limits};
+use countersign_sdk_types::{Asn, Country, DeviceId, Place, PlaceRecord, SessionId};
 
 /// Strict JSON: what is accepted has a second reading that is equal, and nothing is accepted that repeats a member name.
 ///
@@ -89,4 +94,44 @@ pub fn assertion(bytes: &[u8]) {
     let Ok(credential) = screen(bytes, expected) else { return };
     assert_eq!(credential["type"], "public-key");
     assert_eq!(credential["id"], credential["rawId"]);
+}
+
+/// Risk: whatever a stored baseline, an address and an agent say, a score is in range, its points add up to it, a proof never raises it, and what was
+/// learned is stored and read back as the same bytes. The input is an agent up to the first zero byte, then a baseline.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn risk(bytes: &[u8]) {
+    let (agent, stored) = bytes.split_at(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()));
+    let mut baseline = Baseline::from_bytes(stored.get(1..).unwrap_or_default()).unwrap_or_default();
+    let agent = String::from_utf8_lossy(agent);
+    let (session, device) = (SessionId::new("sid:fuzz").expect("a name"), DeviceId::new("laptop").expect("a name"));
+    let octets: [u8; 4] = std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(1));
+    let place = Place::Known(PlaceRecord { country: Country::new("FR"), asn: Some(Asn(u32::from(octets[0]))), ..PlaceRecord::default() });
+    let raw = RawSighting {
+        at: Timestamp(1_772_409_600_000 + i64::try_from(bytes.len()).unwrap_or(0) * 3_600_000),
+        address: Some(octets.into()),
+        place: &place,
+        user_agent: Some(&agent),
+        hints: Hints { brands: Some(&agent), language: Some(&agent), platform: Some(&agent), mobile: Some(&agent), ..Hints::default() },
+        cookie: Some(&device),
+        key: None,
+        session: &session,
+        binding: BindingState::NotDeclared,
+        counter_regressed: false,
+        posture: Posture::default(),
+        failures: Failures::default(),
+    };
+    let salts = Salts { subject: SubjectSalt::new([1; 32]), organisation: SubjectSalt::new([2; 32]) };
+    let (sighting, weights) = (Sighting::new(&raw, &salts), Weights::default());
+    let trail = Trail::begin(&sighting);
+    let known = Known { baseline: &baseline, organisation: Organisation::default(), trail: Some(&trail), is_asked_when_unknown: true };
+    let assessment = score(observe(&sighting, &known, &weights), &weights.calibration);
+    let points: i32 = assessment.reasons().iter().map(|reason| i32::from(reason.points)).sum();
+    assert_eq!(points, i32::from(assessment.inherent().value()), "{assessment:?}");
+    assert!(assessment.remaining(&assessment.answerable()) <= assessment.inherent());
+    assert!(assessment.evidence().items().iter().all(|item| item.nats.is_finite()), "{assessment:?}");
+    baseline.learn(&sighting.learned(Strength::StepUp));
+    let stored = baseline.to_bytes();
+    assert_eq!(Baseline::from_bytes(&stored).map(|again| again.to_bytes()), Ok(stored));
 }
