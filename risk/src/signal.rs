@@ -1,5 +1,6 @@
 //! The signals: each a module with its formula, its units and where it comes from.
 
+pub(crate) mod behavior;
 pub(crate) mod binding;
 pub(crate) mod client;
 pub(crate) mod device;
@@ -36,6 +37,8 @@ pub fn observe(sighting: &Sighting, known: &Known<'_>, weights: &Weights) -> Evi
         history::observe(known, weights.cold_start),
         posture::observe(sighting),
         failures::observe(sighting),
+        // Has a floor of its own on what was learned, so no warmth.
+        behavior::observe(known),
     ];
     let items = of_itself.into_iter().flatten().chain(against_history.into_iter().flatten().map(warmed));
     let weighted = items.map(|item| EvidenceItem { nats: item.nats * weights.factor(item.signal), ..item });
