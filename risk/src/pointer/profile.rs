@@ -15,6 +15,8 @@ const VERSION: u8 = 1;
 const HALF_LIFE_MILLIS: i64 = 120 * 86_400_000;
 /// Actions that one session may teach: many sessions say more of a person than many actions, and one stolen session must not become normal.
 pub(super) const PER_SESSION: u8 = 128;
+/// Learned actions and sessions from which on a profile says something.
+const KNOWN: (u32, u16) = (100, 2);
 /// Digests of actions that are remembered.
 pub(super) const REMEMBERED: usize = 12;
 /// Digests that one lesson leaves behind.
@@ -123,6 +125,12 @@ impl PointerProfile {
     #[must_use]
     pub const fn sessions(&self) -> u16 {
         self.sessions
+    }
+
+    /// Whether enough was learned for the profile to say something: 100 actions in 2 sessions.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.actions() >= KNOWN.0 && self.sessions >= KNOWN.1
     }
 
     pub(super) const fn histograms(&self) -> &[[u8; BINS]; FEATURES] {

@@ -41,10 +41,14 @@ fn the_vectors_of_the_script_are_measured_alike() {
     let features = Feature::ALL.map(|feature| feature.name.to_owned());
     if std::env::var_os("UPDATE").is_some() {
         let (points, names) = (lines(&vectors.points), serde_json::to_string(&features).unwrap());
-        std::fs::write(PATH, format!("{{\"points\":[\n{points}],\n\"features\":{names},\n\"actions\":[\n{}]}}\n", lines(&actions))).unwrap();
+        std::fs::write(PATH, format!("{{\"points\":[\n{points}],\n\"features\":{names},\n\"actions\":[\n{}]}}\n", lines(&actions)))
+            .unwrap();
         return;
     }
     assert_eq!(vectors.features, features);
     assert_eq!(vectors.actions, actions);
-    assert!(actions.len() >= 8 && (0..FEATURES).all(|nth| actions.iter().any(|action| action.values()[nth].is_some())), "too little is measured");
+    assert!(
+        actions.len() >= 8 && (0..FEATURES).all(|nth| actions.iter().any(|action| action.values()[nth].is_some())),
+        "too little is measured"
+    );
 }

@@ -11,8 +11,6 @@ use crate::Behavior;
 
 /// Actions from which on a window says something; a person makes about ten a minute.
 const ENOUGH: u32 = 20;
-/// Learned actions and sessions from which on a profile says something.
-const KNOWN: (u32, u16) = (100, 2);
 /// Log-odds are clipped to these nats.
 const CLIP: (f64, f64) = (-1.5, 3.0);
 /// What a repeated trace says, in nats.
@@ -137,9 +135,8 @@ impl PointerVerifier {
         let newest = actions.get(actions.len().saturating_sub(MOST_ACTIONS)..).unwrap_or_default();
         let window = Window::of(newest);
         let is_enough = window.actions() >= ENOUGH;
-        let is_known = profile.actions() >= KNOWN.0 && profile.sessions() >= KNOWN.1;
         let parts = self.weights.parts(&Comparison::new(profile, &self.background).evidence(&window));
-        let log_odds = (is_enough && is_known).then(|| self.weights.bias + parts.iter().sum::<f64>());
+        let log_odds = (is_enough && profile.is_known()).then(|| self.weights.bias + parts.iter().sum::<f64>());
         PointerVerdict { log_odds, parts, replayed: replayed(profile, newest), actions: window.actions(), is_enough }
     }
 }

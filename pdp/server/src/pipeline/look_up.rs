@@ -49,6 +49,7 @@ impl Pdp {
             demanded_at: self.attempts.demanded_at(&subject.tenant, identified.session()),
             baseline,
             trail: self.trails.of(identified),
+            behavior: self.behaviors.judge(identified, view).map_err(unavailable)?,
             ..Facts::unknown(salts, place)
         };
         let sighting = sight(identified, &facts, now);
