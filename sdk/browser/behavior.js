@@ -12,7 +12,8 @@ const MOST = 50;
 const segmenter = new Segmenter();
 /** @type {import("./pointer.js").Action[]} */
 let actions = [];
-let sentAt = -Infinity;
+/** Of this page: the first batch waits like any other. */
+let sentAt = performance.now();
 let isOver = false;
 
 /** @type {Record<string, import("./pointer.js").Kind>} */

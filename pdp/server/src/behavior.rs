@@ -35,12 +35,24 @@ const PEOPLE: usize = 4;
 const POPULATION_EVERY: Millis = Millis(10 * 60_000);
 
 /// Whose actions, in which session, on which device. Who holds a copied token without the device's cookie adds nothing to the owner's window.
-type Key = (SubjectId, SessionTag, Option<DeviceId>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Whose {
+    subject: SubjectId,
+    session: SessionTag,
+    device: Option<DeviceId>,
+}
+
+impl From<&Identified> for Whose {
+    fn from(identified: &Identified) -> Self {
+        let (subject, session) = (identified.subject().clone(), SessionTag::of(identified.session()));
+        Self { subject, session, device: identified.device().cloned() }
+    }
+}
 
 /// The windows, and the verifier that judges them.
 #[derive(Debug)]
 pub struct Behaviors {
-    windows: Cache<Key, Arc<[CountedAction]>>,
+    windows: Cache<Whose, Arc<[CountedAction]>>,
     /// Since when this minute counts, and its batches.
     batches: Cache<SubjectId, (Timestamp, u32)>,
     verifier: ArcSwap<PointerVerifier>,
@@ -54,8 +66,9 @@ pub struct TooMany;
 
 impl Default for Behaviors {
     fn default() -> Self {
-        let weight =
-            |_: &Key, actions: &Arc<[CountedAction]>| u32::try_from(OVERHEAD + size_of_val::<[CountedAction]>(actions)).unwrap_or(u32::MAX);
+        let weight = |_: &Whose, actions: &Arc<[CountedAction]>| {
+            u32::try_from(OVERHEAD + size_of_val::<[CountedAction]>(actions)).unwrap_or(u32::MAX)
+        };
         Self {
             windows: Cache::builder().weigher(weight).max_capacity(MOST_BYTES).time_to_idle(LIFE).build(),
             batches: Cache::builder().max_capacity(MOST_SUBJECTS).time_to_live(Duration::from_secs(60)).build(),
@@ -70,9 +83,9 @@ impl Behaviors {
     ///
     /// # Errors
     /// When the subject sends more batches than browsers do.
-    pub fn take(&self, identified: &Identified, batch: &Batch, now: Timestamp) -> Result<(), TooMany> {
-        self.count(identified.subject(), now)?;
-        self.windows.entry(key(identified)).and_compute_with(|old| {
+    pub fn take(&self, whose: Whose, batch: &Batch, now: Timestamp) -> Result<(), TooMany> {
+        self.count(&whose.subject, now)?;
+        self.windows.entry(whose).and_compute_with(|old| {
             let old = old.map(moka::Entry::into_value).unwrap_or_default();
             let all = old.len() + batch.actions().len();
             let newest = old.iter().chain(batch.actions()).skip(all.saturating_sub(MOST_ACTIONS));
@@ -99,21 +112,21 @@ impl Behaviors {
     ///
     /// # Errors
     /// When the subject's profile cannot be read.
-    pub fn judge(&self, identified: &Identified, view: &View) -> Result<Option<Behavior>, ViewError> {
-        let Some(actions) = self.windows.get(&key(identified)) else { return Ok(None) };
-        let profile = view.pointer(identified.subject())?;
+    pub fn judge(&self, whose: &Whose, view: &View) -> Result<Option<Behavior>, ViewError> {
+        let Some(actions) = self.windows.get(whose) else { return Ok(None) };
+        let profile = view.pointer(&whose.subject)?;
         Ok(Some(self.verifier.load().judge(&profile, &actions).behavior()))
     }
 
     /// Ends the window of this session and device, whose person is verified now; gives its actions.
     #[must_use]
-    pub fn end(&self, identified: &Identified) -> Arc<[CountedAction]> {
-        self.windows.remove(&key(identified)).unwrap_or_default()
+    pub fn end(&self, whose: &Whose) -> Arc<[CountedAction]> {
+        self.windows.remove(whose).unwrap_or_default()
     }
 
     /// Puts back what was taken out in vain, before what came meanwhile.
-    pub fn restore(&self, identified: &Identified, actions: &Arc<[CountedAction]>) {
-        self.windows.entry(key(identified)).and_compute_with(|new| match new.map(moka::Entry::into_value) {
+    pub fn restore(&self, whose: Whose, actions: &Arc<[CountedAction]>) {
+        self.windows.entry(whose).and_compute_with(|new| match new.map(moka::Entry::into_value) {
             None if actions.is_empty() => Op::Nop,
             None => Op::Put(Arc::clone(actions)),
             Some(new) => {
@@ -139,10 +152,6 @@ impl Behaviors {
         self.verifier.store(Arc::new(PointerVerifier { background, ..PointerVerifier::default() }));
         Ok(())
     }
-}
-
-fn key(identified: &Identified) -> Key {
-    (identified.subject().clone(), SessionTag::of(identified.session()), identified.device().cloned())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use countersign_risk::pointer::CountedAction;
 use countersign_risk::{Keyed, SessionTag, Strength};
 use countersign_sdk_types::{CredentialId, GrantId, Host, Seconds, SessionId, SubjectId, Timestamp};
 
+use crate::behavior::Whose;
 use crate::config::Site;
 use crate::pages::Trouble;
 use crate::pipeline::{Asked, Pdp, Witnessed, grant_digest};
@@ -130,11 +131,12 @@ impl Pdp {
         };
         let learned = StateEvent::Learned { subject: demanded.subject.clone(), event: witness.sighting.learned(Strength::StepUp) };
         // Taken out before they are learned: a window that is still there would repeat what was just learned.
-        let moved = self.behaviors.end(&identified);
+        let whose = Whose::from(&identified);
+        let moved = self.behaviors.end(&whose);
         let lesson = self.pointer_lesson(&identified, &moved, now);
         let events = [StateEvent::GrantCreated { grant }, learned].into_iter().chain(lesson);
         if let Err(error) = self.store.append_all(events.collect(), Expect::Any).await {
-            self.behaviors.restore(&identified, &moved);
+            self.behaviors.restore(whose, &moved);
             return Err(error.into());
         }
         if let Err(error) = self.behaviors.follow(self.store.view(), &self.tenant, now) {

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use super::visit::Protected;
-use crate::behavior::{Batch, TooMany};
+use crate::behavior::{Batch, TooMany, Whose};
 use crate::metrics::BatchOutcome;
 use crate::pages::{self, Trouble};
 
@@ -41,5 +41,5 @@ fn taken(visit: &Protected, body: &[u8]) -> Result<(), Trouble> {
     if witnessed.facts.is_barred(now) {
         return Err(Trouble::NotAllowed);
     }
-    pdp.behaviors.take(&witnessed.identified, &batch, now).map_err(|TooMany| Trouble::TooMany)
+    pdp.behaviors.take(Whose::from(&witnessed.identified), &batch, now).map_err(|TooMany| Trouble::TooMany)
 }
