@@ -38,7 +38,7 @@ fn people() -> Vec<StateEvent> {
     let lesson = |(of, sub): (i32, &str), day: i32| {
         let actions: Vec<_> = hand(of, day, 50).iter().map(CountedAction::from).collect();
         let session = SessionTag(u32::try_from(day).unwrap());
-        let lesson = PointerProfile::empty().lesson(Keyed(session.0), &actions);
+        let lesson = Box::new(PointerProfile::empty().lesson(Keyed(session.0), &actions));
         StateEvent::PointerLearned { subject: subject(sub), session, lesson, at: Timestamp(now().0 - i64::from(5 - day) * DAY) }
     };
     let all = [(0, "zoe"), (1, "alice"), (2, "carol"), (3, "dave"), (4, "erin")];

@@ -151,7 +151,7 @@ impl Pdp {
     fn pointer_lesson(&self, identified: &Identified, moved: &[CountedAction], at: Timestamp) -> Option<StateEvent> {
         let (subject, session) = (identified.subject(), SessionTag::of(identified.session()));
         let profile = self.store.view().pointer(subject).ok()?;
-        let lesson = profile.lesson(Keyed(session.0), moved);
+        let lesson = Box::new(profile.lesson(Keyed(session.0), moved));
         (lesson.actions() > 0).then(|| StateEvent::PointerLearned { subject: subject.clone(), session, lesson, at })
     }
 

@@ -41,7 +41,7 @@ pub enum StateEvent {
     /// A verified request taught the subject's baseline.
     Learned { subject: SubjectId, event: LearnedEvent },
     /// A step-up taught how the subject moves the pointer.
-    PointerLearned { subject: SubjectId, session: SessionTag, lesson: PointerLesson, at: Timestamp },
+    PointerLearned { subject: SubjectId, session: SessionTag, lesson: Box<PointerLesson>, at: Timestamp },
     /// The inventory knows a device.
     DeviceUpserted { tenant: Tenant, device: DeviceId, record: DeviceRecord, by: String, at: Timestamp },
     /// The directory knows a user, by the name that policies see.

@@ -31,7 +31,6 @@ fn lines<T: Serialize>(rows: &[T]) -> String {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test reads the vectors, and rewrites them when it is told to")]
 fn the_vectors_of_the_script_are_measured_alike() {
     let vectors: Vectors = serde_json::from_str(&std::fs::read_to_string(PATH).unwrap()).unwrap();
     let mut segmenter = Segmenter::default();

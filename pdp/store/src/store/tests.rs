@@ -92,7 +92,7 @@ fn moved(who: &str, session: u32, seed: u8, actions: usize) -> StateEvent {
     };
     let clicks: Vec<_> = (0..actions).map(click).collect();
     let lesson = PointerProfile::empty().lesson(Keyed(session), &clicks);
-    StateEvent::PointerLearned { subject: subject(who), session: SessionTag(session), lesson, at: Timestamp(20) }
+    StateEvent::PointerLearned { subject: subject(who), session: SessionTag(session), lesson: Box::new(lesson), at: Timestamp(20) }
 }
 
 fn put(store: &Store, event: StateEvent) -> Result<(), AppendError> {
