@@ -37,6 +37,11 @@ fn assertion() {
     replay("assertion", countersign_tests::fuzz::assertion);
 }
 
+#[test]
+fn pointer_batch() {
+    replay("pointer_batch", countersign_tests::fuzz::pointer_batch);
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_holds_the_properties(text in "[ -~]{0,60}") {
@@ -45,5 +50,12 @@ proptest::proptest! {
         countersign_tests::fuzz::canonical_host(text.as_bytes());
         countersign_tests::fuzz::token(text.as_bytes());
         countersign_tests::fuzz::assertion(text.as_bytes());
+        countersign_tests::fuzz::pointer_batch(format!(r#"{{"features":["duration","distance"],"actions":[[1,{text}]]}}"#).as_bytes());
+    }
+
+    #[test]
+    fn any_numbers_are_a_batch_or_none(rows in proptest::collection::vec(proptest::collection::vec(proptest::option::of(proptest::num::f64::ANY), 2), 0..60)) {
+        let body = serde_json::json!({"features": ["duration", "mean speed"], "actions": rows});
+        countersign_tests::fuzz::pointer_batch(body.to_string().as_bytes());
     }
 }

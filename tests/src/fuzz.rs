@@ -2,7 +2,11 @@
 
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};
+use countersign_pdp_server::behavior::Batch;
 use countersign_pdp_stepup::assertion::{Expected, screen};
+use countersign_risk::Keyed;
+use countersign_risk::pointer::{PointerProfile, PointerVerifier};
+use countersign_sdk_types::Timestamp;
 use countersign_sdk_types::strict::{self, Limits};
 
 /// Strict JSON: what is accepted has a second reading that is equal, and nothing is accepted that repeats a member name.
@@ -69,4 +73,19 @@ pub fn assertion(bytes: &[u8]) {
     let Ok(credential) = screen(bytes, expected) else { return };
     assert_eq!(credential["type"], "public-key");
     assert_eq!(credential["id"], credential["rawId"]);
+}
+
+/// Batches of pointer actions: what is accepted has 1 to 50 actions, and teaches and is judged without a number that is none.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn pointer_batch(bytes: &[u8]) {
+    let Ok(batch) = Batch::read(bytes) else { return };
+    let actions = batch.actions();
+    assert!((1..=50).contains(&actions.len()) && bytes.len() <= 64 * 1024);
+    let mut profile = PointerProfile::empty();
+    profile.learn(Keyed(1), Timestamp(0), actions);
+    assert_eq!(usize::try_from(profile.actions()), Ok(actions.len()), "each action has a duration");
+    let nats = PointerVerifier::default().judge(&profile, actions).raise();
+    assert!((0.0..=3.0).contains(&nats), "{nats}");
 }

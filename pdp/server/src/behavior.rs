@@ -79,7 +79,8 @@ impl Default for Behaviors {
 }
 
 impl Behaviors {
-    /// Adds a batch to the window of its session and device, of which the newest actions stay.
+    /// Adds a batch to the window of its session and device, of which the newest actions stay. A batch that came a moment ago says nothing again: a
+    /// browser sends it once more when the connection broke before the answer, and nobody recorded anything then.
     ///
     /// # Errors
     /// When the subject sends more batches than browsers do.
@@ -87,6 +88,9 @@ impl Behaviors {
         self.count(&whose.subject, now)?;
         self.windows.entry(whose).and_compute_with(|old| {
             let old = old.map(moka::Entry::into_value).unwrap_or_default();
+            if old.ends_with(batch.actions()) {
+                return Op::Nop;
+            }
             let all = old.len() + batch.actions().len();
             let newest = old.iter().chain(batch.actions()).skip(all.saturating_sub(MOST_ACTIONS));
             Op::Put(newest.copied().collect())

@@ -114,5 +114,8 @@ fn nothing_told_says_nothing_and_little_costs_nothing() {
     let said = behaviors.judge(&mine, store.view()).unwrap().unwrap();
     assert_eq!((said.nats, said.is_replay), (0.0, false), "{said:?}");
     behaviors.take(mine.clone(), &batch(50, 0.0), Timestamp(0)).unwrap();
-    assert!(behaviors.judge(&mine, store.view()).unwrap().unwrap().is_replay, "to the last bit the same");
+    let is_replay = || behaviors.judge(&mine, store.view()).unwrap().unwrap().is_replay;
+    assert!(!is_replay(), "the same batch was sent again, and nothing was recorded");
+    behaviors.take(mine.clone(), &batch(3, 0.0), Timestamp(0)).unwrap();
+    assert!(is_replay(), "to the last bit the same as earlier ones");
 }
