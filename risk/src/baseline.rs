@@ -32,6 +32,8 @@ pub struct Baseline {
     total: f32,
     /// Of those, the weight of events with a proved key.
     keyed: f32,
+    /// And of events that did not say what the client was.
+    unnamed: f32,
     countries: Tally<Country, f32, 6>,
     /// Autonomous systems; marked is the weight of events that moved to a new prefix within one that was known.
     networks: Tally<Asn, Marked, 8>,
@@ -61,7 +63,7 @@ pub struct Settled {
 }
 
 /// The layout of [`Baseline::to_bytes`].
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 /// Days until a learned event counts half: flat from 60 to 240 on real clocks.
 const HALF_LIFE_DAYS: f32 = 120.0;
 /// Events that count in a day, in one network on it, and in one session on it: an attacker with one phished proof must not become normal by repetition.
@@ -93,28 +95,40 @@ impl Baseline {
 
     /// Learns one verified event, and those before it whose day of waiting is over. Returns what was settled, in order.
     pub fn learn(&mut self, event: &LearnedEvent) -> Vec<Settled> {
-        let mut settled = self.settle(event.at);
-        if self.admits(event) {
-            if event.strength.waits() {
-                self.waiting.push(event.clone());
-            } else {
-                settled.push(self.take(event.clone()));
-            }
+        self.learn_told(event, event.at)
+    }
+
+    /// Learns a verified event that was told later than it happened, as [`Self::learn`] does. If its day is over by then, it does not wait.
+    pub fn learn_told(&mut self, event: &LearnedEvent, told: Timestamp) -> Vec<Settled> {
+        let mut settled = self.settle(told);
+        if !self.admits(event, told) {
+            return settled;
+        }
+        self.count(event);
+        if waits(event, told) {
+            self.waiting.push(event.clone());
+        } else {
+            settled.push(self.take(event.clone()));
         }
         settled
     }
 
     /// Learns what has waited for a day. Looking at a baseline does this first, so that a quiet subject is known by what they did before.
     pub fn settle(&mut self, now: Timestamp) -> Vec<Settled> {
-        let over = |event: &LearnedEvent| now.0.saturating_sub(event.at.0) >= MILLIS_A_DAY;
-        let (due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(over);
+        let (waiting, due): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(|event| waits(event, now));
         self.waiting = waiting;
         due.into_iter().map(|event| self.take(event)).collect()
     }
 
     /// Takes back what waits: of one session, or all of it. What is settled stays; it can only fade.
     pub fn roll_back(&mut self, session: Option<SessionTag>) {
-        self.waiting.retain(|event| session.is_some_and(|session| event.session != session));
+        let is_kept = |event: &LearnedEvent| session.is_some_and(|session| event.session != session);
+        let (waiting, back): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(is_kept);
+        self.waiting = waiting;
+        // It stays known that they were here, so that no import teaches again what was taken back.
+        if let Some(latest) = back.iter().map(|event| event.at).max() {
+            self.fade(latest);
+        }
     }
 
     /// The sessions of what waits.
@@ -130,6 +144,7 @@ impl Baseline {
         let keyed = if event.key.is_some() { weight } else { 0.0 };
         self.total += weight;
         self.keyed += keyed;
+        self.unnamed += if event.client.is_none() { weight } else { 0.0 };
         self.countries.change(event.country, |entry| *entry += weight);
         self.networks.change(event.asn, |entry| entry.add(weight, if was_here && moved { weight } else { 0.0 }));
         self.prefixes.change(event.prefix, |entry| *entry += weight);
@@ -152,20 +167,23 @@ impl Baseline {
         Settled { moved: was_here.then_some(moved), event }
     }
 
-    fn admits(&mut self, event: &LearnedEvent) -> bool {
-        let day = i32::try_from(event.at.0.div_euclid(MILLIS_A_DAY)).unwrap_or(i32::MAX);
-        if day != self.today {
-            self.today = day;
+    /// Whether [`Self::learn_told`] would learn an event now, or its day, network or session has taught enough, or too much waits.
+    #[must_use]
+    pub fn admits(&self, event: &LearnedEvent, told: Timestamp) -> bool {
+        let learned_today = if day(event) == self.today { self.learned_today.as_slice() } else { &[] };
+        let in_network = learned_today.iter().filter(|(asn, _)| *asn == event.asn).count();
+        let in_session = learned_today.iter().filter(|(_, session)| *session == event.session).count();
+        let waiting = self.waiting.iter().filter(|event| waits(event, told)).count();
+        let bounded = learned_today.len() < A_DAY && in_network < A_NETWORK_AND_DAY && in_session < A_SESSION_AND_DAY;
+        bounded && (!waits(event, told) || waiting < WAITING)
+    }
+
+    fn count(&mut self, event: &LearnedEvent) {
+        if day(event) != self.today {
+            self.today = day(event);
             self.learned_today.clear();
         }
-        let in_network = self.learned_today.iter().filter(|(asn, _)| *asn == event.asn).count();
-        let in_session = self.learned_today.iter().filter(|(_, session)| *session == event.session).count();
-        let bounded = self.learned_today.len() < A_DAY && in_network < A_NETWORK_AND_DAY && in_session < A_SESSION_AND_DAY;
-        let admitted = bounded && (!event.strength.waits() || self.waiting.len() < WAITING);
-        if admitted {
-            self.learned_today.push((event.asn, event.session));
-        }
-        admitted
+        self.learned_today.push((event.asn, event.session));
     }
 
     fn fade(&mut self, now: Timestamp) {
@@ -175,6 +193,7 @@ impl Baseline {
         let factor = libm::exp2f(-days / HALF_LIFE_DAYS);
         self.total.fade(factor);
         self.keyed.fade(factor);
+        self.unnamed.fade(factor);
         self.countries.fade(factor);
         self.networks.fade(factor);
         self.prefixes.fade(factor);
@@ -206,6 +225,16 @@ impl Baseline {
     }
 }
 
+/// The day of an event, in UTC.
+fn day(event: &LearnedEvent) -> i32 {
+    i32::try_from(event.at.0.div_euclid(MILLIS_A_DAY)).unwrap_or(i32::MAX)
+}
+
+/// Whether an event has to wait still.
+const fn waits(event: &LearnedEvent, now: Timestamp) -> bool {
+    event.strength.waits() && now.0.saturating_sub(event.at.0) < MILLIS_A_DAY
+}
+
 /// Why a stored baseline cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BaselineError {
@@ -223,6 +252,17 @@ impl Baseline {
     #[must_use]
     pub fn weight(&self) -> f64 {
         f64::from(self.total)
+    }
+
+    /// When the latest event was that was learned, waits or was taken back; `None` before any. What is older would be learned out of order.
+    #[must_use]
+    pub fn known_until(&self) -> Option<Timestamp> {
+        self.waiting.iter().map(|event| event.at).chain(self.decayed_to).max()
+    }
+
+    /// The weight of events that said what the client was.
+    pub(crate) fn named(&self) -> f64 {
+        f64::from((self.total - self.unnamed).max(0.0))
     }
 
     /// The share of learned events in which a key was proved, with one event's doubt.

@@ -1,5 +1,7 @@
 //! What a sighting says against, or for, its subject: a list of named contributions.
 
+use std::borrow::Cow;
+
 use countersign_sdk_types::{Digest, RiskScore, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +15,8 @@ pub struct EvidenceItem {
     /// The score is at least this, whatever else was seen: 100 for a hard rule, 0 for most.
     pub floor: RiskScore,
     /// One sentence for people.
-    pub text: String,
-    /// What exactly was seen, so that a grant can answer this and nothing else.
+    pub text: Cow<'static, str>,
+    /// What exactly was seen, so that a grant can answer this and nothing else: the signal, and the keyed identifiers that it looked at.
     pub digest: Digest,
 }
 
@@ -31,13 +33,16 @@ impl Evidence {
 }
 
 impl EvidenceItem {
-    pub(crate) fn new(signal: Signal, nats: f64, salient: &[u8], text: impl Into<String>) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("countersign evidence 1");
-        hasher.update(signal.name().as_bytes()).update(&[0]).update(salient);
-        Self { signal, nats, floor: RiskScore::MIN, text: text.into(), digest: Digest(*hasher.finalize().as_bytes()) }
+    /// `salient`: what the evidence rests on, at most 30 bytes. It is keyed where it could name anything, so it is kept as it is.
+    pub(crate) fn new(signal: Signal, nats: f64, salient: &[u8], text: impl Into<Cow<'static, str>>) -> Self {
+        debug_assert!(salient.len() <= 30, "two pieces of evidence could be taken for one");
+        let mut seen = [0; 32];
+        let head = [signal as u8, u8::try_from(salient.len()).unwrap_or(u8::MAX)];
+        seen.iter_mut().zip(head.iter().chain(salient)).for_each(|(to, from)| *to = *from);
+        Self { signal, nats, floor: RiskScore::MIN, text: text.into(), digest: Digest(seen) }
     }
 
-    pub(crate) fn hard(signal: Signal, salient: &[u8], text: impl Into<String>) -> Self {
+    pub(crate) fn hard(signal: Signal, salient: &[u8], text: impl Into<Cow<'static, str>>) -> Self {
         Self { floor: RiskScore::MAX, ..Self::new(signal, 0.0, salient, text) }
     }
 }

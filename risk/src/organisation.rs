@@ -100,9 +100,13 @@ impl Sharing {
     /// A subject was verified here.
     pub fn learn(&mut self, settled: &Settled) {
         let (subject, at) = (settled.event.shared.subject, settled.event.at);
-        self.subjects.retain(|(known, _)| *known != subject);
-        self.subjects.insert(0, (subject, day(at)));
-        self.subjects.truncate(MOST_SUBJECTS);
+        // A past that is told late does not push out who is here today.
+        let is_fresh = self.subjects.iter().all(|(_, newest)| newest.saturating_sub(day(at)) <= FRESH_DAYS);
+        if is_fresh {
+            self.subjects.retain(|(known, _)| *known != subject);
+            self.subjects.insert(0, (subject, day(at)));
+            self.subjects.truncate(MOST_SUBJECTS);
+        }
         if let Some(moved) = settled.moved {
             self.events += 1;
             self.moved += u16::from(moved);

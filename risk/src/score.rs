@@ -11,7 +11,6 @@ use crate::{Calibration, Evidence, EvidenceItem};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Assessment {
     inherent: RiskScore,
-    reasons: Vec<Reason>,
     evidence: Evidence,
     calibration: Calibration,
 }
@@ -20,8 +19,7 @@ pub struct Assessment {
 #[must_use]
 pub fn score(evidence: Evidence, calibration: &Calibration) -> Assessment {
     let inherent = total(&evidence, calibration, &BTreeSet::new());
-    let reasons = reasons(evidence.items(), inherent);
-    Assessment { inherent, reasons, evidence, calibration: calibration.clone() }
+    Assessment { inherent, evidence, calibration: calibration.clone() }
 }
 
 impl Assessment {
@@ -33,8 +31,8 @@ impl Assessment {
 
     /// Why, the heaviest first. The points add up to [`Assessment::inherent`].
     #[must_use]
-    pub fn reasons(&self) -> &[Reason] {
-        &self.reasons
+    pub fn reasons(&self) -> Vec<Reason> {
+        reasons(self.evidence.items(), self.inherent)
     }
 
     /// What it was made of.
@@ -94,5 +92,8 @@ fn reasons(items: &[EvidenceItem], score: RiskScore) -> Vec<Reason> {
     }
     parts.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| b.0.nats.total_cmp(&a.0.nats)));
     #[expect(clippy::cast_possible_truncation, reason = "points are whole numbers from 0 to 100")]
-    parts.into_iter().map(|(item, points, _)| Reason { signal: item.signal, points: points as i8, text: item.text.clone() }).collect()
+    parts
+        .into_iter()
+        .map(|(item, points, _)| Reason { signal: item.signal, points: points as i8, text: item.text.clone().into_owned() })
+        .collect()
 }

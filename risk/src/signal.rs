@@ -22,25 +22,27 @@ const DOUBT: f64 = 0.5;
 pub fn observe(sighting: &Sighting, known: &Known<'_>, weights: &Weights) -> Evidence {
     let learned = known.baseline.weight();
     let warmth = learned / (learned + DOUBT);
-    let against_history = [
-        travel::observe(sighting, known),
-        network::observe(sighting, known),
-        device::observe(sighting, known),
-        client::observe(sighting, known),
-        session::observe(sighting, known),
-        hour::observe(sighting, known),
-    ];
-    let warmed = |item: EvidenceItem| EvidenceItem { nats: if item.nats > 0.0 { item.nats * warmth } else { item.nats }, ..item };
-    let of_itself = [
-        binding::observe(sighting),
-        binding::counter(sighting),
-        history::observe(known, weights.cold_start),
-        posture::observe(sighting),
-        failures::observe(sighting),
-        // Has a floor of its own on what was learned, so no warmth.
-        behavior::observe(known),
-    ];
-    let items = of_itself.into_iter().flatten().chain(against_history.into_iter().flatten().map(warmed));
-    let weighted = items.map(|item| EvidenceItem { nats: item.nats * weights.factor(item.signal), ..item });
-    Evidence(weighted.collect())
+    let mut items = Vec::with_capacity(MOST);
+    let mut add = |item: Option<EvidenceItem>, warmth: f64| {
+        let Some(mut item) = item else { return };
+        item.nats *= weights.factor(item.signal) * if item.nats > 0.0 { warmth } else { 1.0 };
+        items.push(item);
+    };
+    add(binding::observe(sighting), 1.0);
+    add(binding::counter(sighting), 1.0);
+    add(history::observe(known, weights.cold_start), 1.0);
+    add(posture::observe(sighting), 1.0);
+    add(failures::observe(sighting), 1.0);
+    // Has a floor of its own on what was learned, so no warmth.
+    add(behavior::observe(known), 1.0);
+    add(travel::observe(sighting, known), warmth);
+    add(network::observe(sighting, known), warmth);
+    add(device::observe(sighting, known), warmth);
+    add(client::observe(sighting, known), warmth);
+    add(session::observe(sighting, known), warmth);
+    add(hour::observe(sighting, known), warmth);
+    Evidence(items)
 }
+
+/// Pieces of evidence that one sighting may give.
+const MOST: usize = 12;

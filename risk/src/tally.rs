@@ -1,7 +1,6 @@
 //! A bounded list of what a subject uses, by decayed weight.
 
-use std::collections::BTreeMap;
-
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use crate::Keyed;
@@ -81,48 +80,54 @@ impl Fading for Versioned {
     }
 }
 
-/// The `MOST` heaviest entries.
+/// The `MOST` heaviest entries, in the order in which they came. So few are looked through faster than any index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(bound(serialize = "K: Ord + Serialize, V: Serialize", deserialize = "K: Ord + Deserialize<'de>, V: Deserialize<'de>"))]
+#[serde(bound(serialize = "K: Serialize, V: Serialize", deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"))]
 #[serde(transparent)]
-pub(crate) struct Tally<K, V, const MOST: usize>(BTreeMap<K, V>);
+pub(crate) struct Tally<K, V, const MOST: usize>(ArrayVec<(K, V), MOST>);
 
 impl<K, V, const MOST: usize> Default for Tally<K, V, MOST> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(ArrayVec::new())
     }
 }
 
 impl<K: Ord + Copy, V: Fading, const MOST: usize> Tally<K, V, MOST> {
     pub(crate) fn get(&self, key: K) -> Option<V> {
-        self.0.get(&key).copied()
+        self.0.iter().find(|(known, _)| *known == key).map(|(_, entry)| *entry)
     }
 
     pub(crate) fn weight(&self, key: Option<K>) -> f32 {
         key.and_then(|key| self.get(key)).map_or(0.0, |entry| entry.weight())
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.0.len()
     }
 
     pub(crate) fn total(&self) -> f32 {
-        self.0.values().map(Fading::weight).sum()
+        self.0.iter().map(|(_, entry)| entry.weight()).sum()
     }
 
-    /// Changes an entry, and past the bound drops the lightest other one (of equals the greatest key, so that memory layout never decides).
+    /// Changes an entry. A new one takes the place of the lightest where all are taken (of equals, that of the greatest key).
     pub(crate) fn change(&mut self, key: Option<K>, change: impl FnOnce(&mut V)) {
         let Some(key) = key else { return };
-        change(self.0.entry(key).or_default());
-        while self.0.len() > MOST {
-            let others = self.0.iter().filter(|(other, _)| **other != key);
-            let lightest = others.min_by(|a, b| a.1.weight().total_cmp(&b.1.weight()).then_with(|| b.0.cmp(a.0)));
-            let Some(lightest) = lightest.map(|(lightest, _)| *lightest) else { return };
-            self.0.remove(&lightest);
+        if let Some((_, entry)) = self.0.iter_mut().find(|(known, _)| *known == key) {
+            return change(entry);
         }
+        if self.0.is_full() {
+            let entries = self.0.iter().enumerate();
+            let lightest = entries.min_by(|(_, a), (_, b)| a.1.weight().total_cmp(&b.1.weight()).then_with(|| b.0.cmp(&a.0)));
+            if let Some((lightest, _)) = lightest {
+                self.0.remove(lightest);
+            }
+        }
+        let mut entry = V::default();
+        change(&mut entry);
+        self.0.push((key, entry));
     }
 
     pub(crate) fn fade(&mut self, factor: f32) {
-        self.0.values_mut().for_each(|entry| entry.fade(factor));
+        self.0.iter_mut().for_each(|(_, entry)| entry.fade(factor));
     }
 }

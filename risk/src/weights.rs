@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrayvec::ArrayVec;
 use countersign_sdk_types::{RiskScore, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,10 @@ pub struct Weights {
     pub privileged_roles: Vec<String>,
 }
 
-/// A monotone map from nats to points: linear between its knots, flat outside.
+/// A monotone map from nats to points: linear between its knots, of which there are at most 16, and flat outside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Calibration(pub Vec<(f64, u8)>);
+pub struct Calibration(ArrayVec<(f64, u8), 16>);
 
 /// Why weights were refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -51,7 +52,7 @@ impl Default for Calibration {
     /// 30 points at 0 nats, where the attacker is as likely as the subject: on made-up traffic of a thousand subjects 19 of 20 genuine events stay below. 60
     /// at 3 nats (20 times as likely), 74 at 5 (150 times). The map flattens as it rises: what is certain does not become more so.
     fn default() -> Self {
-        Self(vec![(-3.0, 0), (-1.0, 12), (0.0, 30), (1.5, 48), (3.0, 60), (5.0, 74), (8.0, 90), (12.0, 99)])
+        Self::new([(-3.0, 0), (-1.0, 12), (0.0, 30), (1.5, 48), (3.0, 60), (5.0, 74), (8.0, 90), (12.0, 99)])
     }
 }
 
@@ -73,6 +74,12 @@ impl Weights {
 }
 
 impl Calibration {
+    /// A map through these knots; what comes after the sixteenth is left out.
+    #[must_use]
+    pub fn new(knots: impl IntoIterator<Item = (f64, u8)>) -> Self {
+        Self(knots.into_iter().take(16).collect())
+    }
+
     /// It rises from knot to knot, and leaves 100 to hard rules.
     fn is_legal(&self) -> bool {
         let rises = self.0.windows(2).all(|pair| matches!(pair, [a, b] if a.0 < b.0 && a.1 <= b.1));

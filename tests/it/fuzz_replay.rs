@@ -2,6 +2,26 @@
 
 use std::path::Path;
 
+/// What logs are made of.
+const LOG_PARTS: [&str; 16] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    " ",
+    "\n",
+    "\"value\":[",
+    "\"at\":1772500000000",
+    "\"sub\":\"ada\"",
+    "\"methods\":[\"passkey\"]",
+    "null",
+    "{\"at\":1772500000000,\"sub\":\"ada\",\"methods\":[\"otp\"]}",
+];
+
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let mut replayed = 0;
@@ -42,6 +62,11 @@ fn pointer_batch() {
     replay("pointer_batch", countersign_tests::fuzz::pointer_batch);
 }
 
+#[test]
+fn past_log() {
+    replay("past_log", countersign_tests::fuzz::past_log);
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_holds_the_properties(text in "[ -~]{0,60}") {
@@ -51,6 +76,15 @@ proptest::proptest! {
         countersign_tests::fuzz::token(text.as_bytes());
         countersign_tests::fuzz::assertion(text.as_bytes());
         countersign_tests::fuzz::pointer_batch(format!(r#"{{"features":["duration","distance"],"actions":[[1,{text}]]}}"#).as_bytes());
+        countersign_tests::fuzz::past_log(text.as_bytes());
+    }
+
+    #[test]
+    fn any_log_holds_the_properties(parts in proptest::collection::vec(0..LOG_PARTS.len(), 0..40)) {
+        let log: String = parts.into_iter().map(|part| LOG_PARTS[part]).collect();
+        countersign_tests::fuzz::past_log(log.as_bytes());
+        countersign_tests::fuzz::past_log(format!("[{log}]").as_bytes());
+        countersign_tests::fuzz::past_log(format!("{{\"x\":1,{log}}}").as_bytes());
     }
 
     #[test]

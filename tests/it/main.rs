@@ -13,6 +13,7 @@ mod control;
 mod demo;
 mod fuzz_replay;
 mod hostile_policies;
+mod learn_import;
 mod nginx;
 mod places;
 mod serving;

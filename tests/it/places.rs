@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use countersign_pdp_server::places::Places;
+use countersign_pdp_server::places::{Files, Places};
 use countersign_sdk_types::{Place, PlaceGap, Seconds, Timestamp};
 use countersign_tests::process::parts;
 use countersign_tests::stage::now;
@@ -13,7 +13,7 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 fn city(path: &Path) -> Places {
-    Places::new(Some(path.to_owned()), None, None)
+    Places::new(Files { city: Some(path.to_owned()), ..Files::default() }, None)
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn what_is_missing_stale_or_broken_is_unknown_and_says_why() {
     let small = parts().join("city.mmdb");
     assert_eq!(city(Path::new("nowhere.mmdb")).place(address("192.0.2.1"), now()), Place::Unknown(PlaceGap::NoDatabase));
     assert_eq!(city(&small).place(None, now()), Place::Unknown(PlaceGap::NoAddress));
-    let aging = Places::new(Some(small), None, Some(Seconds(86_400)));
+    let aging = Places::new(Files { city: Some(small), ..Files::default() }, Some(Seconds(86_400)));
     let in_a_year = Timestamp(now().0 + 365 * 86_400_000);
     assert_eq!(aging.place(address("192.0.2.1"), in_a_year), Place::Unknown(PlaceGap::Stale));
 }

@@ -3,6 +3,7 @@
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};
 use countersign_pdp_server::behavior::Batch;
+use countersign_pdp_server::learn::{self, Format};
 use countersign_pdp_stepup::assertion::{Expected, screen};
 use countersign_risk::Keyed;
 use countersign_risk::pointer::{PointerProfile, PointerVerifier};
@@ -46,6 +47,24 @@ pub fn canonical_host(bytes: &[u8]) {
         assert_eq!(path::canonical_host(host.as_str(), scheme).as_ref(), Ok(&host), "a second reading differs");
         assert_eq!(host.as_str(), host.as_str().to_ascii_lowercase());
         assert!(!host.as_str().contains(['/', '@', ' ', '\\']), "{host}");
+    }
+}
+
+/// Logs of providers: whatever they hold, each record is counted once, and the same records in an array are the same log.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn past_log(bytes: &[u8]) {
+    let now = Timestamp(1_772_505_600_000);
+    for format in [Format::Okta, Format::Entra, Format::Keycloak, Format::Jsonl] {
+        let counts = learn::count(bytes, format, now).ok();
+        assert!(counts.as_ref().is_none_or(learn::Counts::add_up), "{counts:?}");
+        let is_one_object = strict::value(bytes, Limits::REQUEST).is_ok_and(|value| value.is_object() && value.get("value").is_none());
+        if is_one_object {
+            let array = [b"[", bytes, b"]"].concat();
+            assert!(counts.is_some(), "an object is a record");
+            assert_eq!(learn::count(&array, format, now).ok(), counts, "another log in an array");
+        }
     }
 }
 

@@ -275,7 +275,7 @@ impl Case<'_> {
     }
 
     fn demand(&self, acr: Acr, verdict: &Verdict) -> Demand {
-        let reasons = self.assessment.reasons().iter().filter(|reason| reason.points > 0).cloned().collect();
+        let reasons = self.assessment.reasons().into_iter().filter(|reason| reason.points > 0).collect();
         Demand { acr, max_age: verdict.max_age.map_or(self.snapshot.max_age, Seconds), reasons }
     }
 }

@@ -174,6 +174,14 @@ fn session_id(kind: &str, parts: &[&str]) -> Result<SessionId, Denial> {
         .map_err(|_| Denial::new(DenialCode::Internal, "session name out of bounds"))
 }
 
+/// The session of an issuer's `sid`, as requests with its tokens are assigned to.
+///
+/// # Errors
+/// Never, for names of a sensible length.
+pub fn issuer_session(iss: &str, sid: &str) -> Result<SessionId, Denial> {
+    session_id("sid", &[iss, sid])
+}
+
 /// The first of: the proved key; the issuer's session; the session cookie; the device; the client. Never the token: a refresh is no new session.
 fn session_of(
     facts: &TokenFacts,
@@ -185,7 +193,7 @@ fn session_of(
         return session_id("x5t", &[thumbprint]);
     }
     if let Some(sid) = &facts.sid {
-        return session_id("sid", &[&facts.iss, sid]);
+        return issuer_session(&facts.iss, sid);
     }
     if let Some(cookie) = &credentials.session_cookie {
         return session_id("cookie", &[cookie]);

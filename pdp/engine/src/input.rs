@@ -143,7 +143,7 @@ fn context(identified: &Identified, facts: &Facts, assessment: &Assessment, rema
     let asserted = caller.iter().filter(|(name, _)| !RESERVED_CONTEXT.contains(&name.as_str()));
     Context {
         risk_score: remaining,
-        risk: Risk { inherent: assessment.inherent(), level: remaining.level(), reasons: assessment.reasons().to_vec() },
+        risk: Risk { inherent: assessment.inherent(), level: remaining.level(), reasons: assessment.reasons() },
         ip: identified.request.client_address.map_or_else(String::new, |address| address.to_canonical().to_string()),
         place: facts.place.clone(),
         time: now.0,

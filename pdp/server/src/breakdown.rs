@@ -117,19 +117,20 @@ impl Breakdown {
 
 /// The evidence with its points, in the order of the reasons.
 fn contributions(assessment: &Assessment) -> Vec<Contribution> {
+    let reasons = assessment.reasons();
     let mut all: Vec<Contribution> = assessment
         .evidence()
         .items()
         .iter()
         .map(|item| {
-            let reason = assessment.reasons().iter().find(|reason| reason.signal == item.signal && reason.text == item.text);
+            let reason = reasons.iter().find(|reason| reason.signal == item.signal && reason.text == item.text);
             Contribution {
                 signal: item.signal,
                 nats: item.nats,
                 floor: item.floor,
                 points: reason.map_or(0, |reason| reason.points),
                 answered: item.signal.answered_by_passkey(),
-                text: item.text.clone(),
+                text: item.text.clone().into_owned(),
             }
         })
         .collect();

@@ -142,10 +142,8 @@ pub struct Config {
     pub key_sources: BTreeMap<String, Source>,
     /// What claims stand in for, by issuer.
     pub claim_maps: BTreeMap<String, ClaimMap>,
-    /// The City database.
-    pub city: Option<PathBuf>,
-    /// The ASN database.
-    pub asn: Option<PathBuf>,
+    /// The databases of places.
+    pub places: crate::places::Files,
     /// Databases older than this are stale.
     pub places_max_age: Option<Seconds>,
     /// Users, by `sub`.

@@ -1,13 +1,14 @@
-//! The control API of operators, under `/countersign/v1/`: revocations, devices, users, credentials, enrolment codes, emergencies, records.
+//! The control API of operators, under `/countersign/v1/`: revocations, devices, users, credentials, enrolment codes, emergencies, pasts, records.
 //!
 //! Every request is authenticated, none may come from a browser, every change is an event in the journal that names its operator.
 
-mod asked;
+pub(crate) mod asked;
 pub(crate) mod code;
 pub(crate) mod credentials;
 pub(crate) mod emergency;
 mod guard;
 pub(crate) mod inventory;
+pub(crate) mod learning;
 mod problem;
 pub(crate) mod records;
 pub(crate) mod revocations;
@@ -15,13 +16,14 @@ pub(crate) mod revocations;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use countersign_pdp_store::{AppendError, Expect, StateEvent, Store, View, ViewError};
-use countersign_sdk_types::{Tenant, Timestamp};
+use countersign_sdk_types::{Place, PlaceGap, Tenant, Timestamp};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -49,8 +51,14 @@ pub struct ControlService {
     pub enroll_url: Option<String>,
     /// Who may come over TCP. Nobody by default.
     pub operators: Vec<OperatorKey>,
+    /// Where an address is.
+    pub place: Arc<dyn Fn(IpAddr) -> Place + Send + Sync>,
+    /// Whether subjects of an issuer are known here.
+    pub is_issuer: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// A walk over both chains is long: one at a time.
     walks: Arc<Semaphore>,
+    /// So is an import.
+    imports: Arc<Semaphore>,
 }
 
 impl ControlService {
@@ -64,7 +72,10 @@ impl ControlService {
             policy_status: Arc::new(|| Value::Null),
             enroll_url: None,
             operators: Vec::new(),
+            place: Arc::new(|_| Place::Unknown(PlaceGap::NoDatabase)),
+            is_issuer: Arc::new(|_| true),
             walks: Arc::new(Semaphore::new(1)),
+            imports: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -148,6 +159,7 @@ fn endpoints() -> Vec<Endpoint> {
         at(MethodFilter::DELETE, "/credentials/{id}", credentials::remove),
         at(MethodFilter::POST, "/enroll-codes", code::issue),
         at(MethodFilter::POST, "/break-glass", emergency::break_glass),
+        at(MethodFilter::POST, "/learn", learning::learn),
         at(MethodFilter::GET, "/decisions/{id}", records::why),
         at(MethodFilter::GET, "/policies", records::policies),
         at(MethodFilter::GET, "/status", records::status),

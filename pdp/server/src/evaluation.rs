@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::clock::Stopwatch;
 
-pub use corpus::{CorpusError, Event, Lines, Login};
+pub use corpus::{CorpusError, Event, Instant, Lines, Login};
 pub use look::{Look, look};
 pub use metrics::{Ablation, Attacker, Report, Rule, Walk};
 
@@ -79,7 +79,7 @@ impl Evaluation {
         let i = self.judged.take(event, &assessment, step_up);
         self.offer(event, &sighting, step_up);
         self.spent += watch.elapsed();
-        Ok(Scored { i, score: inherent, step_up, reasons: assessment.reasons().to_vec() })
+        Ok(Scored { i, score: inherent, step_up, reasons: assessment.reasons() })
     }
 
     fn assess(&mut self, event: &Event, sighting: &Sighting) -> Assessment {

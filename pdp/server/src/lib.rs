@@ -15,6 +15,7 @@ mod files;
 pub mod front_door;
 pub mod jail;
 pub mod key_sets;
+pub mod learn;
 pub mod metrics;
 pub mod operations;
 pub mod pages;

@@ -34,7 +34,7 @@ use crate::places::Places;
 use crate::step_up::StepUp;
 use crate::trails::Trails;
 
-pub(crate) use look_up::grant_digest;
+pub(crate) use look_up::{grant_digest, salts};
 
 /// How long a session stays locked that was asked for a proof from too many contexts.
 const LOCKED_FOR: Seconds = Seconds(15 * 60);

@@ -109,7 +109,7 @@ impl Parts {
             issuers: config.issuers,
             key_sources: config.key_sources,
             claim_maps: config.claim_maps,
-            places: Places::new(config.city, config.asn, config.places_max_age),
+            places: Places::new(config.places, config.places_max_age),
             directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
             step_up: config.step_up,
             patience: config.patience,
@@ -190,6 +190,13 @@ pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router 
     let clock = pdp.clock.clone();
     let mut service = ControlService::new(pdp.store.clone(), decider.tenant.clone(), Arc::new(move || clock.now()));
     service.operators = operators;
+    let (places, clock) = (Arc::clone(&pdp), pdp.clock.clone());
+    service.place = Arc::new(move |address| places.places.place(Some(address), clock.now()));
+    let (known, enforcers) = (Arc::clone(&pdp), Arc::clone(&decider.enforcers));
+    service.is_issuer = Arc::new(move |iss| {
+        let is_enforcer = |id: &str| enforcers.iter().any(|enforcer| enforcer.pep.id.as_str() == id);
+        known.key_sets.current().by_iss.contains_key(iss) || iss.strip_prefix("pep:").is_some_and(is_enforcer)
+    });
     service.enroll_url = pdp.step_up.as_ref().map(|step_up| format!("{}/enroll", step_up.ceremonies.party().origin()));
     if let Some(policies) = decider.policies.clone() {
         service.policy_status = Arc::new(move || serde_json::to_value(policies.status()).unwrap_or_default());

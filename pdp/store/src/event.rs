@@ -42,6 +42,8 @@ pub enum StateEvent {
     Learned { subject: SubjectId, event: LearnedEvent },
     /// A step-up taught how the subject moves the pointer.
     PointerLearned { subject: SubjectId, session: SessionTag, lesson: Box<PointerLesson>, at: Timestamp },
+    /// An operator taught the subject's baseline from an identity provider's log. What was more than a day ago does not wait to be learned.
+    PastImported { subject: SubjectId, events: Vec<LearnedEvent>, by: String, at: Timestamp },
     /// The inventory knows a device.
     DeviceUpserted { tenant: Tenant, device: DeviceId, record: DeviceRecord, by: String, at: Timestamp },
     /// The directory knows a user, by the name that policies see.

@@ -16,7 +16,7 @@ use crate::journal::{
     Verified, verify,
 };
 use crate::keyring::{Keyring, KeyringError, Salt};
-use crate::view::{View, ViewError, claims};
+use crate::view::{View, ViewError, claims, teaches};
 
 #[cfg(test)]
 mod tests;
@@ -71,6 +71,13 @@ pub enum Expect {
         /// The revision that the caller saw.
         revision: Option<Revision>,
     },
+    /// Nothing later than this is learned of the subject: what an import teaches goes before what a step-up taught meanwhile, or not at all.
+    LearnedUntil {
+        /// The subject.
+        subject: SubjectId,
+        /// The latest learned event that the caller saw.
+        at: Option<Timestamp>,
+    },
 }
 
 /// Everything that persists. Cheap to clone; the last clone to go writes what is queued and closes.
@@ -102,16 +109,18 @@ impl Machine for Folder {
     type Item = Append;
 
     fn claims(&self, append: &Append) -> Vec<Vec<u8>> {
-        append.events.iter().filter_map(claims).collect()
+        append.events.iter().flat_map(|event| claims(event).into_iter().chain(teaches(event))).collect()
     }
 
     fn check(&self, append: &Append) -> Result<(), Reject> {
         let broken = |_: ViewError| Reject::Broken;
-        if let Expect::Active { tenant, revision } = &append.expect {
-            let active = self.view.activation(tenant).map_err(broken)?.map(|active| active.revision);
-            if active != *revision {
-                return Err(Reject::Refused(Refusal::Changed));
-            }
+        let is_expected = match &append.expect {
+            Expect::Any => true,
+            Expect::Active { tenant, revision } => self.view.activation(tenant).map_err(broken)?.map(|active| active.revision) == *revision,
+            Expect::LearnedUntil { subject, at } => self.view.baseline(subject).map_err(broken)?.known_until() == *at,
+        };
+        if !is_expected {
+            return Err(Reject::Refused(Refusal::Changed));
         }
         append.events.iter().try_for_each(|event| self.view.check(event).map_err(broken)?.map_err(Reject::Refused))
     }

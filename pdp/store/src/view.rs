@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::event::{Activation, DeviceRecord, GrantRecord, RevocationTarget, RoleRecord, StoredCredential, TokenName};
 use crate::journal::Head;
-pub(crate) use fold::claims;
+pub(crate) use fold::{claims, teaches};
 use kv::{Key, Kv, MemoryKv, SledKv, Table};
 
 /// Why the view cannot answer. Never an answer in disguise: the caller denies.

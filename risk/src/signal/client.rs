@@ -1,9 +1,9 @@
 //! The client: browser family × operating system × class, never the whole agent string, so that an update is not a new client.
 //!
-//! ln(0.6 g + 0.4 p) − ln p with p = (c + g) / (n + 1) and g = 0.05: with 0.4 the attacker copies what the subject uses. From −1 to 2 nats on a known
-//! device, which does not change its browser; to 0.5 on an unknown one, where a genuine subject's client is new as well. A browser two or more versions
-//! older than the one that the subject has used adds 1 nat: browsers update themselves forward. A TLS fingerprint (JA4) that differs from the one that
-//! this very family and version had adds 2: the client is not what it claims to be.
+//! ln(0.6 g + 0.4 p) − ln p with p = (c + g) / (n + 1) and g = 0.05, where n is the weight of events that named a client: with 0.4 the attacker copies
+//! what the subject uses. From −1 to 2 nats on a known device, which does not change its browser; to 0.5 on an unknown one, where a genuine subject's
+//! client is new as well. A browser two or more versions older than the one that the subject has used adds 1 nat: browsers update themselves forward.
+//! A TLS fingerprint (JA4) that differs from the one that this very family and version had adds 2: the client is not what it claims to be.
 //!
 //! Client Hints win over the agent string, which browsers freeze. Eight families and seven systems are read by the tokens that all browsers agree on;
 //! a full parser brings thousands of regular expressions for names that the likelihood does not distinguish.
@@ -182,13 +182,20 @@ impl TryFrom<String> for Family {
     }
 }
 
+impl Family {
+    /// One byte for each family.
+    pub(crate) const fn code(self) -> u8 {
+        (self.browser as u8) << 4 | (self.system as u8) << 1 | self.mobile as u8
+    }
+}
+
 /// Text where people read, one number where it is stored: the places in the lists of names are part of the stored form.
 impl Serialize for Family {
     fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
         if writer.is_human_readable() {
             return writer.serialize_str(&String::from(*self));
         }
-        ((self.browser as u8) << 4 | (self.system as u8) << 1 | u8::from(self.mobile)).serialize(writer)
+        self.code().serialize(writer)
     }
 }
 
@@ -213,10 +220,10 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     let entry = baseline.family(client.family);
     let is_known_device = [sighting.key, sighting.cookie].into_iter().flatten().any(|device| baseline.knows_device(device));
     let most = if is_known_device { MOST_ON_A_KNOWN_DEVICE } else { MOST_ON_A_NEW_DEVICE };
-    let subject = (entry.map_or(0.0, |entry| f64::from(entry.weight)) + COMMON) / (baseline.weight() + 1.0);
+    let subject = (entry.map_or(0.0, |entry| f64::from(entry.weight)) + COMMON) / (baseline.named() + 1.0);
     let nats = libm::log((0.6 * COMMON + 0.4 * subject) / subject).clamp(LEAST, most);
-    let salient = String::from(client.family);
-    let item = |nats: f64, text: &str| EvidenceItem::new(Signal::Client, nats, salient.as_bytes(), text);
+    let salient = [client.family.code()];
+    let item = |nats: f64, text: &'static str| EvidenceItem::new(Signal::Client, nats, &salient, text);
     let Some(entry) = entry else { return Some(item(nats, "the client is new to the subject")) };
     let is_other_tls = client.version == entry.newest && sighting.tls.zip(entry.tls).is_some_and(|(now, then)| now != then);
     Some(match () {

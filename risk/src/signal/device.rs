@@ -26,26 +26,33 @@ const KIOSK: u8 = 3;
 
 pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<EvidenceItem> {
     let baseline = known.baseline;
-    let salient = |device: Option<Keyed>| device.map_or_else(Vec::new, |device| device.0.to_le_bytes().to_vec());
-    let item = |nats: f64, text: &str| EvidenceItem::new(Signal::Device, nats, &salient(sighting.key.or(sighting.cookie)), text);
+    let item = |nats: f64, text: &'static str| {
+        EvidenceItem::new(
+            Signal::Device,
+            nats,
+            &sighting.key.or(sighting.cookie).map_or([0; 4], |Keyed(device)| device.to_le_bytes()),
+            text,
+        )
+    };
     let resembles = sighting.fingerprint.is_some_and(|fingerprint| baseline.resembles(fingerprint));
-    let unseen = libm::log(HIDDEN * (baseline.weight() + BELIEF) / (NEW * BELIEF)).clamp(0.0, MOST) * if resembles { 0.5 } else { 1.0 };
-    let keyless = libm::log(0.95 / (1.02 - baseline.keyed_share())).clamp(0.0, MOST);
+    let new = || libm::log(HIDDEN * (baseline.weight() + BELIEF) / (NEW * BELIEF)).clamp(0.0, MOST);
+    let unseen = || new() * if resembles { 0.5 } else { 1.0 };
+    let keyless = || libm::log(0.95 / (1.02 - baseline.keyed_share())).clamp(0.0, MOST);
     let is_shared = known.organisation.device >= KIOSK;
     if let Some(key) = sighting.key {
         return Some(match baseline.knows_device(key) {
             true => item(PROVED, "the device proved a key that the subject has used before"),
-            false => item(unseen, "the device proved a key that is new to the subject"),
+            false => item(unseen(), "the device proved a key that is new to the subject"),
         });
     }
     Some(match sighting.cookie.and_then(|cookie| baseline.device(cookie)) {
-        Some(device) if device.is_keyed() => item(keyless.max(WITHOUT_ITS_KEY), "the device did not prove the key that it proved before"),
+        Some(device) if device.is_keyed() => item(keyless().max(WITHOUT_ITS_KEY), "the device did not prove the key that it proved before"),
         Some(_) if is_shared => item(0.0, "the device is shared by many"),
         Some(_) => item(COOKIE, "the device is one that the subject has used before"),
-        None if is_shared => item(keyless, "the device is shared by many"),
+        None if is_shared => item(keyless(), "the device is shared by many"),
         None if sighting.cookie.is_none() && !baseline.has_devices() => item(0.0, "no device is known"),
-        None if resembles => item(unseen + keyless, "the device is not known, and looks like one that the subject has used before"),
-        None if sighting.cookie.is_none() => item(unseen + keyless, "the device does not show itself, though the subject's devices do"),
-        None => item(unseen + keyless, "the device is new to the subject"),
+        None if resembles => item(unseen() + keyless(), "the device is not known, and looks like one that the subject has used before"),
+        None if sighting.cookie.is_none() => item(unseen() + keyless(), "the device does not show itself, though the subject's devices do"),
+        None => item(unseen() + keyless(), "the device is new to the subject"),
     })
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use day::Hours;
 use day::UNIFORM;
 use kernel::{HALF_HOURS, LATER_RING};
-use memory::Memory;
+use memory::{Memory, faded};
 use zone::{ZoneName, half_hour, resolve};
 
 use crate::{EvidenceItem, Known, Sighting};
@@ -143,19 +143,20 @@ impl Clock {
     }
 
     /// Events per half hour, as all three memories count them at an instant, and their sum; none while that is too little.
-    fn learned(&self, at: Timestamp) -> Option<([f64; HALF_HOURS], f64)> {
+    fn learned(&self, at: Timestamp) -> Option<([f32; HALF_HOURS], f64)> {
         let (habit, recent) = (self.habit.unit(at), RECENT * self.recent.unit(at));
         let (of_habit, of_recent) = (habit * f64::from(self.habit.sum()), recent * f64::from(self.recent.sum()));
         if of_habit < ENOUGH {
             return None;
         }
         let mut learned = [0.0; HALF_HOURS];
+        let (long_unit, short_unit) = (single(habit), single(recent));
         for ((sum, long), short) in learned.iter_mut().zip(self.habit.weights()).zip(self.recent.weights()) {
-            *sum = f64::from(*long) * habit + f64::from(*short) * recent;
+            *sum = f32::from(*long) * long_unit + f32::from(*short) * short_unit;
         }
         let last = self.last.as_ref().map_or(0.0, |last| last.events(at));
         if let Some(sum) = self.last.as_ref().and_then(|last| learned.get_mut(usize::from(last.half_hour))) {
-            *sum += last;
+            *sum += single(last);
         }
         Some((learned, of_habit + of_recent + last))
     }
@@ -166,8 +167,13 @@ impl Last {
     fn events(&self, at: Timestamp) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of some thousand years are exact")]
         let days = at.0.saturating_sub(self.at.0).max(0) as f64 / MILLIS_A_DAY;
-        LAST * f64::from(self.percent) / 100.0 * libm::exp2(-days)
+        LAST * f64::from(self.percent) / 100.0 * faded(days)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a count of events, to seven digits")]
+const fn single(events: f64) -> f32 {
+    events as f32
 }
 
 /// Leaves −0.5 … 1 nats as they are; beyond, half a nat is left, of which each half nat takes all but 1/e.

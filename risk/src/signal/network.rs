@@ -49,9 +49,9 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
         let text = if sighting.private { "the address is private and has no location" } else { "the address is not known" };
         return Some(EvidenceItem::new(Signal::Network, 0.0, &[], text));
     };
-    let salient = [prefix.0.to_le_bytes(), sighting.asn.map_or(0, |asn| asn.0).to_le_bytes()].concat();
+    let salient = u64::from(prefix.0) << 32 | u64::from(sighting.asn.map_or(0, |asn| asn.0));
     let (nats, text) = compare(sighting, known);
-    Some(EvidenceItem::new(Signal::Network, nats, &salient, text))
+    Some(EvidenceItem::new(Signal::Network, nats, &salient.to_be_bytes(), text))
 }
 
 fn compare(sighting: &Sighting, known: &Known<'_>) -> (f64, &'static str) {

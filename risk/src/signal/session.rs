@@ -16,7 +16,7 @@
 use countersign_sdk_types::Signal;
 
 use super::network;
-use crate::{EvidenceItem, Known, Sighting};
+use crate::{EvidenceItem, Keyed, Known, Sighting};
 
 const NEW_SYSTEM: f64 = 3.5;
 const NEW_PREFIX: f64 = 1.0;
@@ -42,7 +42,7 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
         (false, true) => "the session moved to another client",
         (true, false) => "the session moved to a network that is new to the subject",
     };
-    let mut salient = sighting.prefix.map_or_else(Vec::new, |prefix| prefix.0.to_le_bytes().to_vec());
-    salient.extend(sighting.client.iter().flat_map(|client| String::from(client.family).into_bytes()));
+    let [a, b, c, d] = sighting.prefix.map_or([0; 4], |Keyed(prefix)| prefix.to_le_bytes());
+    let salient = [a, b, c, d, sighting.client.map_or(u8::MAX, |client| client.family.code())];
     Some(EvidenceItem::new(Signal::Session, carried + swapped, &salient, text))
 }

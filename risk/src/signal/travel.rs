@@ -6,7 +6,7 @@
 //! low risk; either is enough, so that what is not verified can raise a score and never lower one. Satellite and relay networks have exits far from
 //! their users, and say nothing. Worth 2 nats.
 
-use countersign_sdk_types::{Asn, Coordinates, Kilometers, Signal};
+use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Signal};
 
 use crate::{EvidenceItem, Known, Sighting, Whereabouts};
 
@@ -24,11 +24,16 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     }
     let from = [known.baseline.last(), known.trail.and_then(|trail| trail.last.as_ref())];
     let leap = from.into_iter().flatten().find_map(|from| leap(from, sighting))?;
-    let mut salient = asn.0.to_le_bytes().to_vec();
-    salient.extend(sighting.country.iter().flat_map(|country| country.bytes()));
-    let (apart, hours) = (libm::round(leap.apart / 10.0) * 10.0, libm::ceil(leap.hours));
-    let text = format!("{apart:.0} km or more from where the subject was within the last {hours:.0} hours");
-    Some(EvidenceItem::new(Signal::Travel, NATS, &salient, text))
+    let [a, b] = sighting.country.map_or([0; 2], Country::bytes);
+    let salient = u64::from(asn.0) << 16 | u64::from(u16::from_be_bytes([a, b]));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a distance on the globe, and hours in which it is too far"
+    )]
+    let (apart, hours) = (libm::round(leap.apart / 10.0) as u32 * 10, libm::ceil(leap.hours) as u32);
+    let text = format!("{apart} km or more from where the subject was within the last {hours} hours");
+    Some(EvidenceItem::new(Signal::Travel, NATS, &salient.to_be_bytes(), text))
 }
 
 /// Satellite carriers (AS14593 Starlink, AS7155 Viasat, AS6621 Hughes, AS22351 Intelsat) and relays (AS36183, the egress of iCloud Private Relay, and

@@ -246,6 +246,16 @@ fn a_browser_update_is_not_a_new_client_and_a_downgrade_is_something() {
 }
 
 #[test]
+fn events_that_name_no_client_say_nothing_against_one() {
+    let unnamed = |at: i64| LearnedEvent { client: None, ..at_home(at).learned(Strength::StepUp) };
+    let mut baseline = Baseline::fold(&(0..20).map(|day| unnamed(MONDAY + day * DAY)).collect::<Vec<_>>());
+    let client = |baseline: &Baseline| nats(&assess(&at_home(MONDAY + 21 * DAY), &known(baseline)), Signal::Client);
+    assert!(client(&baseline).abs() < 1e-6, "{}", client(&baseline));
+    baseline.learn(&at_home(MONDAY + 20 * DAY).learned(Strength::StepUp));
+    assert!(client(&baseline) < -0.5, "one that named it makes it known: {}", client(&baseline));
+}
+
+#[test]
 fn a_handshake_contradicts_its_client() {
     let usual = |at: i64| Scene { hints: Hints { ja4: Some("t13d1715h2_aa_bb"), ..Hints::default() }, ..at_home(at) };
     let events: Vec<_> = (0..10).map(|day| usual(MONDAY + day * DAY + 9 * HOUR).learned(Strength::StepUp)).collect();

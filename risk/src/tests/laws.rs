@@ -51,9 +51,9 @@ fn any_organisation() -> impl Strategy<Value = Organisation> {
 #[test]
 fn weights_that_cannot_be_used_are_named() {
     assert_eq!(Weights::default().validate(), Ok(()));
-    let falling = Weights { calibration: Calibration(vec![(0.0, 10), (1.0, 5)]), ..Weights::default() };
+    let falling = Weights { calibration: Calibration::new([(0.0, 10), (1.0, 5)]), ..Weights::default() };
     assert_eq!(falling.validate(), Err(WeightsError::Calibration));
-    let certain = Weights { calibration: Calibration(vec![(0.0, 10), (1.0, 100)]), ..Weights::default() };
+    let certain = Weights { calibration: Calibration::new([(0.0, 10), (1.0, 100)]), ..Weights::default() };
     assert_eq!(certain.validate(), Err(WeightsError::Calibration), "100 is for hard rules");
     let factor = Weights { factors: [(Signal::Hour, f64::NAN)].into(), ..Weights::default() };
     assert_eq!(factor.validate(), Err(WeightsError::Factor(Signal::Hour)));

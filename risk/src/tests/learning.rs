@@ -27,6 +27,55 @@ fn a_weak_event_counts_after_a_day_and_can_be_taken_back() {
 }
 
 #[test]
+fn what_is_told_when_its_day_is_over_does_not_wait() {
+    // Five log-ins on each of five days, told a week later, and two of the last hours.
+    let day = |day: i64| (0..5).map(move |n| MONDAY + day * DAY + n * 4 * HOUR);
+    let told = MONDAY + 11 * DAY;
+    let past: Vec<_> =
+        (0..5).flat_map(day).chain([told - 2 * HOUR, told - HOUR]).map(|at| at_home(at).learned(Strength::SecondFactor)).collect();
+    let mut baseline = Baseline::empty();
+    let admitted: Vec<_> = past
+        .iter()
+        .map(|event| {
+            let is_admitted = baseline.admits(event, Timestamp(told));
+            baseline.learn_told(event, Timestamp(told));
+            is_admitted
+        })
+        .collect();
+    assert!(admitted.iter().enumerate().all(|(n, admitted)| *admitted == (n % 5 != 4)), "four a day of a network: {admitted:?}");
+    assert_eq!(baseline.waiting().count(), 2, "the last day is not over");
+    assert!(baseline.weight() > 9.5, "{}", baseline.weight());
+    assert_eq!(baseline.settle(Timestamp(told + DAY)).len(), 2);
+    let mut one_by_one = Baseline::fold(&past);
+    one_by_one.settle(Timestamp(told + DAY));
+    assert!(one_by_one.weight() < 6.0, "two a day, when each was told at once: {}", one_by_one.weight());
+}
+
+#[test]
+fn a_baseline_says_how_late_it_is_whatever_waits_or_was_taken_back() {
+    let mut baseline = Baseline::empty();
+    assert_eq!(baseline.known_until(), None);
+    baseline.learn(&at_home(MONDAY).learned(Strength::StepUp));
+    assert_eq!(baseline.known_until(), Some(Timestamp(MONDAY)));
+    let login = at_home(MONDAY + HOUR).learned(Strength::PhishingResistant);
+    assert!(baseline.admits(&login, login.at));
+    baseline.learn(&login);
+    assert_eq!(baseline.known_until(), Some(login.at), "it waits");
+    let mut settled = baseline.clone();
+    settled.settle(Timestamp(MONDAY + 9 * DAY));
+    assert_eq!(settled.known_until(), Some(login.at), "looking teaches nothing");
+    baseline.roll_back(Some(login.session));
+    assert_eq!((baseline.known_until(), baseline.waiting().count()), (Some(login.at), 0), "it is not to be taught again");
+    for hour in [2, 3] {
+        baseline.learn(&at_home(MONDAY + hour * HOUR).learned(Strength::SecondFactor));
+    }
+    let third = abroad(MONDAY + 4 * HOUR);
+    assert!(!baseline.admits(&third.learned(Strength::SecondFactor), Timestamp(third.at)), "two may wait");
+    assert!(baseline.admits(&third.learned(Strength::StepUp), Timestamp(third.at)));
+    assert!(baseline.admits(&third.learned(Strength::SecondFactor), Timestamp(MONDAY + 2 * DAY)), "tomorrow nothing waits");
+}
+
+#[test]
 fn a_step_up_is_learned_at_once_and_weighs_most() {
     let weight = |strength: Strength| {
         let mut baseline = Baseline::fold(&[at_home(NEXT).learned(strength)]);
@@ -90,6 +139,19 @@ fn the_organisation_learns_what_its_subjects_settle() {
     assert_eq!(asked(&Scene { subject: 1, ..at_home(NEXT + DAY) }).prefix, 3, "oneself is no other");
     assert_eq!(asked(&Scene { subject: 9, ..at_home(NEXT + 40 * DAY) }).prefix, 0, "a month later nobody is there");
     assert_eq!(asked(&Scene { subject: 9, cookie: None, ..abroad(NEXT + DAY) }), Organisation::default());
+}
+
+#[test]
+fn a_past_that_is_told_late_pushes_nobody_out_of_the_organisation() {
+    let mut row = Sharing::default();
+    let mut learn = |subject: u8, at: i64| {
+        let event = Scene { subject, ..at_home(at) }.learned(Strength::SecondFactor);
+        Baseline::empty().learn_told(&event, Timestamp(NEXT + DAY)).iter().for_each(|settled| row.learn(settled));
+    };
+    (1..=8).for_each(|subject| learn(subject, NEXT));
+    (9..=16).for_each(|subject| learn(subject, NEXT - 31 * DAY));
+    let owner = at_home(NEXT).sighting().shared.subject;
+    assert_eq!(row.others(owner, Timestamp(NEXT + DAY)), 7, "the owner is one of the eight");
 }
 
 #[test]

@@ -95,7 +95,7 @@ pub fn explain(record: &Record) -> Explanation {
         detail: denial.map(|denial| denial.detail().to_owned()),
         inherent: trace.map(|trace| trace.assessment.inherent()),
         remaining: trace.map(|trace| trace.remaining),
-        reasons: trace.map(|trace| trace.assessment.reasons().to_vec()).unwrap_or_default(),
+        reasons: trace.map(|trace| trace.assessment.reasons()).unwrap_or_default(),
         policy: trace.and_then(|trace| trace.verdict.as_ref()).map(|verdict| verdict.reasons.clone()).unwrap_or_default(),
         tried: trace.map(|trace| trace.tried.clone()).unwrap_or_default(),
         remedy: remedy(record),

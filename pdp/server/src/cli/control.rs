@@ -1,6 +1,7 @@
 //! The commands that work on a running server, over its local socket.
 
 mod client;
+mod learn;
 mod perform;
 mod text;
 
@@ -73,6 +74,13 @@ pub(super) enum ControlCommand {
         /// Why. It is kept.
         #[arg(long)]
         reason: String,
+    },
+    /// Teach what is normal for subjects, from the past.
+    Learn {
+        #[command(flatten)]
+        door: Door,
+        #[command(subcommand)]
+        what: learn::Learn,
     },
     /// Explain a decision: score, reasons, and what would have allowed it.
     Why {
@@ -304,6 +312,7 @@ impl ControlCommand {
             | Self::Credentials { door, .. }
             | Self::EnrollCode { door, .. }
             | Self::BreakGlass { door, .. }
+            | Self::Learn { door, .. }
             | Self::Why { door, .. }
             | Self::Status { door }
             | Self::Verify { door } => door,

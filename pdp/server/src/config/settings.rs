@@ -152,7 +152,9 @@ const fn day() -> u64 {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Places {
     pub(super) city: Option<PathBuf>,
+    pub(super) second_city: Option<PathBuf>,
     pub(super) asn: Option<PathBuf>,
+    pub(super) anonymous: Option<PathBuf>,
     pub(super) max_age_days: Option<u64>,
 }
 

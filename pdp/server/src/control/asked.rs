@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problem;
 
 const BODY: Limits = Limits { bytes: 64 * 1024, depth: 8, values: 1_000 };
+/// For the pasts of many subjects.
+pub(crate) const LARGE_BODY: Limits = Limits { bytes: 1024 * 1024, depth: 8, values: 100_000 };
 
 /// A JSON body.
 pub(super) struct Body<T>(pub(super) T);
@@ -19,10 +21,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = axum::body::to_bytes(request.into_body(), BODY.bytes).await;
-        let bytes = bytes.map_err(|_| Problem::malformed("the body is larger than 65536 bytes, or did not arrive"))?;
-        strict::from_slice(&bytes, BODY).map(Self).map_err(|error| Problem::malformed(&error.to_string()))
+        body(request, BODY).await.map(Self)
     }
+}
+
+/// A large JSON body.
+pub(super) struct LargeBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for LargeBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        body(request, LARGE_BODY).await.map(Self)
+    }
+}
+
+async fn body<T: DeserializeOwned>(request: Request, limits: Limits) -> Result<T, Problem> {
+    let bytes = axum::body::to_bytes(request.into_body(), limits.bytes).await;
+    let bytes = bytes.map_err(|_| Problem::malformed(&format!("the body is larger than {} bytes, or did not arrive", limits.bytes)))?;
+    strict::from_slice(&bytes, limits).map_err(|error| Problem::malformed(&error.to_string()))
 }
 
 /// The name in the path.

@@ -1,5 +1,7 @@
 //! The control API over its real router: who is let in, what each command leaves in the view, and what never comes out.
 
+mod learning;
+
 use std::io::Write;
 use std::sync::Mutex;
 
@@ -103,7 +105,7 @@ fn passkey(id: &str) -> StateEvent {
     StateEvent::CredentialAdded { subject: alice(), credential }
 }
 
-const ALL: [(&str, &str); 16] = [
+const ALL: [(&str, &str); 17] = [
     ("GET", "/revocations"),
     ("POST", "/revocations"),
     ("DELETE", "/revocations"),
@@ -116,6 +118,7 @@ const ALL: [(&str, &str); 16] = [
     ("DELETE", "/credentials/{id}"),
     ("POST", "/enroll-codes"),
     ("POST", "/break-glass"),
+    ("POST", "/learn"),
     ("GET", "/decisions/{id}"),
     ("GET", "/policies"),
     ("GET", "/status"),

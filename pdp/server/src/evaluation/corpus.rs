@@ -1,15 +1,13 @@
 //! A corpus: one event a line, JSON, gzip or plain, read as a stream with a bound on each line.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead as _, Read as _};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, PlaceRecord, Timestamp};
-use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Deserializer};
+
+use crate::files::Stream;
 
 /// The longest line.
 const LONGEST: u64 = 16 * 1024;
@@ -135,20 +133,8 @@ impl PlaceOfEvent {
 
 /// The events of a file, one after the other.
 pub struct Lines {
-    reader: BufReader<Box<dyn Read>>,
-    read: Arc<AtomicU64>,
+    file: Stream,
     line: u64,
-}
-
-/// Counts what is read of the file itself, for a progress bar.
-struct Counted(File, Arc<AtomicU64>);
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.0.read(buffer)?;
-        self.1.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
-    }
 }
 
 impl Lines {
@@ -157,17 +143,13 @@ impl Lines {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, CorpusError> {
-        let read = Arc::new(AtomicU64::new(0));
-        let file = BufReader::new(Counted(File::open(path)?, Arc::clone(&read)));
-        let is_gzip = path.extension().is_some_and(|ending| ending == "gz");
-        let plain: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        Ok(Self { reader: BufReader::new(plain), read, line: 0 })
+        Ok(Self { file: Stream::open(path)?, line: 0 })
     }
 
     /// How many bytes of the file itself are read.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        self.file.bytes_read()
     }
 
     /// The next event; none at the end.
@@ -176,7 +158,7 @@ impl Lines {
     /// When the file breaks off, or a line is too long or no event.
     pub fn next_event(&mut self) -> Result<Option<Event>, CorpusError> {
         let mut line = Vec::new();
-        let count = self.reader.by_ref().take(LONGEST + 1).read_until(b'\n', &mut line)?;
+        let count = self.file.by_ref().take(LONGEST + 1).read_until(b'\n', &mut line)?;
         if count == 0 {
             return Ok(None);
         }

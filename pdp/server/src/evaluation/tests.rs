@@ -131,7 +131,7 @@ fn a_closer_look_sees_what_was_scored_and_teaches_nothing() {
     let scored = evaluate("corpus.jsonl", &lines(&days())).expect("a report").1;
     for one in &scored {
         let look = look(&path, one.i, Weights::default(), thirty, |_| ()).expect("a look");
-        assert_eq!((look.assessment.inherent(), look.assessment.reasons()), (one.score, one.reasons.as_slice()), "{}", one.i);
+        assert_eq!((look.assessment.inherent(), look.assessment.reasons()), (one.score, one.reasons.clone()), "{}", one.i);
         let again = score(observe(&look.sighting, &look.known(), &Weights::default()), &Weights::default().calibration);
         assert_eq!(again, look.assessment, "what it was compared with gives the score again");
     }

@@ -7,7 +7,7 @@ use countersign_pdp_engine::decide::sight;
 use countersign_pdp_engine::facts::{DeviceFacts, DirectoryUser, Facts, Inventory, LiveGrant};
 use countersign_pdp_engine::identify::Identified;
 use countersign_pdp_engine::request::Credentials;
-use countersign_pdp_store::{GrantRecord, RevocationQuery, StoredCredential, TokenName, ViewError};
+use countersign_pdp_store::{GrantRecord, KeyringError, RevocationQuery, Store, StoredCredential, TokenName, ViewError};
 use countersign_risk::{Organisation, Salts, SubjectSalt};
 use countersign_sdk_types::{Acr, Digest, Ladder, SubjectId, Timestamp};
 use serde_json::Value;
@@ -118,14 +118,23 @@ impl Pdp {
     }
 
     pub(crate) fn salt(&self, subject: &SubjectId) -> Result<SubjectSalt, Denial> {
-        self.store.salt(subject, fresh).map(|salt| SubjectSalt::new(salt.0)).map_err(unavailable)
+        salt(&self.store, subject).map_err(unavailable)
     }
 
-    /// The subject's salt, and the one under which what subjects share is compared. That one is kept under a name that no issuer can give.
+    /// The salts of a subject.
     pub(crate) fn salts(&self, subject: &SubjectId) -> Result<Salts, Denial> {
-        let organisation = SubjectId { tenant: subject.tenant.clone(), iss: String::new(), sub: String::new() };
-        Ok(Salts { subject: self.salt(subject)?, organisation: self.salt(&organisation)? })
+        salts(&self.store, subject).map_err(unavailable)
     }
+}
+
+fn salt(store: &Store, subject: &SubjectId) -> Result<SubjectSalt, KeyringError> {
+    store.salt(subject, fresh).map(|salt| SubjectSalt::new(salt.0))
+}
+
+/// The subject's salt, and the one under which what subjects share is compared. That one is kept under a name that no issuer can give.
+pub(crate) fn salts(store: &Store, subject: &SubjectId) -> Result<Salts, KeyringError> {
+    let organisation = SubjectId { tenant: subject.tenant.clone(), iss: String::new(), sub: String::new() };
+    Ok(Salts { subject: salt(store, subject)?, organisation: salt(store, &organisation)? })
 }
 
 /// The secret of a grant at rest.

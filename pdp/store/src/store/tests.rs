@@ -62,7 +62,11 @@ fn finished(ceremony: &str) -> StateEvent {
 }
 
 fn learned(who: &str, at: i64) -> StateEvent {
-    let event = LearnedEvent {
+    StateEvent::Learned { subject: subject(who), event: verified(at) }
+}
+
+fn verified(at: i64) -> LearnedEvent {
+    LearnedEvent {
         at: Timestamp(at),
         strength: Strength::StepUp,
         host: None,
@@ -79,8 +83,7 @@ fn learned(who: &str, at: i64) -> StateEvent {
         tls: None,
         session: SessionTag(at.unsigned_abs() as u32),
         shared: Shared { subject: Keyed(1), prefix: Some(Keyed(9)), device: None },
-    };
-    StateEvent::Learned { subject: subject(who), event }
+    }
 }
 
 /// Clicks that take as long as the seed says.
@@ -220,6 +223,45 @@ fn an_activation_can_expect_the_revision_that_was_seen() {
     assert_eq!(activate("r2", None), Err(Refusal::Changed.into()));
     assert_eq!(activate("r2", Some("r1")), Ok(()));
     assert_eq!(store.view().activation(&tenant()).unwrap().unwrap().revision.as_str(), "r2");
+}
+
+#[test]
+fn what_is_learned_meanwhile_is_not_taught_over() {
+    let store = Store::memory().unwrap();
+    let teach = |at: i64, until: Option<i64>| {
+        let expect = Expect::LearnedUntil { subject: subject("alice"), at: until.map(Timestamp) };
+        store.append(learned("alice", at), expect)
+    };
+    assert!(teach(1_000, None).wait().is_ok());
+    assert_eq!(teach(2_000, None).wait(), Err(Refusal::Changed.into()));
+    // A step-up and an import in one group of the writer: the second to come is checked after the first is applied.
+    let (step_up, import) = (store.append(learned("alice", 9_000), Expect::Any), teach(2_000, Some(1_000)));
+    assert!(step_up.wait().is_ok());
+    assert_eq!(import.wait(), Err(Refusal::Changed.into()));
+    assert!(store.append(learned("bob", 1), Expect::Any).wait().is_ok(), "another subject's past is nobody else's");
+    assert!(teach(9_500, Some(9_000)).wait().is_ok());
+    assert_eq!(store.view().baseline(&subject("alice")).unwrap().known_until(), Some(Timestamp(9_500)));
+}
+
+#[test]
+fn an_imported_past_waits_only_for_what_its_day_is_not_over() {
+    const DAY: i64 = 86_400_000;
+    let (folder, session, at) = (tempfile::tempdir().unwrap(), SessionId::new("sid:1").unwrap(), 100 * DAY);
+    let login = |at: i64| LearnedEvent { strength: Strength::SecondFactor, ..verified(at) };
+    let recent = LearnedEvent { session: SessionTag::of(&session), ..login(at - 1_000) };
+    let events: Vec<_> = (0..3).map(|n| login(at - 3 * DAY + n)).chain([recent]).collect();
+    let store = open(folder.path()).unwrap();
+    put(&store, StateEvent::PastImported { subject: subject("alice"), events, by: "uid:0".to_owned(), at: Timestamp(at) }).unwrap();
+    let baseline = |store: &Store| store.view().baseline(&subject("alice")).unwrap();
+    assert!((1.4..=1.5).contains(&baseline(&store).weight()), "three halves: {}", baseline(&store).weight());
+    assert_eq!((baseline(&store).waiting().count(), baseline(&store).known_until()), (1, Some(Timestamp(at - 1_000))));
+    let target = RevocationTarget::Session { tenant: tenant(), session };
+    put(&store, StateEvent::Revoked { target, at: Timestamp(at), by: "uid:0".to_owned(), reason: "stolen".to_owned() }).unwrap();
+    assert_eq!((baseline(&store).waiting().count(), baseline(&store).known_until()), (0, Some(Timestamp(at - 1_000))));
+    let before = baseline(&store).to_bytes();
+    drop(store);
+    fs::remove_dir_all(folder.path().join("view")).unwrap();
+    assert_eq!(baseline(&open(folder.path()).unwrap()).to_bytes(), before, "the journal alone says it");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_risk::pointer::{PointerLesson, PointerProfile};
-use countersign_risk::{Baseline, Keyed, LearnedEvent, SessionTag, Sharing};
+use countersign_risk::{Baseline, Keyed, SessionTag, Settled, Sharing};
 use countersign_sdk_types::{Digest, SubjectId, Tenant, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +32,14 @@ pub(crate) fn claims(event: &StateEvent) -> Option<Vec<u8>> {
         _ => return None,
     };
     Some(key.0)
+}
+
+/// The baseline that an event teaches: an expectation of what is learned depends on every earlier one.
+pub(crate) fn teaches(event: &StateEvent) -> Option<Vec<u8>> {
+    match event {
+        StateEvent::Learned { subject, .. } | StateEvent::PastImported { subject, .. } => Some(Key::subject(Table::Baseline, subject).0),
+        _ => None,
+    }
 }
 
 fn owner(tenant: &Tenant, id: &str) -> Key {
@@ -136,10 +144,10 @@ impl Fold<'_> {
     }
 
     /// What a subject learns at once, the organisation learns with it; what waits is found by its session until it is settled.
-    fn learn(&mut self, subject: &SubjectId, event: &LearnedEvent) -> Result<(), ViewError> {
+    fn learn(&mut self, subject: &SubjectId, learn: impl FnOnce(&mut Baseline) -> Vec<Settled>) -> Result<(), ViewError> {
         let key = Key::subject(Table::Baseline, subject);
         let mut baseline = self.baseline(&key)?;
-        for settled in baseline.learn(event) {
+        for settled in learn(&mut baseline) {
             self.remove(Key::waiting(&subject.tenant, settled.event.session));
             for thing in settled.things() {
                 let row = Key::thing(&subject.tenant, thing);
@@ -226,7 +234,10 @@ impl Fold<'_> {
                 Ok(())
             }
             E::Locked { target, until } => self.put(&locked(&target), &until),
-            E::Learned { subject, event } => self.learn(&subject, &event),
+            E::Learned { subject, event } => self.learn(&subject, |baseline| baseline.learn(&event)),
+            E::PastImported { subject, events, at, .. } => {
+                self.learn(&subject, |baseline| events.iter().flat_map(|event| baseline.learn_told(event, at)).collect())
+            }
             E::PointerLearned { subject, session, lesson, at } => self.learn_pointer(&subject, session, &lesson, at),
             E::DeviceUpserted { tenant, device, record, .. } => {
                 let key = Key::new(Table::Device, &tenant).part(device.as_str().as_bytes());

@@ -33,7 +33,7 @@ fn as_list<S: Serializer>(half_hours: &[f64; HALF_HOURS], writer: S) -> Result<S
 /// What is learned, as it counts at an instant.
 pub(super) struct Day {
     /// Events per half hour.
-    learned: [f64; HALF_HOURS],
+    learned: [f32; HALF_HOURS],
     /// Their sum.
     all: f64,
     /// The share that is read on the clock of the zone before, and how many half hours that one is later.

@@ -12,6 +12,12 @@ const EVENT: f64 = 16.0;
 /// The largest weight: 14 bits, two bytes in a variable-length form. A full memory halves early, and so keeps its shape.
 const FULL: u16 = (1 << 14) - 1;
 
+/// What is left after so many half-lives, to the seven digits of single precision.
+#[expect(clippy::cast_possible_truncation, reason = "a fading needs no more")]
+pub(super) fn faded(half_lives: f64) -> f64 {
+    f64::from(libm::exp2f(-half_lives.max(0.0) as f32))
+}
+
 /// `N` weights with a half-life of `DAYS` days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Memory<const N: usize, const DAYS: i64> {
@@ -69,7 +75,7 @@ impl<const N: usize, const DAYS: i64> Memory<N, DAYS> {
 
     /// What one unit of [`Memory::weights`] is worth at an instant, in events.
     pub(super) fn unit(&self, at: Timestamp) -> f64 {
-        libm::exp2(-self.half_lives(at).max(0.0)) / EVENT
+        faded(self.half_lives(at)) / EVENT
     }
 
     /// The sum of the weights, in units.

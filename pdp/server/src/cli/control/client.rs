@@ -25,7 +25,7 @@ pub(super) struct Client {
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A walk over a long journal takes a while.
+/// A walk over a long journal, or what an import writes, takes a while.
 const WALK: Duration = Duration::from_secs(600);
 
 /// The longest list with the longest ids fits.
@@ -55,6 +55,12 @@ impl Client {
 
     pub(super) async fn walk<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ask(Method::POST, path, Value::Null, WALK).await?.read()
+    }
+
+    /// As [`Self::change`], for what takes a while.
+    pub(super) async fn work<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let body = serde_json::to_value(body).map_err(|error| Failure::could_not(error.to_string()))?;
+        self.ask(method, path, body, WALK).await?.read()
     }
 
     async fn ask(&self, method: Method, path: &str, body: Value, within: Duration) -> Result<Answer, Failure> {

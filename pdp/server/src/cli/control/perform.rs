@@ -36,6 +36,7 @@ pub(super) async fn perform(command: &ControlCommand, client: &Client) -> Result
         }
         ControlCommand::EnrollCode { subject, minutes, .. } => enroll_code(subject, *minutes, client).await,
         ControlCommand::BreakGlass { subject, minutes, reason, .. } => break_glass(subject, *minutes, reason, client).await,
+        ControlCommand::Learn { what, .. } => super::learn::perform(what, client).await,
         ControlCommand::Why { id, .. } => why(id, client).await,
         ControlCommand::Status { .. } => status(client).await,
         ControlCommand::Verify { .. } => verify(client).await,

@@ -51,6 +51,10 @@ fn every_command_is_read() {
         "enroll-code --iss i --sub s",
         "enroll-code --iss i --sub s --minutes 60",
         "break-glass --iss i --sub s --minutes 240 --reason down",
+        "learn import log.json --format okta --issuer https://org.example",
+        "learn import log.jsonl.gz --format jsonl --dry-run --json --problems 0",
+        "learn import log.json --format entra --issuer i --subjects map.csv --verified-as sms=second_factor --mapping m.toml",
+        "learn --socket /run/x import log.json --format keycloak --issuer i --subject-field login --with-devices --without-places",
         "why main.1.1",
         "status --json",
         "verify",
@@ -77,6 +81,13 @@ fn what_is_missing_or_out_of_bounds_is_not_read() {
         "enroll-code --iss i --sub s --minutes 0",
         "break-glass --iss i --sub s --minutes 241 --reason x",
         "break-glass --iss i --sub s --minutes 5",
+        "learn",
+        "learn import",
+        "learn import log.json",
+        "learn import log.json --format csv",
+        "learn import log.json --format okta",
+        "learn import log.json --format jsonl --verified-as passkey",
+        "learn import log.json --format jsonl --verified-as passkey=bound_low_risk",
         "why",
         "status --socket a --config b",
     ] {
@@ -132,6 +143,27 @@ impl Server {
             Err(failure) => panic!("{line}: {failure:?}"),
         }
     }
+}
+
+#[test]
+fn a_log_teaches_in_as_many_requests_as_it_takes() {
+    let server = Server::start();
+    let file = server.folder.path().join("log.jsonl");
+    let agent = "x".repeat(500);
+    let login = |sub: usize, n: i64| {
+        let at = NOW.0 - n * 86_400_000;
+        serde_json::json!({"at": at, "sub": format!("s{sub}"), "address": "192.0.2.1", "user_agent": agent, "methods": ["otp"]}).to_string()
+    };
+    let lines: Vec<_> = (0..60).flat_map(|sub| (0..150).map(move |n| (sub, n))).map(|(sub, n)| login(sub, n)).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let command = format!("learn import {} --format jsonl --issuer https://issuer.example --without-places", file.display());
+    let outcome = server.run(&command).unwrap();
+    assert_eq!(outcome.json["learned"]["second_factor"], 9_000, "{}", outcome.text);
+    assert_eq!(outcome.json["learned"]["subjects"], 60);
+    assert!(!outcome.is_found);
+    assert!(outcome.text.contains("is the place database there?"), "{}", outcome.text);
+    let last = SubjectId { tenant: tenant(), iss: "https://issuer.example".to_owned(), sub: "s59".to_owned() };
+    assert_eq!(server.store.view().baseline(&last).unwrap().known_until(), Some(NOW));
 }
 
 #[test]
