@@ -92,7 +92,13 @@ fn costs(criterion: &mut Criterion) {
     criterion.bench_function("risk/score", |bencher| {
         bencher.iter(|| {
             let subject = turn.next()?;
-            let known = Known { baseline: &subject.baseline, organisation, trail: Some(&subject.trail), is_asked_when_unknown: true };
+            let known = Known {
+                baseline: &subject.baseline,
+                organisation,
+                trail: Some(&subject.trail),
+                behavior: None,
+                is_asked_when_unknown: true,
+            };
             Some(score(observe(black_box(&subject.now), &known, &weights), &weights.calibration))
         });
     });

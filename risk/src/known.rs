@@ -1,6 +1,6 @@
 //! What a sighting is compared with.
 
-use crate::{Baseline, Organisation, Trail};
+use crate::{Baseline, Behavior, Organisation, Trail};
 
 /// Everything that is known when a sighting is judged.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,8 @@ pub struct Known<'a> {
     pub organisation: Organisation,
     /// Where the session was seen before, if this is not its first sighting.
     pub trail: Option<&'a Trail>,
+    /// How the pointer of the session moved, where that was told.
+    pub behavior: Option<&'a Behavior>,
     /// Who is asked for a proof while nothing verified is known of them: those who can give one, and privileged subjects.
     pub is_asked_when_unknown: bool,
 }

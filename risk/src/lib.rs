@@ -30,6 +30,7 @@ pub use learned::{LearnedEvent, SessionTag, Shared, Strength};
 pub use organisation::{Churn, Organisation, Sharing, Thing};
 pub use score::{Assessment, score};
 pub use sighting::{BindingState, Failures, Posture, RawSighting, Sighting};
+pub use signal::behavior::Behavior;
 pub use signal::client::{Client, Family};
 pub use signal::hour::{Clock, Hours, Zones};
 pub use signal::{observe, travel::distance};

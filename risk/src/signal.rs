@@ -1,5 +1,6 @@
 //! The signals: each a module with its formula, its units and where it comes from.
 
+pub(crate) mod behavior;
 pub(crate) mod binding;
 pub(crate) mod client;
 pub(crate) mod device;
@@ -32,6 +33,8 @@ pub fn observe(sighting: &Sighting, known: &Known<'_>, weights: &Weights) -> Evi
     add(history::observe(known, weights.cold_start), 1.0);
     add(posture::observe(sighting), 1.0);
     add(failures::observe(sighting), 1.0);
+    // Has a floor of its own on what was learned, so no warmth.
+    add(behavior::observe(known), 1.0);
     add(travel::observe(sighting, known), warmth);
     add(network::observe(sighting, known), warmth);
     add(device::observe(sighting, known), warmth);
@@ -42,4 +45,4 @@ pub fn observe(sighting: &Sighting, known: &Known<'_>, weights: &Weights) -> Evi
 }
 
 /// Pieces of evidence that one sighting may give.
-const MOST: usize = 11;
+const MOST: usize = 12;

@@ -114,7 +114,7 @@ fn weekdays(weeks: i64) -> Baseline {
 const NEXT: i64 = MONDAY + 28 * DAY + 9 * HOUR;
 
 fn known(baseline: &Baseline) -> Known<'_> {
-    Known { baseline, organisation: Organisation::default(), trail: None, is_asked_when_unknown: true }
+    Known { baseline, organisation: Organisation::default(), trail: None, behavior: None, is_asked_when_unknown: true }
 }
 
 fn assess(scene: &Scene<'_>, known: &Known<'_>) -> Assessment {

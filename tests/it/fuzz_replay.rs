@@ -74,6 +74,11 @@ fn assertion() {
 }
 
 #[test]
+fn pointer_batch() {
+    replay("pointer_batch", countersign_tests::fuzz::pointer_batch);
+}
+
+#[test]
 fn past_log() {
     replay("past_log", countersign_tests::fuzz::past_log);
 }
@@ -86,6 +91,7 @@ proptest::proptest! {
         countersign_tests::fuzz::canonical_host(text.as_bytes());
         countersign_tests::fuzz::token(text.as_bytes());
         countersign_tests::fuzz::assertion(text.as_bytes());
+        countersign_tests::fuzz::pointer_batch(format!(r#"{{"features":["duration","distance"],"actions":[[1,{text}]]}}"#).as_bytes());
         countersign_tests::fuzz::past_log(text.as_bytes());
     }
 
@@ -95,5 +101,11 @@ proptest::proptest! {
         countersign_tests::fuzz::past_log(log.as_bytes());
         countersign_tests::fuzz::past_log(format!("[{log}]").as_bytes());
         countersign_tests::fuzz::past_log(format!("{{\"x\":1,{log}}}").as_bytes());
+    }
+
+    #[test]
+    fn any_numbers_are_a_batch_or_none(rows in proptest::collection::vec(proptest::collection::vec(proptest::option::of(proptest::num::f64::ANY), 2), 0..60)) {
+        let body = serde_json::json!({"features": ["duration", "mean speed"], "actions": rows});
+        countersign_tests::fuzz::pointer_batch(body.to_string().as_bytes());
     }
 }

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, with what it saw"
 )]
 
+mod behavior;
 mod control;
 mod demo;
 mod fuzz_replay;

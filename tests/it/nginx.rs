@@ -19,6 +19,7 @@ fn scenery() -> Scenery {
         users: json!({"alice": {"role": "admin"}, "bob": {"role": "clerk"}}),
         devices: json!({(laptop.as_str()): {"compliant": true, "managed": true}}),
         past: &[],
+        ..Scenery::default()
     }
 }
 

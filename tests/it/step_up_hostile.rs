@@ -15,7 +15,7 @@ const GRANT: &str = "__Host-countersign-grant";
 const DEVICE: &str = "__Host-countersign-device";
 
 /// A browser that keeps cookies and follows nothing by itself.
-struct Visitor<'a> {
+pub(crate) struct Visitor<'a> {
     stage: &'a Stage,
     from: &'static str,
     agent: &'static str,
@@ -23,7 +23,7 @@ struct Visitor<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    fn new(stage: &'a Stage, from: &'static str, token: &str) -> Self {
+    pub(crate) fn new(stage: &'a Stage, from: &'static str, token: &str) -> Self {
         let visitor = Self { stage, from, agent: OWNERS_AGENT, cookies: RefCell::default() };
         visitor.keep("payroll", "access_token", token);
         visitor
@@ -43,7 +43,7 @@ impl<'a> Visitor<'a> {
         own.map(|((_, name), value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    fn request(&self, method: &str, host: &str, target: &str, more: &[(&str, &str)], body: Option<&Value>) -> Answer {
+    pub(crate) fn request(&self, method: &str, host: &str, target: &str, more: &[(&str, &str)], body: Option<&Value>) -> Answer {
         let cookies = self.cookie_header(host);
         let mut headers = vec![(FROM, self.from), ("user-agent", self.agent), ("accept", "text/html")];
         if !cookies.is_empty() {
@@ -58,11 +58,11 @@ impl<'a> Visitor<'a> {
         answer
     }
 
-    fn visit(&self, host: &str, target: &str) -> Answer {
+    pub(crate) fn visit(&self, host: &str, target: &str) -> Answer {
         self.request("GET", host, target, &[], None)
     }
 
-    fn origin(&self, host: &str) -> String {
+    pub(crate) fn origin(&self, host: &str) -> String {
         self.stage.url(host, "")
     }
 
@@ -122,7 +122,7 @@ impl<'a> Visitor<'a> {
 
     /// The whole step-up, until the grant's cookie is there.
     #[track_caller]
-    fn step_up(&self, key: &mut SoftAuthenticator) -> String {
+    pub(crate) fn step_up(&self, key: &mut SoftAuthenticator) -> String {
         let link = self.touch(key, &self.begin());
         let answer = self.follow(&link);
         assert_eq!((answer.status, answer.header("location")), (303, Some(self.stage.url("payroll", "/payroll").as_str())), "{answer:?}");
@@ -130,7 +130,7 @@ impl<'a> Visitor<'a> {
     }
 
     #[track_caller]
-    fn enrolled(&self, sub: &str) -> SoftAuthenticator {
+    pub(crate) fn enrolled(&self, sub: &str) -> SoftAuthenticator {
         let mut key = SoftAuthenticator::new();
         let code = self.stage.operated(&["enroll-code", "--iss", ISS, "--sub", sub]);
         let options = self.post("/enroll/begin", &json!({"code": code["code"]}));

@@ -122,6 +122,20 @@ impl Browser<'_> {
         found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
+    /// Moves the mouse along points of the window, 15 ms apart, and clicks at the last (WebDriver 2, actions).
+    #[track_caller]
+    pub fn sweep(&self, points: &[(i32, i32)]) {
+        let moves = points.iter().map(|(x, y)| json!({"type": "pointerMove", "duration": 15, "x": x, "y": y, "origin": "viewport"}));
+        let click = [
+            json!({"type": "pointerDown", "button": 0}),
+            json!({"type": "pause", "duration": 60}),
+            json!({"type": "pointerUp", "button": 0}),
+        ];
+        let all: Vec<Value> = moves.chain(click).collect();
+        let mouse = json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": all});
+        self.call("POST", "/actions", Some(&json!({"actions": [mouse]})));
+    }
+
     /// Types a text into the first element that a CSS selector finds.
     #[track_caller]
     pub fn fill(&self, selector: &str, text: &str) {

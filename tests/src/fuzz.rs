@@ -2,8 +2,11 @@
 
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};
+use countersign_pdp_server::behavior::Batch;
 use countersign_pdp_server::learn::{self, Format};
 use countersign_pdp_stepup::assertion::{Expected, screen};
+use countersign_risk::Keyed;
+use countersign_risk::pointer::{PointerProfile, PointerVerifier};
 use countersign_risk::{
     Baseline, BindingState, Failures, Hints, Known, Organisation, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt, Trail,
     Weights, observe, score,
@@ -125,7 +128,13 @@ pub fn risk(bytes: &[u8]) {
     let salts = Salts { subject: SubjectSalt::new([1; 32]), organisation: SubjectSalt::new([2; 32]) };
     let (sighting, weights) = (Sighting::new(&raw, &salts), Weights::default());
     let trail = Trail::begin(&sighting);
-    let known = Known { baseline: &baseline, organisation: Organisation::default(), trail: Some(&trail), is_asked_when_unknown: true };
+    let known = Known {
+        baseline: &baseline,
+        organisation: Organisation::default(),
+        trail: Some(&trail),
+        is_asked_when_unknown: true,
+        behavior: None,
+    };
     let assessment = score(observe(&sighting, &known, &weights), &weights.calibration);
     let points: i32 = assessment.reasons().iter().map(|reason| i32::from(reason.points)).sum();
     assert_eq!(points, i32::from(assessment.inherent().value()), "{assessment:?}");
@@ -134,4 +143,19 @@ pub fn risk(bytes: &[u8]) {
     baseline.learn(&sighting.learned(Strength::StepUp));
     let stored = baseline.to_bytes();
     assert_eq!(Baseline::from_bytes(&stored).map(|again| again.to_bytes()), Ok(stored));
+}
+
+/// Batches of pointer actions: what is accepted has 1 to 50 actions, and teaches and is judged without a number that is none.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn pointer_batch(bytes: &[u8]) {
+    let Ok(batch) = Batch::read(bytes) else { return };
+    let actions = batch.actions();
+    assert!((1..=50).contains(&actions.len()) && bytes.len() <= 64 * 1024);
+    let mut profile = PointerProfile::empty();
+    profile.learn(Keyed(1), Timestamp(0), actions);
+    assert_eq!(usize::try_from(profile.actions()), Ok(actions.len()), "each action has a duration");
+    let nats = PointerVerifier::default().judge(&profile, actions).raise();
+    assert!((0.0..=3.0).contains(&nats), "{nats}");
 }

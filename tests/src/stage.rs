@@ -60,12 +60,20 @@ pub struct Scenery {
     pub devices: Value,
     /// Who has a past.
     pub past: &'static [&'static str],
+    /// What else the journal holds before the decision point starts.
+    pub more: fn() -> Vec<StateEvent>,
 }
 
 impl Default for Scenery {
     fn default() -> Self {
         let employee = json!({"role": "employee"});
-        Self { policy: "starter", users: json!({"alice": employee, "bob": employee}), devices: json!({}), past: &["alice", "bob"] }
+        Self {
+            policy: "starter",
+            users: json!({"alice": employee, "bob": employee}),
+            devices: json!({}),
+            past: &["alice", "bob"],
+            more: Vec::new,
+        }
     }
 }
 
@@ -100,7 +108,7 @@ impl Stage {
         let [port, decision, public, operations] = free_ports();
         let ports = Ports { port, decision, public, operations };
         write_configuration(folder.path(), &issuer, ports, scenery);
-        teach(&folder.path().join("data"), scenery.past);
+        teach(&folder.path().join("data"), scenery);
         let pdp = serve(folder.path(), ports);
         let configuration = EXAMPLE
             .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
@@ -264,9 +272,12 @@ pub fn subject(sub: &str) -> SubjectId {
 }
 
 /// Five weeks of step-ups in Paris, half a day away from this hour, and one an hour ago.
-fn teach(data: &Path, subjects: &[&str]) {
+fn teach(data: &Path, scenery: &Scenery) {
     let store = Store::open(data, Options::default(), now()).unwrap();
-    subjects.iter().for_each(|sub| teach_of(&store, sub));
+    scenery.past.iter().for_each(|sub| teach_of(&store, sub));
+    for event in (scenery.more)() {
+        store.append(event, Expect::Any).wait().unwrap();
+    }
 }
 
 fn teach_of(store: &Store, sub: &str) {

@@ -1,4 +1,4 @@
-//! The application behind the proxy: answers every request with what reached it, as JSON.
+//! The application behind the proxy: answers every request with what reached it, as JSON; `/page` is a page that tells of the pointer.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -71,12 +71,17 @@ fn answer(stream: TcpStream, served: &AtomicUsize) -> std::io::Result<()> {
     if target != "/favicon.ico" {
         served.fetch_add(1, Ordering::SeqCst);
     }
+    if target == "/page" {
+        return respond(reader.into_inner(), "text/html", PAGE);
+    }
     let body = json!({"reached": true, "method": method, "target": target, "headers": headers}).to_string();
-    let mut stream = reader.into_inner();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )?;
+    respond(reader.into_inner(), "application/json", &body)
+}
+
+/// As an application includes the script.
+const PAGE: &str = "<!doctype html><title>page</title><p>reached</p><script type=module src=/.countersign/behavior.js></script>";
+
+fn respond(mut stream: TcpStream, kind: &str, body: &str) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())?;
     stream.flush()
 }

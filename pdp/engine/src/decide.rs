@@ -205,6 +205,7 @@ fn assess(sighting: &Sighting, facts: &Facts, snapshot: &Snapshot) -> Assessment
         baseline: &facts.baseline,
         organisation: facts.organisation,
         trail: facts.trail.as_ref(),
+        behavior: facts.behavior.as_ref(),
         is_asked_when_unknown: is_privileged || !facts.reachable.is_empty(),
     };
     score(observe(sighting, &known, weights), &weights.calibration)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_risk::{Baseline, Failures, Organisation, Salts, SubjectSalt, Trail};
+use countersign_risk::{Baseline, Behavior, Failures, Organisation, Salts, SubjectSalt, Trail};
 use countersign_sdk_types::{Acr, Digest, GrantId, Place, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ pub struct Facts {
     /// Where this session was seen before.
     #[serde(default)]
     pub trail: Option<Trail>,
+    /// How the pointer of this session moved, where its browser told.
+    #[serde(default)]
+    pub behavior: Option<Behavior>,
     /// The secrets that key identifiers. Never in a record: a record keeps the keyed sighting instead.
     #[serde(skip, default = "no_salts")]
     pub salts: Salts,
@@ -58,6 +61,7 @@ impl Facts {
             baseline: Baseline::empty(),
             organisation: Organisation::default(),
             trail: None,
+            behavior: None,
             salts,
             place,
             user: None,

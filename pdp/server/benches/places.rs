@@ -72,7 +72,8 @@ fn main() {
     }
     let weights = Weights::default();
     let judge = |seen: &Sighting| {
-        let known = Known { baseline: &baseline, organisation: Organisation::default(), trail: None, is_asked_when_unknown: true };
+        let known =
+            Known { baseline: &baseline, organisation: Organisation::default(), trail: None, behavior: None, is_asked_when_unknown: true };
         score(observe(seen, &known, &weights), &weights.calibration)
     };
     let (mut looked, mut keyed, mut scored, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

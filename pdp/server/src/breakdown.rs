@@ -101,8 +101,13 @@ impl Breakdown {
             return Err(NothingScored { id: record.id.to_string(), effect: told.effect.as_str(), why });
         };
         let facts = &basis.facts;
-        let known =
-            Known { baseline: &facts.baseline, organisation: facts.organisation, trail: facts.trail.as_ref(), is_asked_when_unknown: true };
+        let known = Known {
+            baseline: &facts.baseline,
+            organisation: facts.organisation,
+            trail: facts.trail.as_ref(),
+            behavior: facts.behavior.as_ref(),
+            is_asked_when_unknown: true,
+        };
         let event = format!("decision {}: {}", record.id, told.effect.as_str());
         let subject = told.subject.map(|subject| format!("{} of {}", subject.sub, subject.iss)).unwrap_or_default();
         let breakdown = Self::of(event, subject, &trace.sighting, &known, &trace.assessment);

@@ -88,7 +88,7 @@ impl Evaluation {
         let organisation = asked(&self.organisation, sighting);
         let trail = self.trails.get(&(event.subject.clone(), sighting.session));
         // Everybody in a corpus passes a step-up who is who they say, so everybody can be asked.
-        let known = Known { baseline, organisation, trail, is_asked_when_unknown: true };
+        let known = Known { baseline, organisation, trail, behavior: None, is_asked_when_unknown: true };
         score(observe(sighting, &known, &self.weights), &self.weights.calibration)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod attempts;
+pub mod behavior;
 pub mod breakdown;
 pub mod cli;
 pub mod clock;

@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use self::labels::{Door, FetchOutcome, ListenerName, ReloadOutcome, StepUpOutcome, StepUpStage};
+pub use self::labels::{BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, StepUpOutcome, StepUpStage};
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -67,6 +67,7 @@ pub struct Metrics {
     policy_reloads: Family<OutcomeLabel, Counter>,
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
+    behavior_batches: Family<OutcomeLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -91,6 +92,7 @@ impl Metrics {
             policy_reloads: Family::default(),
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
+            behavior_batches: Family::default(),
         };
         metrics.register();
         metrics
@@ -107,6 +109,7 @@ impl Metrics {
         registry.register("policy_reloads", "Looks at changed policies", self.policy_reloads.clone());
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
+        registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
         registry.register("build", "Which build this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
 
@@ -141,6 +144,11 @@ impl Metrics {
     /// A stage of a step-up ended.
     pub fn stepped_up(&self, stage: StepUpStage, outcome: StepUpOutcome) {
         self.step_ups.get_or_create(&StepUpLabels { stage, outcome }).inc();
+    }
+
+    /// A browser told of the pointer.
+    pub fn told_behavior(&self, outcome: BatchOutcome) {
+        self.behavior_batches.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// The meters of one listener.

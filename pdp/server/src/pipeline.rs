@@ -24,6 +24,7 @@ use countersign_sdk_types::{Acr, DecisionId, DenialCode, Digest, Host, Millis, R
 use tokio::time::timeout;
 
 use crate::attempts::{Attempts, MOST_CONTEXTS};
+use crate::behavior::Behaviors;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ClaimMap, Site};
 use crate::directory::Directory;
@@ -61,6 +62,8 @@ pub struct Pdp {
     pub attempts: Attempts,
     /// Where sessions were seen before.
     pub trails: Trails,
+    /// How the pointers of sessions moved.
+    pub behaviors: Behaviors,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What time it is.

@@ -3,6 +3,7 @@
 //! A request belongs to the host that it names: a path of the auth origin does not exist on a protected host, nor the other way round.
 
 mod auth;
+mod behavior;
 mod protected;
 mod visit;
 
@@ -37,6 +38,9 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/.countersign/step-up", get(protected::step_up))
         .route("/.countersign/return", get(protected::come_back))
         .route("/.countersign/enroll", get(protected::enroll))
+        .route("/.countersign/behavior", post(behavior::take))
+        .route("/.countersign/behavior.js", get(behavior::script))
+        .route("/.countersign/pointer.js", get(behavior::module))
         .route("/.countersign/assets/{name}", get(asset_there))
         .route("/", get(auth::home))
         .route("/step-up/{ceremony}", get(auth::step_up))

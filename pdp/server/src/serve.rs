@@ -22,6 +22,7 @@ use countersign_sdk_types::{Host, Tenant};
 
 use crate::adapter::{authzen, nginx, sessions};
 use crate::attempts::Attempts;
+use crate::behavior::Behaviors;
 use crate::clock::Clock;
 use crate::config::{ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
@@ -135,6 +136,8 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let max_age = parts.step_up.as_ref().map_or(parts.snapshot.max_age, |step_up| step_up.max_age);
     let node = format!("{}.{incarnation}", parts.tenant);
     let metrics = Arc::new(Metrics::new());
+    let behaviors = Behaviors::default();
+    behaviors.follow(store.view(), &parts.tenant, parts.clock.now()).map_err(|error| error.to_string())?;
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
@@ -146,6 +149,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         step_up: parts.step_up.map(|step_up| stepping_up(&step_up, &node)).transpose()?,
         attempts: Attempts::default(),
         trails: Trails::default(),
+        behaviors,
         metrics,
         clock: parts.clock,
         deadline: parts.patience.deadline,

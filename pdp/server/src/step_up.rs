@@ -8,9 +8,11 @@ use countersign_pdp_stepup::{
     Authorization, Ceremonies, Demanded, Enrolled, Enrolment, Failure, Holder, NewCredential, Proved, Redeemed, StepUpError,
 };
 use countersign_pdp_store::{AppendError, Expect, GrantRecord, RevocationQuery, StateEvent, StoredCredential, ViewError};
-use countersign_risk::Strength;
+use countersign_risk::pointer::CountedAction;
+use countersign_risk::{Keyed, SessionTag, Strength};
 use countersign_sdk_types::{CredentialId, GrantId, Host, Seconds, SessionId, SubjectId, Timestamp};
 
+use crate::behavior::Whose;
 use crate::config::Site;
 use crate::pages::Trouble;
 use crate::pipeline::{Asked, Pdp, Witnessed, grant_digest};
@@ -128,10 +130,29 @@ impl Pdp {
             expires: redeemed.at.after(step_up.grant_life),
         };
         let learned = StateEvent::Learned { subject: demanded.subject.clone(), event: witness.sighting.learned(Strength::StepUp) };
-        self.store.append_all(vec![StateEvent::GrantCreated { grant }, learned], Expect::Any).await?;
+        // Taken out before they are learned: a window that is still there would repeat what was just learned.
+        let whose = Whose::from(&identified);
+        let moved = self.behaviors.end(&whose);
+        let lesson = self.pointer_lesson(&identified, &moved, now);
+        let events = [StateEvent::GrantCreated { grant }, learned].into_iter().chain(lesson);
+        if let Err(error) = self.store.append_all(events.collect(), Expect::Any).await {
+            self.behaviors.restore(whose, &moved);
+            return Err(error.into());
+        }
+        if let Err(error) = self.behaviors.follow(self.store.view(), &self.tenant, now) {
+            tracing::warn!(%error, "the population of pointers was not made anew");
+        }
         self.attempts.answered(id, demanded.request);
         tracing::info!(decision = %demanded.decision, subject = identified.subject().sub, "step-up granted");
         Ok(Granted { secret, life: step_up.grant_life, return_to: demanded.return_to.clone() })
+    }
+
+    /// What the step-up teaches of the pointer. A profile that cannot be read is taught nothing now; the step-up counts all the same.
+    fn pointer_lesson(&self, identified: &Identified, moved: &[CountedAction], at: Timestamp) -> Option<StateEvent> {
+        let (subject, session) = (identified.subject(), SessionTag::of(identified.session()));
+        let profile = self.store.view().pointer(subject).ok()?;
+        let lesson = Box::new(profile.lesson(Keyed(session.0), moved));
+        (lesson.actions() > 0).then(|| StateEvent::PointerLearned { subject: subject.clone(), session, lesson, at })
     }
 
     /// Begins an enrolment for whom a code or a ticket names.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use countersign_risk::SessionTag;
+use countersign_risk::pointer::PointerLesson;
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{
     Acr, CeremonyId, CredentialId, DeviceId, Digest, GrantId, Host, Revision, SessionId, SubjectId, Tenant, Timestamp,
@@ -38,6 +40,8 @@ pub enum StateEvent {
     Locked { target: LockTarget, until: Timestamp },
     /// A verified request taught the subject's baseline.
     Learned { subject: SubjectId, event: LearnedEvent },
+    /// A step-up taught how the subject moves the pointer.
+    PointerLearned { subject: SubjectId, session: SessionTag, lesson: Box<PointerLesson>, at: Timestamp },
     /// An operator taught the subject's baseline from an identity provider's log. What was more than a day ago does not wait to be learned.
     PastImported { subject: SubjectId, events: Vec<LearnedEvent>, by: String, at: Timestamp },
     /// The inventory knows a device.

@@ -8,6 +8,7 @@ mod tests;
 
 use std::path::Path;
 
+use countersign_risk::pointer::PointerProfile;
 use countersign_risk::{Baseline, Sharing, Thing};
 use countersign_sdk_types::{CeremonyId, CredentialId, DeviceId, Digest, Host, SessionId, SubjectId, Tenant, Timestamp};
 use serde::de::DeserializeOwned;
@@ -285,6 +286,23 @@ impl View {
         self.kv.get(&key.0)?.map_or_else(|| Ok(Baseline::empty()), |stored| baseline(&key.0, &stored))
     }
 
+    /// The fold of what step-ups taught of the subject's pointer; the empty profile for a subject without any.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub fn pointer(&self, subject: &SubjectId) -> Result<PointerProfile, ViewError> {
+        let key = Key::subject(Table::Pointer, subject);
+        self.kv.get(&key.0)?.map_or_else(|| Ok(PointerProfile::empty()), |stored| pointer(&key.0, &stored))
+    }
+
+    /// The pointer profiles of a tenant, of which its population is made.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub fn list_pointers(&self, tenant: &Tenant) -> Result<Vec<PointerProfile>, ViewError> {
+        self.kv.scan(&Key::new(Table::Pointer, tenant).0)?.iter().map(|(key, stored)| pointer(key, stored)).collect()
+    }
+
     /// What the organisation's verified events say of a network or a device.
     ///
     /// # Errors
@@ -370,6 +388,10 @@ impl std::fmt::Debug for View {
 
 fn baseline(key: &[u8], stored: &[u8]) -> Result<Baseline, ViewError> {
     Baseline::from_bytes(kv::unseal(key, stored)?).map_err(|_| ViewError::Form)
+}
+
+fn pointer(key: &[u8], stored: &[u8]) -> Result<PointerProfile, ViewError> {
+    PointerProfile::from_bytes(kv::unseal(key, stored)?).map_err(|_| ViewError::Form)
 }
 
 fn decode<T: DeserializeOwned>(key: &[u8], stored: &[u8]) -> Result<T, ViewError> {

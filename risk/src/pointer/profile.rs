@@ -3,8 +3,9 @@
 use countersign_sdk_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::feature::{ActionFeatures, FEATURES};
-use super::replay;
+use super::counted::CountedAction;
+use super::feature::FEATURES;
+use super::lesson::PointerLesson;
 use super::window::BINS;
 use crate::Keyed;
 
@@ -13,13 +14,16 @@ const VERSION: u8 = 1;
 /// Counts halve this often, as all that is learned does.
 const HALF_LIFE_MILLIS: i64 = 120 * 86_400_000;
 /// Actions that one session may teach: many sessions say more of a person than many actions, and one stolen session must not become normal.
-const PER_SESSION: u8 = 128;
+pub(super) const PER_SESSION: u8 = 128;
+/// Learned actions and sessions from which on a profile says something.
+const KNOWN: (u32, u16) = (100, 2);
 /// Digests of actions that are remembered.
-const REMEMBERED: usize = 12;
+pub(super) const REMEMBERED: usize = 12;
 /// Digests that one lesson leaves behind.
-const PER_LESSON: usize = 2;
+pub(super) const PER_LESSON: usize = 2;
 
-/// A person's histograms: one byte a bin. When a bin is full all bins of its feature halve, so old actions fade; they also halve every 120 days.
+/// A person's histograms: one byte a bin. Where a lesson would overfill a bin all bins of its feature halve first, so old actions fade; they also halve
+/// every 120 days.
 ///
 /// It is a fold of verified sessions in log order over whole numbers: the bytes are the state, and reading them back loses nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,19 +68,34 @@ impl PointerProfile {
         Self { half_lives: 0, session: Keyed(0), of_session: 0, sessions: 0, histograms: [[0; BINS]; FEATURES], digests: [0; REMEMBERED] }
     }
 
-    /// Learns actions of a verified session, 128 of a session at most, spread evenly over what is offered.
-    pub fn learn(&mut self, session: Keyed, at: Timestamp, actions: &[ActionFeatures]) {
+    /// Learns actions of a verified session, 128 of a session at most.
+    pub fn learn(&mut self, session: Keyed, at: Timestamp, actions: &[CountedAction]) {
+        self.absorb(session, at, &self.lesson(session, actions));
+    }
+
+    /// What actions of a session can still teach: 128 of a session at most, spread evenly over what is offered.
+    #[must_use]
+    pub fn lesson(&self, session: Keyed, actions: &[CountedAction]) -> PointerLesson {
+        let taught = if session == self.session && self.sessions > 0 { self.of_session } else { 0 };
+        let room = usize::from(PER_SESSION.saturating_sub(taught)).min(actions.len());
+        PointerLesson::of((0..room).filter_map(|nth| actions.get(nth * actions.len() / room)))
+    }
+
+    /// Folds a lesson of a verified session in. One that would teach more than the session may is left out.
+    pub fn absorb(&mut self, session: Keyed, at: Timestamp, lesson: &PointerLesson) {
         self.age(at);
         if session != self.session || self.sessions == 0 {
             self.session = session;
             self.of_session = 0;
             self.sessions = self.sessions.saturating_add(1);
         }
-        let room = usize::from(PER_SESSION.saturating_sub(self.of_session)).min(actions.len());
-        let spread = (0..room).filter_map(|nth| actions.get(nth * actions.len() / room));
-        spread.clone().for_each(|action| self.count(action));
-        self.of_session = self.of_session.saturating_add(u8::try_from(room).unwrap_or(PER_SESSION));
-        self.remember(spread);
+        let taught = self.of_session.saturating_add(lesson.actions());
+        if taught > PER_SESSION {
+            return;
+        }
+        self.of_session = taught;
+        self.histograms.iter_mut().zip(lesson.counts()).for_each(|(histogram, counts)| count(histogram, counts));
+        self.remember(lesson.digests());
     }
 
     fn age(&mut self, at: Timestamp) {
@@ -87,25 +106,10 @@ impl PointerProfile {
         self.histograms.iter_mut().flatten().for_each(halve);
     }
 
-    fn count(&mut self, action: &ActionFeatures) {
-        for (histogram, bin) in self.histograms.iter_mut().zip(action.bins()) {
-            let Some(bin) = bin else { continue };
-            if histogram.get(bin) == Some(&u8::MAX) {
-                histogram.iter_mut().for_each(|count| *count /= 2);
-            }
-            if let Some(count) = histogram.get_mut(bin) {
-                *count += 1;
-            }
-        }
-    }
-
     /// The smallest digests of a lesson stand for it: a replay of the same actions has the same smallest (Broder 1997, min-wise sampling).
-    fn remember<'a>(&mut self, actions: impl Iterator<Item = &'a ActionFeatures>) {
-        let mut new: Vec<u32> = actions.filter_map(replay::digest).collect();
-        new.sort_unstable();
-        new.dedup();
-        new.retain(|digest| !self.digests.contains(digest));
-        new.truncate(PER_LESSON);
+    fn remember(&mut self, digests: &[u32]) {
+        let new = digests.iter().copied().filter(|digest| !self.digests.contains(digest));
+        let new: Vec<u32> = new.take(PER_LESSON).collect();
         self.digests.rotate_right(new.len());
         self.digests.iter_mut().zip(&new).for_each(|(slot, digest)| *slot = *digest);
     }
@@ -121,6 +125,12 @@ impl PointerProfile {
     #[must_use]
     pub const fn sessions(&self) -> u16 {
         self.sessions
+    }
+
+    /// Whether enough was learned for the profile to say something: 100 actions in 2 sessions.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.actions() >= KNOWN.0 && self.sessions >= KNOWN.1
     }
 
     pub(super) const fn histograms(&self) -> &[[u8; BINS]; FEATURES] {
@@ -170,6 +180,14 @@ impl PointerProfile {
         }
         if rest.is_empty() { Ok(profile) } else { Err(ProfileError::Length) }
     }
+}
+
+/// Adds counts, which are 128 at most: one halving makes room for them.
+fn count(histogram: &mut [u8; BINS], counts: &[u8; BINS]) {
+    if histogram.iter().zip(counts).any(|(own, new)| own.checked_add(*new).is_none()) {
+        histogram.iter_mut().for_each(|own| *own /= 2);
+    }
+    histogram.iter_mut().zip(counts).for_each(|(own, new)| *own = own.saturating_add(*new));
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ProfileError> {

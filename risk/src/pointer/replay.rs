@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::counted::CountedAction;
 use super::feature::ActionFeatures;
 use super::profile::PointerProfile;
 
@@ -27,7 +28,7 @@ pub(super) fn digest(action: &ActionFeatures) -> Option<u32> {
 /// How many actions of a window were seen before, in verified sessions of the person or earlier in the window itself. Exact repetition only: a
 /// replay with noise added is not seen.
 #[must_use]
-pub fn replayed(profile: &PointerProfile, actions: &[ActionFeatures]) -> usize {
+pub fn replayed(profile: &PointerProfile, actions: &[CountedAction]) -> usize {
     let mut seen = BTreeSet::new();
-    actions.iter().filter_map(digest).filter(|digest| profile.remembers(*digest) || !seen.insert(*digest)).count()
+    actions.iter().filter_map(CountedAction::digest).filter(|digest| profile.remembers(*digest) || !seen.insert(*digest)).count()
 }

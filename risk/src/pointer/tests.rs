@@ -33,7 +33,11 @@ fn click(start: i64, steps: i64, step: f64, held: i64) -> Vec<Point> {
 }
 
 /// A session of `n` clicks whose pace depends on the hand, and whose lengths depend on the seed.
-fn session(hand: i64, seed: i64, n: i64) -> Vec<ActionFeatures> {
+fn session(hand: i64, seed: i64, n: i64) -> Vec<CountedAction> {
+    measured(hand, seed, n).iter().map(CountedAction::from).collect()
+}
+
+fn measured(hand: i64, seed: i64, n: i64) -> Vec<ActionFeatures> {
     let one = |nth: i64| {
         let steps = 50 + (nth * 7 + seed * 13) % 31;
         let pace = f64::from(i32::try_from(3 + hand * 5 + (nth + seed) % 3).unwrap());
@@ -73,6 +77,10 @@ fn value(action: &ActionFeatures, name: &str) -> Option<f32> {
 fn some_features() -> impl Strategy<Value = ActionFeatures> {
     proptest::collection::vec(proptest::option::of(proptest::num::f32::ANY), FEATURES)
         .prop_map(|values| ActionFeatures::from(<[Option<f32>; FEATURES]>::try_from(values).unwrap()))
+}
+
+fn some_action() -> impl Strategy<Value = CountedAction> {
+    some_features().prop_map(CountedAction::from)
 }
 
 fn some_points() -> impl Strategy<Value = Vec<Point>> {
@@ -185,7 +193,7 @@ fn a_replayed_session_is_seen_although_it_moves_as_its_owner() {
     let replay = verifier.judge(&learned(1), &session(1, 4, 50));
     assert!(replay.replayed > 0);
     assert_eq!(replay.raise(), 3.0);
-    assert_eq!(replay.evidence().text, format!("{} movements of the pointer repeat earlier ones exactly", replay.replayed));
+    assert_eq!(replay.behavior().text, format!("{} movements of the pointer repeat earlier ones exactly", replay.replayed));
     let own = session(1, 9, 5);
     assert_eq!(replayed(&PointerProfile::empty(), &own), 0);
     assert_eq!(replayed(&PointerProfile::empty(), &[own.clone(), own].concat()), 5);
@@ -193,13 +201,13 @@ fn a_replayed_session_is_seen_although_it_moves_as_its_owner() {
 
 #[test]
 fn equal_weights_leave_the_report_interval_out() {
-    let mut slower = session(1, 9, 40);
-    let before = verifier().judge(&learned(1), &slower).log_odds;
-    for action in &mut slower {
+    let before = verifier().judge(&learned(1), &session(1, 9, 40)).log_odds;
+    let slower = measured(1, 9, 40).into_iter().map(|action| {
         let mut values = *action.values();
         values[FEATURES - 1] = Some(0.2);
-        *action = ActionFeatures::from(values);
-    }
+        CountedAction::from(ActionFeatures::from(values))
+    });
+    let slower: Vec<_> = slower.collect();
     assert_eq!(verifier().judge(&learned(1), &slower).log_odds, before);
 }
 
@@ -249,6 +257,45 @@ fn weights_that_are_no_numbers_are_refused() {
     assert!(serde_json::from_str::<PointerVerifier>(&json.replacen("\"bias\":-1.5", "\"bias\":4000.0", 1)).is_err());
 }
 
+#[test]
+fn a_lesson_that_no_session_teaches_is_refused() {
+    let lesson = PointerProfile::empty().lesson(Keyed(1), &session(1, 1, 200));
+    assert_eq!(lesson.actions(), 128);
+    let written = serde_json::to_value(&lesson).unwrap();
+    assert_eq!(serde_json::from_value::<PointerLesson>(written.clone()).unwrap(), lesson);
+    assert!(written.to_string().len() < 1500, "a lesson takes {} bytes", written.to_string().len());
+    let check = |name: &str, value: serde_json::Value| {
+        let mut other = written.clone();
+        other[name] = value;
+        assert!(serde_json::from_value::<PointerLesson>(other).is_err(), "{name}");
+    };
+    check("actions", 127.into());
+    check("actions", 129.into());
+    check("digests", (1..16).collect::<Vec<u32>>().into());
+    check("digests", vec![2, 1].into());
+    check("digests", vec![0].into());
+    check("points", vec![1].into());
+}
+
+#[test]
+fn a_lesson_too_many_is_left_out_whole() {
+    let mut profile = PointerProfile::empty();
+    let lesson = profile.lesson(Keyed(1), &session(1, 1, 100));
+    profile.absorb(Keyed(1), Timestamp(DAY), &lesson);
+    profile.absorb(Keyed(1), Timestamp(DAY), &lesson);
+    assert_eq!((profile.actions(), profile.sessions()), (100, 1));
+    assert_eq!(profile.lesson(Keyed(1), &session(1, 1, 100)).actions(), 28, "what the session may still teach");
+}
+
+#[test]
+fn a_full_bin_halves_its_feature_and_loses_no_lesson() {
+    let mut profile = PointerProfile::empty();
+    for nth in 1..=20 {
+        profile.learn(Keyed(nth), Timestamp(DAY), &session(1, 1, 128));
+        assert!((128..=2 * 255 + 128).contains(&profile.actions()), "{}", profile.actions());
+    }
+}
+
 proptest! {
     #[test]
     fn any_trace_gives_finite_features(points in some_points()) {
@@ -260,16 +307,16 @@ proptest! {
     }
 
     #[test]
-    fn any_features_give_a_finite_verdict_in_range(actions in proptest::collection::vec(some_features(), 0..60)) {
+    fn any_features_give_a_finite_verdict_in_range(actions in proptest::collection::vec(some_action(), 0..60)) {
         let verdict = verifier().judge(&learned(2), &actions);
         prop_assert!((-1.5..=3.0).contains(&verdict.nats()));
-        prop_assert!(verdict.raise() >= 0.0 && verdict.evidence().nats == verdict.raise());
+        prop_assert!(verdict.raise() >= 0.0 && verdict.behavior().nats == verdict.raise());
         prop_assert!(verdict.parts.iter().all(|part| part.is_finite()));
         prop_assert_eq!(verdict.log_odds.is_some(), actions.len() >= 20);
     }
 
     #[test]
-    fn the_order_of_actions_never_matters_to_a_verdict(mut actions in proptest::collection::vec(some_features(), 20..40)) {
+    fn the_order_of_actions_never_matters_to_a_verdict(mut actions in proptest::collection::vec(some_action(), 20..40)) {
         let before = verifier().judge(&learned(2), &actions);
         actions.reverse();
         prop_assert_eq!(verifier().judge(&learned(2), &actions), before);
@@ -277,7 +324,7 @@ proptest! {
 
     #[test]
     fn a_profile_read_back_learns_on_as_if_it_had_never_been_written(
-        lessons in proptest::collection::vec((0..4_u32, 0..400_i64, proptest::collection::vec(some_features(), 0..90)), 0..6),
+        lessons in proptest::collection::vec((0..4_u32, 0..400_i64, proptest::collection::vec(some_action(), 0..90)), 0..6),
     ) {
         let (mut kept, mut stored) = (PointerProfile::empty(), PointerProfile::empty().to_bytes());
         for (session, day, actions) in &lessons {

@@ -1,24 +1,22 @@
 //! The verifier: one logistic regression for all persons over two comparisons a feature.
 
-use countersign_sdk_types::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::feature::{ActionFeatures, FEATURES, Feature};
+use super::counted::CountedAction;
+use super::feature::{FEATURES, Feature};
 use super::profile::PointerProfile;
 use super::replay::replayed;
 use super::window::{Background, Comparison, FeatureEvidence, Window};
-use crate::EvidenceItem;
+use crate::Behavior;
 
 /// Actions from which on a window says something; a person makes about ten a minute.
 const ENOUGH: u32 = 20;
-/// Learned actions and sessions from which on a profile says something.
-const KNOWN: (u32, u16) = (100, 2);
 /// Log-odds are clipped to these nats.
 const CLIP: (f64, f64) = (-1.5, 3.0);
 /// What a repeated trace says, in nats.
 const REPLAY: f64 = 3.0;
-/// The newest actions of a window that are looked at.
-const MOST: usize = 500;
+/// The newest actions of a session that are looked at.
+pub const MOST_ACTIONS: usize = 500;
 
 /// The weights of the verifier. The log-odds that somebody else moves the pointer are `bias` plus, over all features, the weighted mean
 /// log-likelihood ratio and the weighted distance.
@@ -133,13 +131,12 @@ impl PointerVerifier {
 
     /// Judges the newest actions of a session.
     #[must_use]
-    pub fn judge(&self, profile: &PointerProfile, actions: &[ActionFeatures]) -> PointerVerdict {
-        let newest = actions.get(actions.len().saturating_sub(MOST)..).unwrap_or_default();
+    pub fn judge(&self, profile: &PointerProfile, actions: &[CountedAction]) -> PointerVerdict {
+        let newest = actions.get(actions.len().saturating_sub(MOST_ACTIONS)..).unwrap_or_default();
         let window = Window::of(newest);
         let is_enough = window.actions() >= ENOUGH;
-        let is_known = profile.actions() >= KNOWN.0 && profile.sessions() >= KNOWN.1;
         let parts = self.weights.parts(&Comparison::new(profile, &self.background).evidence(&window));
-        let log_odds = (is_enough && is_known).then(|| self.weights.bias + parts.iter().sum::<f64>());
+        let log_odds = (is_enough && profile.is_known()).then(|| self.weights.bias + parts.iter().sum::<f64>());
         PointerVerdict { log_odds, parts, replayed: replayed(profile, newest), actions: window.actions(), is_enough }
     }
 }
@@ -178,10 +175,9 @@ impl PointerVerdict {
         parts.into_iter().take(3).filter(|(part, _)| *part > 0.0).map(|(_, name)| name).collect()
     }
 
-    /// The contribution of the signal `behavior` to a sighting, with [`PointerVerdict::raise`] as its nats.
+    /// What a decision is told: the nats that may be added, whether they come from a repetition, and one sentence.
     #[must_use]
-    pub fn evidence(&self) -> EvidenceItem {
-        let salient: &[u8] = if self.replayed > 0 { b"replay" } else { b"movement" };
-        EvidenceItem::new(Signal::Behavior, self.raise(), salient, self.text())
+    pub fn behavior(&self) -> Behavior {
+        Behavior { nats: self.raise(), is_replay: self.replayed > 0, text: self.text() }
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::feature::{ActionFeatures, FEATURES};
+use super::counted::CountedAction;
+use super::feature::FEATURES;
 use super::profile::PointerProfile;
 
 /// Bins of a feature's histogram.
@@ -25,7 +26,7 @@ pub struct Window {
 impl Window {
     /// Counts actions.
     #[must_use]
-    pub fn of<'a>(actions: impl IntoIterator<Item = &'a ActionFeatures>) -> Self {
+    pub fn of<'a>(actions: impl IntoIterator<Item = &'a CountedAction>) -> Self {
         let mut window = Self { counts: [[0; BINS]; FEATURES], actions: 0 };
         for action in actions {
             window.actions = window.actions.saturating_add(1);

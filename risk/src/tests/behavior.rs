@@ -341,3 +341,18 @@ fn what_the_lists_know_is_told_apart_from_what_is_not_shown() {
     let thief = baseline.familiarity(&Scene { cookie: None, ..abroad(NEXT) }.sighting());
     assert_eq!((thief.address, thief.network, thief.country, thief.device), (Some(0.0), Some(0.0), Some(0.0), None));
 }
+
+#[test]
+fn a_pointer_raises_a_score_and_a_passkey_answers_what_it_saw() {
+    let baseline = weekdays(4);
+    let told = |nats, is_replay| Behavior { nats, is_replay, text: "the pointer".to_owned() };
+    let home = at_home(NEXT);
+    let judge = |behavior: &Behavior| assess(&home, &Known { behavior: Some(behavior), ..known(&baseline) });
+    let (own, other, replay) = (judge(&told(0.0, false)), judge(&told(3.0, false)), judge(&told(3.0, true)));
+    assert_eq!(own.inherent(), assess(&home, &known(&baseline)).inherent(), "the owner's own is quiet");
+    assert!(other.inherent() > own.inherent() && replay.inherent() == other.inherent(), "{other:?}");
+    assert_eq!(other.remaining(&other.answerable()), own.inherent());
+    for answered in [&own, &replay] {
+        assert_eq!(other.remaining(&answered.answerable()), other.inherent(), "another finding is not answered");
+    }
+}

@@ -102,6 +102,23 @@ proptest! {
         }
     }
 
+    /// The pointer is the client's own word: with any word the score is what it is without, or higher, whatever its nats say and its factor is.
+    #[test]
+    fn no_pointer_lowers_a_score(
+        events in proptest::collection::vec(any_event(), 0..40), now in any_scene(), nats in -9.0..9.0_f64, more in 0.0..3.0_f64, is_replay: bool,
+        factor in 0.0..10.0_f64,
+    ) {
+        let baseline = Baseline::fold(&events);
+        let weights = Weights { factors: [(Signal::Behavior, factor)].into(), ..Weights::default() };
+        let scored = |behavior: Option<&Behavior>| score(observe(&now.sighting(), &Known { behavior, ..known(&baseline) }, &weights), &weights.calibration);
+        let told = |nats| Behavior { nats, is_replay, text: "x".to_owned() };
+        let (silent, little, much) = (scored(None), scored(Some(&told(nats))), scored(Some(&told(nats + more))));
+        prop_assert!(silent.inherent() <= little.inherent() && little.inherent() <= much.inherent());
+        let of = |assessment: &Assessment| assessment.evidence().items().iter().find(|item| item.signal == Signal::Behavior).map(|item| item.nats);
+        prop_assert_eq!(of(&silent), None);
+        prop_assert!((0.0..=3.0 * factor).contains(&of(&little).unwrap()));
+    }
+
     /// What is missing never lowers a score below what a familiar value would give.
     #[test]
     fn silence_is_no_alibi(events in proptest::collection::vec(any_event(), 1..40)) {

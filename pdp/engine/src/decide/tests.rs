@@ -530,3 +530,21 @@ const fn symbol(effect: Effect) -> &'static str {
         Effect::Deny => "✘",
     }
 }
+
+#[test]
+fn a_strange_pointer_asks_for_a_proof_and_the_proof_answers_what_it_saw() {
+    let (who, snapshot, now) = (identified("GET", From::Paris, "curl/8.5.0", Some("laptop")), seed(), at(0, 600));
+    let told = |nats| Some(countersign_risk::Behavior { nats, is_replay: false, text: "the pointer".to_owned() });
+    let silent = facts("admin", From::Paris);
+    let with = |behavior| Facts { behavior, ..silent.clone() };
+    let (before, own) = (decide(&who, &silent, &snapshot, now), decide(&who, &with(told(0.0)), &snapshot, now));
+    assert_eq!(before.trace.remaining, own.trace.remaining);
+    let strange = decide(&who, &with(told(3.0)), &snapshot, now);
+    assert!(strange.trace.remaining > own.trace.remaining, "{strange:?}");
+    let after = |seen: &Decided| {
+        let grants = vec![grant(seen, &snapshot.ladder, &Acr::phr(), now)];
+        decide(&who, &Facts { grants, ..with(told(3.0)) }, &snapshot, now).trace.remaining
+    };
+    assert!(after(&strange) <= own.trace.remaining, "the proof was given with this pointer");
+    assert!(after(&own) > after(&strange), "the proof was given with another pointer");
+}

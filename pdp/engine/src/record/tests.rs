@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use countersign_risk::Behavior;
 use countersign_sdk_types::{DenialCode, Host};
 use proptest::prelude::*;
 
@@ -18,6 +19,9 @@ fn id() -> DecisionId {
 fn recorded(from: From, minute: i64, with_grant: bool) -> (Record, Decided, Snapshot) {
     let (who, mut known, snapshot, now) =
         (identified("GET", from, "curl/8.5.0", Some("laptop")), facts("admin", from), seed(), at(0, minute));
+    // Every other session tells of its pointer, with nats that have no short form.
+    let nats = f64::from(i32::try_from(minute % 1000).expect("small")) / 333.3;
+    known.behavior = (minute % 2 == 1).then(|| Behavior { nats, is_replay: minute % 3 == 0, text: "the pointer".to_owned() });
     if with_grant {
         let before = decide(&who, &known, &snapshot, now);
         known.grants = vec![grant(&before, &snapshot.ladder, &countersign_sdk_types::Acr::phr(), now)];

@@ -58,7 +58,13 @@ pub(crate) fn stolen(home: &Place, place: &Place) -> (Breakdown, Assessment) {
     let mut trail = Trail::begin(&before);
     trail.pass(&before);
     let thief = sighting(20 * 24 + 2, place, None);
-    let known = Known { baseline: &baseline, organisation: Organisation::default(), trail: Some(&trail), is_asked_when_unknown: true };
+    let known = Known {
+        baseline: &baseline,
+        organisation: Organisation::default(),
+        trail: Some(&trail),
+        behavior: None,
+        is_asked_when_unknown: true,
+    };
     let assessment = score(observe(&thief, &known, &Weights::default()), &Weights::default().calibration);
     (Breakdown::of("event 1".to_owned(), "alice".to_owned(), &thief, &known, &assessment), assessment)
 }
@@ -99,7 +105,13 @@ fn the_table_tells_signals_places_and_hours() {
 #[test]
 fn what_is_not_known_is_said() {
     let nothing = sighting(3, &Place::Unknown(PlaceGap::NotFound), None);
-    let known = Known { baseline: &Baseline::empty(), organisation: Organisation::default(), trail: None, is_asked_when_unknown: true };
+    let known = Known {
+        baseline: &Baseline::empty(),
+        organisation: Organisation::default(),
+        trail: None,
+        behavior: None,
+        is_asked_when_unknown: true,
+    };
     let assessment = score(observe(&nothing, &known, &Weights::default()), &Weights::default().calibration);
     let table = Breakdown::of(String::new(), String::new(), &nothing, &known, &assessment).to_string();
     for told in

@@ -30,7 +30,13 @@ impl Look {
     /// What the event was compared with.
     #[must_use]
     pub const fn known(&self) -> Known<'_> {
-        Known { baseline: &self.baseline, organisation: self.organisation, trail: self.trail.as_ref(), is_asked_when_unknown: true }
+        Known {
+            baseline: &self.baseline,
+            organisation: self.organisation,
+            trail: self.trail.as_ref(),
+            behavior: None,
+            is_asked_when_unknown: true,
+        }
     }
 }
 

@@ -63,6 +63,16 @@ labels! {
         Failed = "failed",
     }
 
+    /// What became of a batch of pointer actions.
+    BatchOutcome {
+        /// It is in memory.
+        Accepted = "accepted",
+        /// Malformed, or of nobody.
+        Refused = "refused",
+        /// More came than browsers send.
+        Limited = "limited",
+    }
+
     /// How far a step-up is.
     StepUpStage {
         /// A ceremony was opened.

@@ -8,13 +8,15 @@ use super::headers;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type, content.
-const ASSETS: [(&str, &str, &str); 6] = [
+const ASSETS: [(&str, &str, &str); 8] = [
     ("countersign.css", "text/css; charset=utf-8", include_str!("../../assets/countersign.css")),
     ("mark.svg", "image/svg+xml", include_str!("../../assets/mark.svg")),
     ("step-up.js", SCRIPT, include_str!("../../../../sdk/browser/step-up.js")),
     ("enroll.js", SCRIPT, include_str!("../../../../sdk/browser/enroll.js")),
     ("passkey.js", SCRIPT, include_str!("../../../../sdk/browser/passkey.js")),
     ("page.js", SCRIPT, include_str!("../../../../sdk/browser/page.js")),
+    ("behavior.js", SCRIPT, include_str!("../../../../sdk/browser/behavior.js")),
+    ("pointer.js", SCRIPT, include_str!("../../../../sdk/browser/pointer.js")),
 ];
 
 /// Answers `/assets/{name}` and `/.countersign/assets/{name}`; 404 for a name that is not in the table.

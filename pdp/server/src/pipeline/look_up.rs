@@ -13,6 +13,7 @@ use countersign_sdk_types::{Acr, Digest, Ladder, SubjectId, Timestamp};
 use serde_json::Value;
 
 use super::{Pdp, unavailable};
+use crate::behavior::Whose;
 
 impl Pdp {
     /// Everything that is known of the subject.
@@ -49,6 +50,7 @@ impl Pdp {
             demanded_at: self.attempts.demanded_at(&subject.tenant, identified.session()),
             baseline,
             trail: self.trails.of(identified),
+            behavior: self.behaviors.judge(&Whose::from(identified), view).map_err(unavailable)?,
             ..Facts::unknown(salts, place)
         };
         let sighting = sight(identified, &facts, now);

@@ -50,6 +50,10 @@ impl FromRequestParts<Arc<Public>> for Protected {
             (site.origin == origin).then_some((scheme, host))
         });
         let (scheme, host) = place.ok_or_else(|| told(Site::Protected, language, Trouble::NotFound))?;
+        // As on the auth origin: a page of another site may not act here.
+        if parts.method == Method::POST && !is_own(&parts.headers, &format!("{scheme}://{host}")) {
+            return Err(Trouble::NotAllowed.answer(None));
+        }
         let client = client(parts, public).map_err(|trouble| told(Site::Protected, language, trouble))?;
         Ok(Self { public: Arc::clone(public), host, language, uri: parts.uri.clone(), headers: parts.headers.clone(), client, scheme })
     }

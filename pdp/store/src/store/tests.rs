@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
+use countersign_risk::pointer::{ActionFeatures, CountedAction, FEATURES, PointerProfile};
 use countersign_risk::{Keyed, LearnedEvent, SessionTag, Shared, Strength};
 use countersign_sdk_types::{CeremonyId, CredentialId, DeviceId, Digest, SessionId};
 use proptest::prelude::*;
@@ -85,6 +86,18 @@ fn verified(at: i64) -> LearnedEvent {
     }
 }
 
+/// Clicks that take as long as the seed says.
+fn moved(who: &str, session: u32, seed: u8, actions: usize) -> StateEvent {
+    let click = |nth: usize| {
+        let mut values = [None; FEATURES];
+        (values[0], values[1]) = (Some(f32::from(seed) + nth as f32 / 100.0), Some(300.0));
+        CountedAction::from(ActionFeatures::from(values))
+    };
+    let clicks: Vec<_> = (0..actions).map(click).collect();
+    let lesson = PointerProfile::empty().lesson(Keyed(session), &clicks);
+    StateEvent::PointerLearned { subject: subject(who), session: SessionTag(session), lesson: Box::new(lesson), at: Timestamp(20) }
+}
+
 fn put(store: &Store, event: StateEvent) -> Result<(), AppendError> {
     store.append(event, Expect::Any).wait().map(drop)
 }
@@ -119,6 +132,25 @@ fn what_was_acknowledged_is_there_after_reopening() {
     let owner = store.view().credential_owner(&tenant(), &CredentialId::new("c1").unwrap()).unwrap();
     assert_eq!(owner, Some(subject("alice")));
     assert!(store.view().baseline(&subject("alice")).unwrap().knows_device(Keyed(10)));
+}
+
+#[test]
+fn a_pointer_is_learned_for_its_subject_and_counts_for_the_tenant() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    put(&store, moved("alice", 1, 1, 100)).unwrap();
+    put(&store, moved("alice", 1, 1, 100)).unwrap();
+    put(&store, moved("alice", 2, 1, 30)).unwrap();
+    put(&store, moved("bob", 1, 3, 10)).unwrap();
+    let known = |store: &Store, who: &str| {
+        let profile = store.view().pointer(&subject(who)).unwrap();
+        (profile.actions(), profile.sessions())
+    };
+    assert_eq!((known(&store, "alice"), known(&store, "bob"), known(&store, "carol")), ((130, 2), (10, 1), (0, 0)));
+    assert_eq!(store.view().list_pointers(&tenant()).unwrap().len(), 2);
+    assert_eq!(store.view().list_pointers(&Tenant::new("other").unwrap()).unwrap().len(), 0);
+    drop(store);
+    assert_eq!(known(&open(folder.path()).unwrap(), "alice"), (130, 2), "read back");
 }
 
 #[test]
@@ -419,6 +451,7 @@ fn any_event() -> impl Strategy<Value = StateEvent> {
         (who(), n.clone()).prop_map(|(who, n)| spent(n, who, 50)),
         n.clone().prop_map(|n| finished(&format!("n{n}"))),
         (who(), 0..1_000_000_000_i64).prop_map(|(who, at)| learned(who, at)),
+        (who(), 0..4_u32, n.clone()).prop_map(|(who, session, seed)| moved(who, session, seed, 40 * usize::from(seed))),
         (who(), n.clone())
             .prop_map(|(who, n)| StateEvent::Locked { target: LockTarget::Subject(subject(who)), until: Timestamp(i64::from(n)) }),
         n.clone().prop_map(|n| StateEvent::DeviceUpserted {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use countersign_risk::{Baseline, SessionTag, Settled, Sharing};
-use countersign_sdk_types::{Digest, SubjectId, Tenant};
+use countersign_risk::pointer::{PointerLesson, PointerProfile};
+use countersign_risk::{Baseline, Keyed, SessionTag, Settled, Sharing};
+use countersign_sdk_types::{Digest, SubjectId, Tenant, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::kv::{self, Key, Table};
-use super::{Applied, BreakGlassRecord, EnrollCode, Named, Revocation, SessionLink, SpentCeremony, View, ViewError, baseline, decode};
+use super::{
+    Applied, BreakGlassRecord, EnrollCode, Named, Revocation, SessionLink, SpentCeremony, View, ViewError, baseline, decode, pointer,
+};
 use crate::event::{LockTarget, RevocationTarget, StateEvent};
 use crate::journal::{Head, Refusal};
 
@@ -160,6 +163,14 @@ impl Fold<'_> {
         Ok(())
     }
 
+    fn learn_pointer(&mut self, subject: &SubjectId, session: SessionTag, lesson: &PointerLesson, at: Timestamp) -> Result<(), ViewError> {
+        let key = Key::subject(Table::Pointer, subject);
+        let mut profile = self.raw(&key)?.map_or_else(|| Ok(PointerProfile::empty()), |stored| pointer(&key.0, &stored))?;
+        profile.absorb(Keyed(session.0), at, lesson);
+        self.changes.insert(key.0.clone(), Some(kv::seal(&key.0, &profile.to_bytes())));
+        Ok(())
+    }
+
     /// Whoever revokes a subject or a session takes back what it taught and still waits.
     fn roll_back(&mut self, target: &RevocationTarget) -> Result<(), ViewError> {
         let (subject, session) = match target {
@@ -227,6 +238,7 @@ impl Fold<'_> {
             E::PastImported { subject, events, at, .. } => {
                 self.learn(&subject, |baseline| events.iter().flat_map(|event| baseline.learn_told(event, at)).collect())
             }
+            E::PointerLearned { subject, session, lesson, at } => self.learn_pointer(&subject, session, &lesson, at),
             E::DeviceUpserted { tenant, device, record, .. } => {
                 let key = Key::new(Table::Device, &tenant).part(device.as_str().as_bytes());
                 self.put(&key, &Named { name: device, record })

@@ -1,7 +1,7 @@
 //! Who was enrolled: profiles of each person, and of each person less one session.
 
 use countersign_risk::Keyed;
-use countersign_risk::pointer::{ActionFeatures, Background, Comparison, FEATURES, FeatureEvidence, PointerProfile, Window};
+use countersign_risk::pointer::{Background, Comparison, CountedAction, FEATURES, FeatureEvidence, PointerProfile, Window};
 use countersign_sdk_types::Timestamp;
 
 use super::trace::Session;
@@ -115,6 +115,6 @@ impl People {
 }
 
 /// Whole blocks of consecutive actions.
-pub(super) fn windows(actions: &[ActionFeatures], size: usize) -> impl Iterator<Item = Window> {
+pub(super) fn windows(actions: &[CountedAction], size: usize) -> impl Iterator<Item = Window> {
     actions.chunks_exact(size).map(Window::of)
 }

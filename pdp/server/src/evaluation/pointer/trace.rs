@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use countersign_risk::pointer::{ActionFeatures, Point, PointKind, Segmenter};
+use countersign_risk::pointer::{CountedAction, Point, PointKind, Segmenter};
 use countersign_sdk_types::Timestamp;
 use flate2::read::MultiGzDecoder;
 
@@ -71,7 +71,7 @@ pub struct Session {
     /// Its name.
     pub session: String,
     /// What was done, in order.
-    pub actions: Vec<ActionFeatures>,
+    pub actions: Vec<CountedAction>,
 }
 
 /// The sessions of a folder, sorted by person and name.
@@ -124,7 +124,7 @@ pub(super) fn text(path: &Path) -> Result<String, PointerError> {
 }
 
 /// Cuts a trace into actions; or says which line is refused, and why.
-pub(super) fn actions(text: &str) -> Result<Vec<ActionFeatures>, (usize, String)> {
+pub(super) fn actions(text: &str) -> Result<Vec<CountedAction>, (usize, String)> {
     let mut lines = text.lines().enumerate();
     let header: Vec<&str> = lines.next().map_or("", |(_, header)| header).split(',').map(str::trim).collect();
     let mut columns = [0; 5];
@@ -135,10 +135,10 @@ pub(super) fn actions(text: &str) -> Result<Vec<ActionFeatures>, (usize, String)
     let mut actions = Vec::new();
     for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
         if let Some(point) = point(line, &columns).map_err(|why| (number + 1, why))? {
-            actions.extend(segmenter.push(point));
+            actions.extend(segmenter.push(point).map(CountedAction::from));
         }
     }
-    actions.extend(segmenter.finish());
+    actions.extend(segmenter.finish().map(CountedAction::from));
     Ok(actions)
 }
 
