@@ -80,6 +80,44 @@ impl Calibration {
         Self(knots.into_iter().take(16).collect())
     }
 
+    /// Sums of nats below which nobody calibrates: percentiles of fewer are chance.
+    pub const ENOUGH: usize = 1_000;
+
+    /// The shipped map, moved and stretched so that 30 points are at the 95th percentile of these sums and 70 at the 99.5th: what is shipped says how a
+    /// score rises, a tenant's own traffic says where. Bounded to 2 nats either way, and to half and double the width, so that traffic in which an
+    /// attacker hides cannot make one normal. None for fewer than [`Calibration::ENOUGH`] sums.
+    #[must_use]
+    pub fn of_traffic(sums: &[f64]) -> Option<Self> {
+        let mut sorted: Vec<f64> = sums.iter().copied().filter(|sum| sum.is_finite()).collect();
+        if sorted.len() < Self::ENOUGH {
+            return None;
+        }
+        sorted.sort_by(f64::total_cmp);
+        let per_mille = |share: usize| sorted.get(sorted.len().saturating_sub(1) * share / 1000).copied();
+        let shipped = Self::default();
+        let (asked, high) = (shipped.nats(30.0)?, shipped.nats(70.0)?);
+        let from = per_mille(950)?.clamp(asked - 2.0, asked + 2.0);
+        let width = ((per_mille(995)? - from) / (high - asked)).clamp(0.5, 2.0);
+        let tenth = |nats: f64| libm::round(nats * 10.0) / 10.0;
+        Some(Self::new(shipped.0.iter().map(|(nats, score)| (tenth(from + (nats - asked) * width), *score))))
+    }
+
+    /// The knots, in rising order.
+    #[must_use]
+    pub fn knots(&self) -> &[(f64, u8)] {
+        &self.0
+    }
+
+    /// Where the map reaches a score.
+    fn nats(&self, score: f64) -> Option<f64> {
+        self.0.windows(2).find_map(|pair| match pair {
+            [(a, low), (b, high)] if (f64::from(*low)..=f64::from(*high)).contains(&score) && low < high => {
+                Some(a + (b - a) * (score - f64::from(*low)) / (f64::from(*high) - f64::from(*low)))
+            }
+            _ => None,
+        })
+    }
+
     /// It rises from knot to knot, and leaves 100 to hard rules.
     fn is_legal(&self) -> bool {
         let rises = self.0.windows(2).all(|pair| matches!(pair, [a, b] if a.0 < b.0 && a.1 <= b.1));

@@ -35,6 +35,11 @@ fn operators_see_why_and_can_stop_anybody() {
         assert!(why.contains(told), "`{told}` is not in:\n{why}");
     }
 
+    // One session was let through so far: no percentile can be made of that, and nobody is told that one was.
+    let few = stage.operate(&["calibrate"]);
+    let said = String::from_utf8(few.stdout).unwrap();
+    assert!(few.status.code() == Some(1) && said.starts_with("1 sessions") && said.contains("1000 are needed"), "{said}");
+
     // Changing things needs a compliant device; a broken glass stands in for it, and is loud.
     assert_eq!(visit(&stage, "POST").0, 403);
     let broken = stage.operated(&["break-glass", "--iss", ISS, "--sub", "alice", "--minutes", "5", "--reason", "the inventory is down"]);

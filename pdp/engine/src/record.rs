@@ -107,6 +107,15 @@ impl Record {
         }
     }
 
+    /// Of a request that was let through: whose session it was, and the sum of its evidence in nats before any grant.
+    #[must_use]
+    pub fn let_through(&self) -> Option<((SubjectId, SessionId), f64)> {
+        let (basis, trace) = (self.basis.as_ref()?, self.trace.as_ref()?);
+        let nats = trace.assessment.evidence().items().iter().map(|item| item.nats).sum();
+        let session = (basis.identified.subject.clone(), basis.identified.session.clone());
+        matches!(self.summary, Summary::Allow(_)).then_some((session, nats))
+    }
+
     /// Records a denial that came before `decide`.
     #[must_use]
     pub fn for_denial(id: DecisionId, at: Timestamp, tenant: Tenant, request: Option<AccessRequest>, denial: Denial) -> Self {

@@ -163,6 +163,7 @@ fn endpoints() -> Vec<Endpoint> {
         at(MethodFilter::GET, "/decisions/{id}", records::why),
         at(MethodFilter::GET, "/policies", records::policies),
         at(MethodFilter::GET, "/status", records::status),
+        at(MethodFilter::POST, "/calibrate", records::calibrate),
         at(MethodFilter::POST, "/verify", records::verify),
     ]
 }

@@ -180,6 +180,35 @@ impl Decisions {
         Ok(None)
     }
 
+    /// Shows the kept records, of the newest segment first, until `each` has seen enough and says false.
+    ///
+    /// # Errors
+    /// When a segment cannot be read.
+    pub fn walk(&self, mut each: impl FnMut(Value) -> bool) -> Result<(), JournalError> {
+        let Some(folder) = &self.folder else {
+            let kept = self.kept.lock().map(|kept| kept.iter().rev().map(|(_, record)| record.clone()).collect::<Vec<_>>());
+            let _ = kept.unwrap_or_default().into_iter().all(each);
+            return Ok(());
+        };
+        let durable = self.chain.durable();
+        for segment in segments(folder)?.iter().rev() {
+            let bytes = match read_segment(segment) {
+                // Retention was faster.
+                Err(JournalError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                other => other?,
+            };
+            let frames = Frames::lenient(&bytes).into_iter().flatten().take_while(|(head, _)| head.seq <= durable);
+            for (_, payload) in frames {
+                if let Ok(Entry::Decision { record, .. }) = read_entry(payload)
+                    && !each(record)
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn verify(&self) -> Result<Option<Verified>, JournalError> {
         self.folder.as_deref().map(|folder| verify(folder, First::Retained, self.chain.durable())).transpose()
     }

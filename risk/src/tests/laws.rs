@@ -60,6 +60,22 @@ fn weights_that_cannot_be_used_are_named() {
 }
 
 #[test]
+fn a_tenants_own_traffic_moves_the_map_within_bounds() {
+    let sums = |from: f64, width: f64| (0..2_000).map(|n| from + width * f64::from(n) / 2_000.0).collect::<Vec<_>>();
+    assert_eq!(Calibration::of_traffic(&sums(-4.0, 4.0)[..999]), None, "percentiles of few are chance");
+    let usual = Calibration::of_traffic(&sums(-4.0, 4.0)).unwrap();
+    let legal = |calibration: &Calibration| Weights { calibration: calibration.clone(), ..Weights::default() }.validate();
+    assert_eq!(legal(&usual), Ok(()));
+    let at = |calibration: &Calibration, score: u8| calibration.knots().iter().find(|(_, known)| *known == score).unwrap().0;
+    assert!((at(&usual, 30) - -0.2).abs() < 0.06, "30 points at the 95th percentile: {usual:?}");
+    let hostile = Calibration::of_traffic(&sums(20.0, 50.0)).unwrap();
+    assert_eq!(legal(&hostile), Ok(()));
+    assert_eq!(at(&hostile, 30), 2.0, "two nats and no further");
+    assert!(at(&hostile, 74) <= 12.1);
+    assert_eq!(at(&Calibration::of_traffic(&sums(-60.0, 1.0)).unwrap(), 30), -2.0);
+}
+
+#[test]
 fn every_signal_is_listed_once_and_says_what_answers_it() {
     let names: BTreeSet<_> = Signal::ALL.iter().map(|signal| signal.name()).collect();
     assert_eq!(names.len(), Signal::ALL.len());

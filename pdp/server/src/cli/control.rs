@@ -94,6 +94,11 @@ pub(super) enum ControlCommand {
         #[command(flatten)]
         door: Door,
     },
+    /// From the recorded decisions that let somebody through, make a map from nats to points for this tenant, as `risk.calibration` takes it.
+    Calibrate {
+        #[command(flatten)]
+        door: Door,
+    },
     /// Walk over both chains of the journal and name the first bad record.
     Verify {
         #[command(flatten)]
@@ -315,6 +320,7 @@ impl ControlCommand {
             | Self::Learn { door, .. }
             | Self::Why { door, .. }
             | Self::Status { door }
+            | Self::Calibrate { door }
             | Self::Verify { door } => door,
         }
     }

@@ -1,11 +1,13 @@
 //! What was decided and why, what is active, and whether the journal is whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use countersign_pdp_engine::record::{Explanation, Record, explain};
 use countersign_pdp_store::{JournalError, Verified};
+use countersign_risk::Calibration;
 use countersign_sdk_types::{DecisionId, Digest, Revision, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,6 +93,41 @@ pub(super) async fn status(State(service): State<Arc<ControlService>>) -> Result
         lost_records: service.store.decisions().lost(),
         policy: (service.policy_status)(),
     }))
+}
+
+/// A map from nats to points for this tenant.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Calibrated {
+    /// Sessions that were let through, each once.
+    pub(crate) sessions: usize,
+    /// As `risk.calibration` takes it; none for fewer than a thousand sessions.
+    pub(crate) calibration: Option<Calibration>,
+}
+
+/// Sessions that are looked at; the newest.
+const MOST_SESSIONS: usize = 100_000;
+
+/// From the recorded decisions that let somebody through, by themselves or after a proof; each session once, so that an application that polls does not
+/// outvote people.
+pub(super) async fn calibrate(State(service): State<Arc<ControlService>>) -> Result<Json<Calibrated>, Problem> {
+    let walk = Arc::clone(&service.walks).try_acquire_owned().map_err(|_| Problem::busy("another walk over the journal is under way"))?;
+    let store = service.store.clone();
+    let walked = tokio::task::spawn_blocking(move || {
+        let mut sums = BTreeMap::new();
+        let found = store.decisions().walk(|record| {
+            let passed = serde_json::from_value::<Record>(record).ok().and_then(|record| record.let_through());
+            if let Some((session, nats)) = passed {
+                // The newest comes first within a segment's order; the highest is what had to be proved.
+                sums.entry(session).and_modify(|known: &mut f64| *known = known.max(nats)).or_insert(nats);
+            }
+            sums.len() < MOST_SESSIONS
+        });
+        drop(walk);
+        found.map(|()| sums.into_values().collect::<Vec<f64>>())
+    });
+    let sums = walked.await.map_err(|_| Problem::internal("the journal could not be read"))?;
+    let sums = sums.map_err(|error| Problem::internal(&error.to_string()))?;
+    Ok(Json(Calibrated { sessions: sums.len(), calibration: Calibration::of_traffic(&sums) }))
 }
 
 pub(super) async fn verify(State(service): State<Arc<ControlService>>) -> Result<Json<Soundness>, Problem> {

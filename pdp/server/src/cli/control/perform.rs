@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use countersign_pdp_engine::record::Record;
+use countersign_risk::Calibration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::control::code::IssuedCode;
 use crate::control::credentials::Credentials as CredentialList;
 use crate::control::emergency::BrokenGlass;
 use crate::control::inventory::{Device, Devices as DeviceList, User};
-use crate::control::records::{Soundness, Status, Walked, Why};
+use crate::control::records::{Calibrated, Soundness, Status, Walked, Why};
 use crate::control::revocations::{Revocations, Revoked};
 
 pub(super) async fn perform(command: &ControlCommand, client: &Client) -> Result<Outcome, Failure> {
@@ -39,6 +40,7 @@ pub(super) async fn perform(command: &ControlCommand, client: &Client) -> Result
         ControlCommand::Learn { what, .. } => super::learn::perform(what, client).await,
         ControlCommand::Why { id, .. } => why(id, client).await,
         ControlCommand::Status { .. } => status(client).await,
+        ControlCommand::Calibrate { .. } => calibrate(client).await,
         ControlCommand::Verify { .. } => verify(client).await,
     }
 }
@@ -219,6 +221,20 @@ async fn status(client: &Client) -> Result<Outcome, Failure> {
         status.policy
     );
     outcome(&status, clean(&text))
+}
+
+async fn calibrate(client: &Client) -> Result<Outcome, Failure> {
+    let found: Calibrated = client.walk("/calibrate").await?;
+    let text = match &found.calibration {
+        Some(calibration) => {
+            let knots: Vec<String> = calibration.knots().iter().map(|(nats, points)| format!("[{nats:.1}, {points}]")).collect();
+            format!("# from {} sessions that were let through\n[risk]\ncalibration = [{}]", found.sessions, knots.join(", "))
+        }
+        None => {
+            format!("{} sessions were let through so far, and {} are needed: the shipped map stays", found.sessions, Calibration::ENOUGH)
+        }
+    };
+    Ok(Outcome { is_found: found.calibration.is_none(), ..outcome(&found, text)? })
 }
 
 async fn verify(client: &Client) -> Result<Outcome, Failure> {
