@@ -186,11 +186,16 @@ impl Baseline {
         self.learned_today.push((event.asn, event.session));
     }
 
-    fn fade(&mut self, now: Timestamp) {
+    /// What is left at an instant of a weight as it is kept.
+    fn faded(&self, now: Timestamp) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "a fading needs no more than the precision of a float")]
         let days = self.decayed_to.map_or(0.0, |then| now.since(then).0 as f32 / MILLIS_A_DAY as f32);
+        libm::exp2f(-days / HALF_LIFE_DAYS)
+    }
+
+    fn fade(&mut self, now: Timestamp) {
+        let factor = self.faded(now);
         self.decayed_to = Some(self.decayed_to.map_or(now, |then| then.max(now)));
-        let factor = libm::exp2f(-days / HALF_LIFE_DAYS);
         self.total.fade(factor);
         self.keyed.fade(factor);
         self.unnamed.fade(factor);
@@ -254,7 +259,7 @@ pub enum BaselineError {
 
 /// What the signals ask.
 impl Baseline {
-    /// The decayed number of learned events.
+    /// The number of learned events, decayed to the newest.
     #[must_use]
     pub fn weight(&self) -> f64 {
         f64::from(self.total)
@@ -269,6 +274,12 @@ impl Baseline {
     /// The weight of events that said what the client was.
     pub(crate) fn named(&self) -> f64 {
         f64::from((self.total - self.unnamed).max(0.0))
+    }
+
+    /// What is left of that number at an instant: it fades in silence too, and looking at it changes no byte.
+    #[must_use]
+    pub fn weight_at(&self, now: Timestamp) -> f64 {
+        f64::from(self.total * self.faded(now))
     }
 
     /// The share of learned events in which a key was proved, with one event's doubt.

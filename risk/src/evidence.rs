@@ -20,7 +20,7 @@ pub struct EvidenceItem {
     pub digest: Digest,
 }
 
-/// All contributions, in the order of [`Signal::ALL`].
+/// All contributions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence(pub(crate) Vec<EvidenceItem>);
 

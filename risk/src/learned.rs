@@ -91,7 +91,8 @@ pub struct Shared {
     pub device: Option<Keyed>,
 }
 
-/// The first 32 bits of a session id's BLAKE3: session ids are random, so no salt is needed, and a revocation can be matched without one.
+/// The first 32 bits of a session id's BLAKE3: what an issuer names a session by is random, so no salt is
+/// needed, and a revocation can be matched without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionTag(pub u32);

@@ -12,6 +12,10 @@ const MOST_SUBJECTS: usize = 8;
 /// Days for which a subject counts as using a thing.
 const FRESH_DAYS: u32 = 30;
 const MILLIS_A_DAY: i64 = 86_400_000;
+/// Days after which a subject's move counts again.
+const COUNTED_EVERY_DAYS: u32 = 7;
+/// Other subjects from which on their moves say something of a network.
+const MOVERS: u8 = 3;
 /// Events after which a row's counts are halved, so that it follows what changes.
 const MOST_EVENTS: u16 = 512;
 
@@ -38,12 +42,22 @@ impl Settled {
 /// Who was verified with one network, prefix or device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sharing {
-    /// Subjects and the day on which each was last verified, the latest first.
-    subjects: Vec<(Keyed, u32)>,
+    /// The subjects who were verified here last, the latest first.
+    subjects: Vec<Visitor>,
     /// Verified events of subjects who had been here before.
     events: u16,
     /// Those of them from a prefix that was new to their subject.
     moved: u16,
+}
+
+/// One subject of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Visitor {
+    subject: Keyed,
+    /// The day on which they were last verified here.
+    newest: u32,
+    /// The day on which their move, or that they stayed, was last counted.
+    counted: u32,
 }
 
 /// What the organisation says of one sighting: other subjects only.
@@ -81,7 +95,9 @@ impl Organisation {
         let network = ask(sighting.asn.map(Thing::Network))?;
         let device = ask(sighting.shared.device.map(Thing::Device))?;
         let others = |row: &Sharing| row.others(sighting.shared.subject, sighting.at);
-        Ok(Self { prefix: others(&prefix), network: others(&network), churn: network.churn(), device: others(&device) })
+        // What few people do says nothing of a network.
+        let churn = if others(&network) >= MOVERS { network.churn() } else { Churn::default() };
+        Ok(Self { prefix: others(&prefix), network: others(&network), churn, device: others(&device) })
     }
 }
 
@@ -100,16 +116,22 @@ impl Sharing {
     /// A subject was verified here.
     pub fn learn(&mut self, settled: &Settled) {
         let (subject, at) = (settled.event.shared.subject, settled.event.at);
-        // A past that is told late does not push out who is here today.
-        let is_fresh = self.subjects.iter().all(|(_, newest)| newest.saturating_sub(day(at)) <= FRESH_DAYS);
-        if is_fresh {
-            self.subjects.retain(|(known, _)| *known != subject);
-            self.subjects.insert(0, (subject, day(at)));
-            self.subjects.truncate(MOST_SUBJECTS);
-        }
-        if let Some(moved) = settled.moved {
+        let known = self.subjects.iter().find(|known| known.subject == subject).copied();
+        let mut visitor = known.unwrap_or(Visitor { subject, newest: 0, counted: 0 });
+        // One person who wanders every day is one mover.
+        if let Some(moved) = settled.moved.filter(|_| day(at) >= visitor.counted + COUNTED_EVERY_DAYS) {
+            visitor.counted = day(at);
             self.events += 1;
             self.moved += u16::from(moved);
+        }
+        // A past that is told late does not push out who is here today.
+        let is_fresh = self.subjects.iter().all(|known| known.newest.saturating_sub(day(at)) <= FRESH_DAYS);
+        if is_fresh {
+            visitor.newest = visitor.newest.max(day(at));
+            self.subjects.retain(|known| known.subject != subject);
+            self.subjects.push(visitor);
+            self.subjects.sort_by_key(|known| std::cmp::Reverse(known.newest));
+            self.subjects.truncate(MOST_SUBJECTS);
         }
         if self.events >= MOST_EVENTS {
             self.events /= 2;
@@ -121,7 +143,7 @@ impl Sharing {
     #[must_use]
     pub fn others(&self, subject: Keyed, now: Timestamp) -> u8 {
         let fresh = |then: u32| day(now).saturating_sub(then) <= FRESH_DAYS;
-        let others = self.subjects.iter().filter(|(known, then)| *known != subject && fresh(*then)).count();
+        let others = self.subjects.iter().filter(|known| known.subject != subject && fresh(known.newest)).count();
         u8::try_from(others).unwrap_or(u8::MAX)
     }
 

@@ -47,10 +47,12 @@ impl Assessment {
         total(&self.evidence, &self.calibration, answered).min(self.inherent)
     }
 
-    /// The evidence that a passkey would answer.
+    /// The evidence that a passkey would answer: what speaks against the subject, and only as it was seen.
     #[must_use]
     pub fn answerable(&self) -> BTreeSet<Digest> {
-        self.evidence.items().iter().filter(|item| item.signal.answered_by_passkey()).map(|item| item.digest).collect()
+        let speaks = |item: &&EvidenceItem| item.nats > 0.0 || item.floor > RiskScore::MIN;
+        let items = self.evidence.items().iter().filter(|item| item.signal.answered_by_passkey()).filter(speaks);
+        items.map(|item| item.digest).collect()
     }
 }
 

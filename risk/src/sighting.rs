@@ -149,7 +149,7 @@ impl Sighting {
             time_zone: place.and_then(|place| place.time_zone.clone()),
             anonymizer: place.and_then(|place| place.anonymizer).unwrap_or(false),
             private: address.is_some() && located.is_none(),
-            unlisted: located.is_some() && matches!(raw.place, Place::Unknown(PlaceGap::NotFound)),
+            unlisted: located.is_some() && is_unlisted(raw.place),
             client: Client::read(raw.user_agent, &raw.hints),
             cookie: raw.cookie.map(|device| salt.device(device)),
             key: raw.key.map(|device| salt.device(device)),
@@ -200,6 +200,14 @@ fn has_no_location(address: IpAddr) -> bool {
             v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || shared
         }
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// A database that works, and names neither a country nor a network.
+fn is_unlisted(place: &Place) -> bool {
+    match place {
+        Place::Known(record) => record.country.is_none() && record.asn.is_none(),
+        Place::Unknown(gap) => *gap == PlaceGap::NotFound,
     }
 }
 

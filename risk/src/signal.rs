@@ -30,7 +30,7 @@ pub fn observe(sighting: &Sighting, known: &Known<'_>, weights: &Weights) -> Evi
     };
     add(binding::observe(sighting), 1.0);
     add(binding::counter(sighting), 1.0);
-    add(history::observe(known, weights.cold_start), 1.0);
+    add(history::observe(sighting, known, weights.cold_start), 1.0);
     add(posture::observe(sighting), 1.0);
     add(failures::observe(sighting), 1.0);
     // Has a floor of its own on what was learned, so no warmth.

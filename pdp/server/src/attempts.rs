@@ -47,7 +47,7 @@ pub struct Attempts {
 type Tried = BTreeMap<Digest, Timestamp>;
 
 /// The /24 of an IPv4 address, the /48 of an IPv6 one.
-fn network(address: IpAddr) -> IpNet {
+pub(crate) fn network(address: IpAddr) -> IpNet {
     let address = address.to_canonical();
     let bits = if address.is_ipv4() { 24 } else { 48 };
     IpNet::new(address, bits).map_or_else(|_| address.into(), |net| net.trunc())

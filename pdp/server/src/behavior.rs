@@ -11,8 +11,11 @@ use countersign_pdp_store::{View, ViewError};
 use countersign_risk::pointer::{Background, CountedAction, MOST_ACTIONS, PointerProfile, PointerVerifier};
 use countersign_risk::{Behavior, SessionTag};
 use countersign_sdk_types::{DeviceId, Millis, SubjectId, Tenant, Timestamp};
+use ipnet::IpNet;
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
+
+use crate::attempts::network;
 
 mod batch;
 
@@ -34,18 +37,21 @@ const PEOPLE: usize = 4;
 /// The population is made anew at most this often.
 const POPULATION_EVERY: Millis = Millis(10 * 60_000);
 
-/// Whose actions, in which session, on which device. Who holds a copied token without the device's cookie adds nothing to the owner's window.
+/// Whose actions, in which session, on which device, from which network. Who holds a copied token, even with the device's cookie, adds nothing to what the
+/// owner's next step-up teaches from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Whose {
     subject: SubjectId,
     session: SessionTag,
     device: Option<DeviceId>,
+    network: Option<IpNet>,
 }
 
 impl From<&Identified> for Whose {
     fn from(identified: &Identified) -> Self {
         let (subject, session) = (identified.subject().clone(), SessionTag::of(identified.session()));
-        Self { subject, session, device: identified.device().cloned() }
+        let network = identified.request().client_address().map(network);
+        Self { subject, session, device: identified.device().cloned(), network }
     }
 }
 

@@ -127,7 +127,8 @@ fn teach(organisation: &mut BTreeMap<Thing, Sharing>, settled: &[Settled]) {
     }
 }
 
-/// What an event that was let through proves, as the server would learn it from a step-up or from a token that says how its login was done.
+/// What an event that was let through proves: a step-up, or how its login was done. A proved key teaches here and not yet in the server, which verifies no
+/// proofs.
 fn verified(event: &Event, step_up: bool) -> Option<Strength> {
     match (step_up, event.auth, binding(event)) {
         (true, _, _) => Some(Strength::StepUp),

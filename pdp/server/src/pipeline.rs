@@ -231,10 +231,13 @@ impl Pdp {
             Ok((identified, facts)) => {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
+                let begins = self.trails.follow(&identified, &decided);
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => self.demanded(demand, &identified, &decided, asked.as_ref(), &record),
                     Decision::Allow(_) => {
-                        self.learn(&identified, &facts, &decided);
+                        if begins {
+                            self.learn(&identified, &decided);
+                        }
                         None
                     }
                     Decision::Deny(denial) => {
@@ -242,7 +245,6 @@ impl Pdp {
                         None
                     }
                 };
-                self.trails.follow(&identified, &decided);
                 Settled { record: Some(record), ceremony, ..Settled::from(decided, &identified, asked) }
             }
         }
@@ -275,9 +277,9 @@ impl Pdp {
     }
 
     /// A login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk.
-    fn learn(&self, identified: &Identified, facts: &Facts, decided: &Decided) {
+    fn learn(&self, identified: &Identified, decided: &Decided) {
         let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
-        let Some(strength) = verified(identified, facts, decided.trace.sighting.at).filter(|_| is_low) else { return };
+        let Some(strength) = verified(identified, decided.trace.sighting.at).filter(|_| is_low) else { return };
         let event = decided.trace.sighting.learned(strength);
         // Nobody waits for it: a login that is not learned is learned with the next one.
         drop(self.store.append(StateEvent::Learned { subject: identified.subject().clone(), event }, Expect::Any));
@@ -356,12 +358,12 @@ impl Pdp {
 /// How long ago a login may be that teaches.
 const FRESH: Millis = Millis(120_000);
 
-/// What the token says of a login that just happened, in a session that is seen for the first time. Later requests of the session teach nothing: whoever
-/// copied the token makes them too.
-fn verified(identified: &Identified, facts: &Facts, now: Timestamp) -> Option<Strength> {
+/// What the token says of a login that just happened, with the first request of its session. Later requests of the session teach nothing: whoever copied the
+/// token makes them too. A token that names no session of its issuer teaches nothing either: nobody could tell which request is the first.
+fn verified(identified: &Identified, now: Timestamp) -> Option<Strength> {
     let token = identified.token();
     let is_fresh = token.auth_time.is_some_and(|login| login <= now && now.since(login) <= FRESH);
-    if !is_fresh || facts.trail.is_some() || identified.by() != IdentifiedBy::Token {
+    if !is_fresh || token.sid.is_none() || identified.by() != IdentifiedBy::Token {
         return None;
     }
     let reached = |level: &Acr| token.acr.as_ref().is_some_and(|acr| acr == level);

@@ -195,17 +195,20 @@ impl Databases {
     fn place(&self, address: IpAddr, now: Timestamp) -> Place {
         let loaded = self.city.loaded.load();
         let Some(reader) = &loaded.reader else { return Place::Unknown(PlaceGap::NoDatabase) };
-        let built = Timestamp::from_secs(i64::try_from(reader.metadata().build_epoch).unwrap_or(i64::MAX));
-        if self.max_age.is_some_and(|most| now.since(built) > most.into()) {
+        let is_stale = |reader: &Reader<Vec<u8>>| {
+            let built = Timestamp::from_secs(i64::try_from(reader.metadata().build_epoch).unwrap_or(i64::MAX));
+            self.max_age.is_some_and(|most| now.since(built) > most.into())
+        };
+        if is_stale(reader) {
             return Place::Unknown(PlaceGap::Stale);
         }
         let Some(city) = decode::<City<'_>>(reader, address) else { return Place::Unknown(PlaceGap::NotFound) };
         let (asn, anonymous) = (self.asn.loaded.load(), self.anonymous.loaded.load());
         let system = asn.reader.as_ref().and_then(|reader| decode::<System<'_>>(reader, address)).unwrap_or_default();
         // What the list does not name is not known to be anything: most exits are on no list.
-        let listed = anonymous.reader.as_ref().and_then(|reader| decode::<Anonymous>(reader, address));
+        let listed = anonymous.reader.as_ref().filter(|reader| !is_stale(reader)).and_then(|reader| decode::<Anonymous>(reader, address));
         let second = self.second.loaded.load();
-        let second = second.reader.as_ref().and_then(|reader| decode::<City<'_>>(reader, address));
+        let second = second.reader.as_ref().filter(|reader| !is_stale(reader)).and_then(|reader| decode::<City<'_>>(reader, address));
         let at = city.location.at();
         Place::Known(PlaceRecord {
             country: city.country.iso_code.and_then(Country::new),

@@ -139,9 +139,6 @@ impl Pdp {
             self.behaviors.restore(whose, &moved);
             return Err(error.into());
         }
-        if let Err(error) = self.behaviors.follow(self.store.view(), &self.tenant, now) {
-            tracing::warn!(%error, "the population of pointers was not made anew");
-        }
         self.attempts.answered(id, demanded.request);
         tracing::info!(decision = %demanded.decision, subject = identified.subject().sub, "step-up granted");
         Ok(Granted { secret, life: step_up.grant_life, return_to: demanded.return_to.clone() })

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use countersign_pdp_engine::decide::{Decided, Decision};
-use countersign_pdp_engine::identify::Identified;
+use countersign_pdp_engine::identify::{Identified, IdentifiedBy};
 use countersign_risk::{SessionTag, Trail};
 use countersign_sdk_types::{RiskLevel, SubjectId};
-use moka::ops::compute::Op;
+use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
 
 /// Sessions that are remembered.
 const MOST: u64 = 100_000;
-/// How long one is remembered after it was last let through.
-const LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long one is remembered after it was last let through, and at most: no session is a person's whole life.
+const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
+const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The trails of sessions.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Trails(Cache<(SubjectId, SessionTag), Trail>);
 
 impl Default for Trails {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST).time_to_idle(LIFE).build())
+        Self(Cache::builder().max_capacity(MOST).time_to_idle(IDLE).time_to_live(LIFE).build())
     }
 }
 
@@ -28,26 +29,36 @@ impl Trails {
     /// Where this session was seen before.
     #[must_use]
     pub fn of(&self, identified: &Identified) -> Option<Trail> {
-        self.0.get(&key(identified))
+        self.0.get(&key(identified)?)
     }
 
-    /// A session goes on from where it was let through. One that was refused leaves no trail: a thief does not become the origin.
-    pub fn follow(&self, identified: &Identified, decided: &Decided) {
-        if !matches!(decided.decision, Decision::Allow(_)) {
-            return;
-        }
+    /// A session goes on from where it was let through at low risk, counting the grants of this browser; true when that is where it begins. What was refused, or
+    /// let through in spite of its risk, leaves no trail: a thief does not become the origin.
+    pub fn follow(&self, identified: &Identified, decided: &Decided) -> bool {
+        let is_let_through = matches!(decided.decision, Decision::Allow(_)) && decided.trace.remaining.level() == RiskLevel::Low;
+        let Some(key) = key(identified).filter(|_| is_let_through) else { return false };
         let sighting = &decided.trace.sighting;
         let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
-        self.0.entry(key(identified)).and_compute_with(|old| {
+        let followed = self.0.entry(key).and_compute_with(|old| {
             let mut trail = old.map_or_else(|| Trail::begin(sighting), moka::Entry::into_value);
             if is_low {
                 trail.pass(sighting);
             }
             Op::Put(trail)
         });
+        matches!(followed, CompResult::Inserted(_))
     }
 }
 
-fn key(identified: &Identified) -> (SubjectId, SessionTag) {
-    (identified.subject().clone(), SessionTag::of(identified.session()))
+/// What a trail belongs to: the issuer's session, or the session cookie that was linked, or the token itself. Never what a client chooses beside its token,
+/// or a thief would begin anew with each made-up cookie. Nobody's word about subjects has sessions.
+fn key(identified: &Identified) -> Option<(SubjectId, SessionTag)> {
+    let token = identified.token();
+    let tag = match identified.by() {
+        IdentifiedBy::Session => SessionTag::of(identified.session()),
+        IdentifiedBy::Token if token.sid.is_some() => SessionTag::of(identified.session()),
+        IdentifiedBy::Token => SessionTag(token.digest?.0.first_chunk().map(|first| u32::from_le_bytes(*first))?),
+        IdentifiedBy::Pep => return None,
+    };
+    Some((identified.subject().clone(), tag))
 }

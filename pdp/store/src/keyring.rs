@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
 
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{Digest, SubjectId};
@@ -59,12 +59,14 @@ struct Entry {
 const ENTRY: Limits = Limits { bytes: 64 * 1024, depth: 4, values: 16 };
 
 /// All salts, in memory and in their file.
+///
+/// Known salts are read beside a writer that waits for its disk: every decision reads one.
 pub(crate) struct Keyring {
+    salts: RwLock<BTreeMap<SubjectId, [u8; 32]>>,
     state: Mutex<State>,
 }
 
 struct State {
-    salts: BTreeMap<SubjectId, [u8; 32]>,
     file: Option<Backing>,
     poisoned: bool,
 }
@@ -77,7 +79,7 @@ struct Backing {
 
 impl Keyring {
     pub(crate) fn memory() -> Self {
-        Self { state: Mutex::new(State { salts: BTreeMap::new(), file: None, poisoned: false }) }
+        Self { salts: RwLock::default(), state: Mutex::new(State { file: None, poisoned: false }) }
     }
 
     pub(crate) fn open(path: &Path) -> Result<Self, KeyringError> {
@@ -91,27 +93,35 @@ impl Keyring {
         file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length))).and_then(|_| file.sync_all()).map_err(io)?;
         sync_folder(path.parent().unwrap_or(path)).map_err(io)?;
         let backing = Backing { path: path.to_owned(), file, length };
-        Ok(Self { state: Mutex::new(State { salts, file: Some(backing), poisoned: false }) })
+        Ok(Self { salts: RwLock::new(salts), state: Mutex::new(State { file: Some(backing), poisoned: false }) })
     }
 
     pub(crate) fn salt(&self, subject: &SubjectId, fresh: impl FnOnce() -> Option<[u8; 32]>) -> Result<Salt, KeyringError> {
+        if let Some(known) = self.known(subject)? {
+            return Ok(known);
+        }
         let mut state = self.state.lock().map_err(|_| KeyringError::Poisoned)?;
-        if let Some(salt) = state.salts.get(subject) {
-            return Ok(Salt(*salt));
+        // Another writer may have been faster.
+        if let Some(known) = self.known(subject)? {
+            return Ok(known);
         }
         let salt = fresh().ok_or(KeyringError::NoEntropy)?;
         state.append(&encode(subject, salt)?)?;
-        state.salts.insert(subject.clone(), salt);
+        self.salts.write().map_err(|_| KeyringError::Poisoned)?.insert(subject.clone(), salt);
         Ok(Salt(salt))
+    }
+
+    fn known(&self, subject: &SubjectId) -> Result<Option<Salt>, KeyringError> {
+        Ok(self.salts.read().map_err(|_| KeyringError::Poisoned)?.get(subject).copied().map(Salt))
     }
 
     pub(crate) fn destroy(&self, subject: &SubjectId) -> Result<(), KeyringError> {
         let mut state = self.state.lock().map_err(|_| KeyringError::Poisoned)?;
-        if state.salts.contains_key(subject) {
-            let mut left = state.salts.clone();
+        if self.known(subject)?.is_some() {
+            let mut left = self.salts.read().map_err(|_| KeyringError::Poisoned)?.clone();
             left.remove(subject);
             state.rewrite(&left)?;
-            state.salts = left;
+            *self.salts.write().map_err(|_| KeyringError::Poisoned)? = left;
         }
         Ok(())
     }

@@ -222,15 +222,16 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     let most = if is_known_device { MOST_ON_A_KNOWN_DEVICE } else { MOST_ON_A_NEW_DEVICE };
     let subject = (entry.map_or(0.0, |entry| f64::from(entry.weight)) + COMMON) / (baseline.named() + 1.0);
     let nats = libm::log((0.6 * COMMON + 0.4 * subject) / subject).clamp(LEAST, most);
-    let salient = [client.family.code()];
-    let item = |nats: f64, text: &'static str| EvidenceItem::new(Signal::Client, nats, &salient, text);
+    // A proof answers this client with this handshake: no other one, and no other finding.
+    let seen = u64::from(client.version) << 40 | u64::from(client.family.code()) << 32 | u64::from(sighting.tls.map_or(0, |tls| tls.0));
+    let item = |nats: f64, text: &'static str| EvidenceItem::new(Signal::Client, nats, &seen.to_be_bytes(), text);
     let Some(entry) = entry else { return Some(item(nats, "the client is new to the subject")) };
+    let is_older = client.version.saturating_add(1) < entry.newest;
     let is_other_tls = client.version == entry.newest && sighting.tls.zip(entry.tls).is_some_and(|(now, then)| now != then);
     Some(match () {
         () if is_other_tls => item(nats.max(0.0) + CONTRADICTED, "the handshake is not that of the client it claims to be"),
-        () if client.version > 0 && client.version.saturating_add(1) < entry.newest => {
-            item(nats + DOWNGRADE, "the client is older than the one that the subject has used before")
-        }
+        // A version that cannot be read, where there was one, is no newer one.
+        () if is_older => item(nats + DOWNGRADE, "the client is older than the one that the subject has used before"),
         () => item(nats, "the client is one that the subject has used before"),
     })
 }

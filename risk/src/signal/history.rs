@@ -5,13 +5,13 @@
 
 use countersign_sdk_types::{RiskScore, Signal};
 
-use crate::{EvidenceItem, Known};
+use crate::{EvidenceItem, Known, Sighting};
 
 /// Less than one event of the weakest kind, unfaded.
 const UNKNOWN: f64 = 0.2;
 
-pub(crate) fn observe(known: &Known<'_>, floor: RiskScore) -> Option<EvidenceItem> {
-    if known.baseline.weight() >= UNKNOWN {
+pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>, floor: RiskScore) -> Option<EvidenceItem> {
+    if known.baseline.weight_at(sighting.at) >= UNKNOWN {
         return None;
     }
     let floor = if known.is_asked_when_unknown { floor } else { RiskScore::MIN };

@@ -196,7 +196,8 @@ fn item(nats: Option<f64>) -> EvidenceItem {
         Some(nats) if nats > 0.5 => "an hour at which the subject is seldom seen",
         Some(_) => "an hour at which the subject is often seen",
     };
-    EvidenceItem::new(Signal::Hour, nats.unwrap_or(0.0), &[], text)
+    // A proof at noon does not answer for the night.
+    EvidenceItem::new(Signal::Hour, nats.unwrap_or(0.0), &[u8::from(nats.is_some_and(|nats| nats > 0.5))], text)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@
 //! | a new country | 0.50 | (0.5 · other countries + 0.02 · 20) / (n + 20) |
 //!
 //! How often a subject moves between prefixes of a system is smoothed by how the organisation moves in it, and that by one move in ten: mobile carriers
-//! come out as what they are, with no list of them. A prefix in which three others of the organisation were verified within 30 days is an office. A
+//! come out as what they are, with no list of them. A prefix in which three others of the organisation were verified within 30 days is an office, and costs
+//! nothing, unless a list calls it an anonymizer. A
 //! system that nobody in the organisation uses adds 0.7 nats, one that few use 0.2; one that many use takes 0.3, and 1 when it is a mobile carrier.
 //! Lists add: a network known as hosting or as an anonymizer is worth one nat more where it is new. What no list says counts nothing, since most
 //! hosting networks are on none. A new network that a working place database does not list counts as a country of its own.
@@ -41,6 +42,8 @@ const MOVES_OF_SUBJECT: f64 = 6.0;
 /// Others of the organisation who make a prefix an office, and a system a common one.
 const OFFICE: u8 = 3;
 const COMMON: u8 = 5;
+/// Less than the weakest event: what is below is rounding.
+const SOME: f64 = 0.2;
 /// What a known anonymizer or hosting network adds where it is new.
 const LISTED: f64 = 1.0;
 
@@ -62,8 +65,10 @@ fn compare(sighting: &Sighting, known: &Known<'_>) -> (f64, &'static str) {
     match () {
         () if host > 0.0 => (familiar(ADDRESS, host, known).max(-3.0), "the address is one that the subject has used before"),
         () if prefix > 0.0 => (familiar(PREFIX, prefix, known).max(-1.5), "the network is one that the subject has used before"),
-        () if organisation.prefix >= OFFICE => (-0.5, "the network is one that others of the organisation use"),
-        () if !is_placed && sighting.unlisted => (abroad(known, baseline.unplaced() > 0.0), "a new network that no place database lists"),
+        () if organisation.prefix >= OFFICE && !sighting.anonymizer => (0.0, "the network is one that others of the organisation use"),
+        () if !is_placed && sighting.unlisted => {
+            (abroad(known, baseline.unplaced() >= SOME) + listed, "a new network that no place database lists")
+        }
         // The database is missing or stale: that is our fault, and says little of the subject.
         () if !is_placed => (0.5, "nothing is known of the network"),
         () if baseline.network(sighting.asn).weight > 0.0 => {

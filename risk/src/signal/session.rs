@@ -30,12 +30,13 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     let unusual = || (-libm::log(network::moves(sighting, known))).clamp(0.0, MOST);
     let carried = match () {
         () if !is_new => 0.0,
-        () if origin.asn == sighting.asn => unusual(),
+        () if origin.asn.is_some() && origin.asn == sighting.asn => unusual(),
         () if known.baseline.network(sighting.asn).weight > 0.0 => NEW_PREFIX + unusual() / 2.0,
         () => NEW_SYSTEM,
     };
-    let families = origin.client.zip(sighting.client).map(|(then, now)| (then.family, now.family));
-    let swapped = if families.is_some_and(|(then, now)| then != now) { OTHER_CLIENT } else { 0.0 };
+    // One that stops saying what it is, is another one.
+    let is_other = origin.client.is_some_and(|then| sighting.client.is_none_or(|now| then.family != now.family));
+    let swapped = if is_other { OTHER_CLIENT } else { 0.0 };
     let text = match (carried > 0.0, swapped > 0.0) {
         (false, false) => return None,
         (true, true) => "the session moved to another client, in a network that is new to the subject",

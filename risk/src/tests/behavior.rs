@@ -127,11 +127,54 @@ fn a_subject_of_whom_nothing_is_known_is_asked_where_they_can_answer() {
 #[test]
 fn after_a_year_and_a_half_away_nothing_is_known_any_more() {
     let once = Baseline::fold(&[at_home(NEXT).learned(Strength::StepUp)]);
-    let mut idle = once.clone();
-    // Weights fade when something is learned; a weak event after 550 days shows what is left of the first.
-    idle.learn(&at_home(NEXT + 550 * DAY).learned(Strength::BoundLowRisk));
-    idle.settle(Timestamp(NEXT + 552 * DAY));
-    assert!(once.weight() > 0.9 && idle.weight() < 0.3, "{} {}", once.weight(), idle.weight());
+    assert_eq!(value(&at_home(NEXT + DAY), &known(&once)), 0);
+    assert!(value(&at_home(NEXT + 550 * DAY), &known(&once)) >= THIRTY, "the floor is back");
+    assert!(once.weight_at(Timestamp(NEXT + 120 * DAY)) < 0.51);
+    assert_eq!(once.weight_at(Timestamp(NEXT - DAY)), once.weight(), "nobody fades backwards");
+}
+
+#[test]
+fn a_grant_answers_what_was_seen_and_nothing_like_it() {
+    let usual = |at: i64| Scene { hints: Hints { ja4: Some("t13d1715h2_aa_bb"), ..Hints::default() }, ..at_home(at) };
+    let events: Vec<_> = (0..20).map(|day| usual(MONDAY + day * DAY + 9 * HOUR).learned(Strength::StepUp)).collect();
+    let baseline = Baseline::fold(&events);
+    let noon = assess(&usual(NEXT), &known(&baseline)).answerable();
+    let remains = |scene: &Scene<'_>| {
+        let assessment = assess(scene, &known(&baseline));
+        let left = assessment.evidence().items().iter().filter(|item| item.nats > 0.0 && !noon.contains(&item.digest));
+        left.map(|item| item.signal).collect::<Vec<_>>()
+    };
+    let other = Hints { ja4: Some("t13d0912h1_cc_dd"), ..Hints::default() };
+    assert!(remains(&Scene { hints: other, ..usual(NEXT) }).contains(&Signal::Client), "a forged handshake");
+    assert!(remains(&Scene { agent: &FIREFOX.replace("130.0", "115.0"), ..usual(NEXT) }).contains(&Signal::Client), "a downgrade");
+    assert!(remains(&usual(NEXT + 16 * HOUR)).contains(&Signal::Hour), "the night");
+}
+
+#[test]
+fn nobody_makes_an_office_of_an_anonymizer_or_an_alibi_of_a_kiosk() {
+    let baseline = weekdays(4);
+    let organisation = Organisation { prefix: 3, network: 3, churn: Churn::default(), device: 3 };
+    let known = Known { organisation, ..known(&baseline) };
+    let away = Scene { address: "198.51.100.7", place: lyon(), ..at_home(NEXT) };
+    assert_eq!(nats(&assess(&away, &known), Signal::Network), 0.0, "an office");
+    let listed = Sighting { anonymizer: true, ..away.sighting() };
+    assert!(nats(&judge(&listed, &known), Signal::Network) > 1.0, "a rented exit");
+    let nowhere = Known { organisation: Organisation { prefix: 0, ..organisation }, ..known };
+    let kiosk = |at: Scene<'static>| Scene { cookie: Some("kiosk"), ..at };
+    assert!(nats(&assess(&kiosk(abroad(NEXT)), &nowhere), Signal::Device) > 2.0, "its cookie, from far away");
+    assert_eq!(nats(&assess(&kiosk(at_home(NEXT)), &nowhere), Signal::Device), 0.0);
+}
+
+#[test]
+fn who_stops_saying_what_they_are_is_somebody_else() {
+    let baseline = weekdays(4);
+    let trail = Trail::begin(&at_home(NEXT).sighting());
+    let known = Known { trail: Some(&trail), ..known(&baseline) };
+    let silent = Sighting { client: None, ..at_home(NEXT + HOUR).sighting() };
+    assert!(nats(&judge(&silent, &known), Signal::Session) > 1.0);
+    let unreadable = FIREFOX.replace("130.0", "99999.0");
+    let client = |agent: &str| nats(&assess(&Scene { agent, ..at_home(NEXT) }, &known), Signal::Client);
+    assert!(client(&unreadable) > client(FIREFOX) + 0.9, "a version that cannot be read is no newer one");
 }
 
 #[test]
@@ -188,7 +231,7 @@ fn an_office_and_a_mobile_carrier_are_what_the_organisation_makes_them() {
     let carrier = network(organisation(0, 8, Churn { events: 40, moved: 36 }));
     let office = network(organisation(3, 3, Churn::default()));
     assert!(unknown > common && common > carrier && carrier > office, "{unknown} {common} {carrier} {office}");
-    assert!(office < 0.0);
+    assert_eq!(office, 0.0);
     // Within a carrier that the subject uses, a new prefix is nothing; within a line at home it is something.
     let moved = |churn| {
         let known = Known { organisation: organisation(0, 8, churn), ..known(&baseline) };

@@ -155,6 +155,34 @@ fn a_past_that_is_told_late_pushes_nobody_out_of_the_organisation() {
 }
 
 #[test]
+fn one_subject_alone_makes_no_carrier() {
+    let mut rows: BTreeMap<Thing, Sharing> = BTreeMap::new();
+    let mut teach = |scene: &Scene<'_>, baseline: &mut Baseline| {
+        for settled in baseline.learn(&scene.learned(Strength::StepUp)) {
+            settled.things().for_each(|thing| rows.entry(thing).or_default().learn(&settled));
+        }
+    };
+    let mut wanderer = Baseline::empty();
+    let addresses: Vec<String> = (0..60).map(|n| format!("192.0.{n}.10")).collect();
+    for (n, address) in (0..).zip(&addresses) {
+        teach(&Scene { address, ..at_home(NEXT + n * DAY / 2) }, &mut wanderer);
+    }
+    let later = Scene { subject: 9, ..at_home(NEXT + 31 * DAY) };
+    let asked = |rows: &BTreeMap<Thing, Sharing>| {
+        Organisation::of(&later.sighting(), |thing| Ok::<_, ()>(rows.get(&thing).cloned())).unwrap().churn
+    };
+    for subject in 1..=3 {
+        let mut baseline = Baseline::empty();
+        (0..3).for_each(|day| teach(&Scene { subject, ..at_home(NEXT + (28 + day) * DAY) }, &mut baseline));
+    }
+    let churn = asked(&rows);
+    // Sixty events in a month are five moves; the three who stay count as much.
+    assert!(churn.moved <= 5, "{churn:?}");
+    rows.values_mut().for_each(|row| *row = Sharing::default());
+    assert_eq!(asked(&rows), Churn::default());
+}
+
+#[test]
 fn nothing_recorded_holds_an_address_an_agent_or_a_name() {
     let scene = Scene {
         hints: Hints { ja4: Some("t13d1715h2"), language: Some("fr-FR"), ..Hints::default() },

@@ -86,40 +86,40 @@ pub enum RiskLevel {
     High,
 }
 
-/// A kind of evidence. The names are what policies, records and metrics show.
+/// A kind of evidence. The names are what policies, records and metrics show; the numbers are part of what a grant answers, and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
     /// The network: address, prefix, autonomous system, country.
-    Network,
-    /// Faster than anybody travels, between verified points.
-    Travel,
-    /// An hour of the week at which this subject is not seen.
-    Hour,
+    Network = 0,
+    /// Faster than anybody travels.
+    Travel = 1,
+    /// An hour of the day at which this subject is not seen.
+    Hour = 2,
     /// The device: its cookie or its proved key.
-    Device,
+    Device = 3,
     /// The client software: browser family, operating system, device class.
-    Client,
+    Client = 4,
     /// How the pointer moves.
-    Behavior,
+    Behavior = 5,
     /// A session that turns up in another network or client.
-    Session,
+    Session = 6,
     /// Nothing verified is known of the subject.
-    History,
+    History = 7,
     /// A declared key binding that is absent or different.
-    Binding,
+    Binding = 8,
     /// An authenticator whose counter went backwards.
-    Counter,
+    Counter = 9,
     /// The posture of the device: not compliant, not managed.
-    Posture,
+    Posture = 10,
     /// Recent failures of this subject, address or device.
-    Failures,
+    Failures = 11,
     /// Revoked, or an event from a shared-signals peer.
-    Revocation,
+    Revocation = 12,
 }
 
 impl Signal {
-    /// Every signal, in the order in which equal contributions are listed.
+    /// Every signal.
     pub const ALL: [Self; 13] = [
         Self::Revocation,
         Self::Binding,
@@ -179,7 +179,7 @@ impl fmt::Display for Signal {
 pub struct Reason {
     /// The kind of evidence.
     pub signal: Signal,
-    /// Points of the score that it contributes; negative where familiar evidence offsets.
+    /// Points of the score that it contributes; zero for familiar evidence.
     pub points: i8,
     /// One sentence for people, without raw addresses.
     pub text: String,

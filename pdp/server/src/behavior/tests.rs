@@ -8,7 +8,7 @@ use super::*;
 
 fn whose(sub: &str, session: u32, device: Option<&str>) -> Whose {
     let subject = SubjectId { tenant: Tenant::new("main").unwrap(), iss: "i".to_owned(), sub: sub.to_owned() };
-    Whose { subject, session: SessionTag(session), device: device.map(|device| DeviceId::new(device).unwrap()) }
+    Whose { subject, session: SessionTag(session), device: device.map(|device| DeviceId::new(device).unwrap()), network: None }
 }
 
 /// Rows that differ in every number.

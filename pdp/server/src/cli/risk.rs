@@ -88,6 +88,10 @@ fn evaluate(asked: &Evaluate) -> Result<Report, String> {
         serde_json::to_writer(&mut *file, scored).map_err(std::io::Error::from)?;
         Ok(file.write_all(b"\n")?)
     });
+    if let (Err(_), Some(path)) = (&report, &asked.scores) {
+        // Half a file of scores is none; it was made by this run.
+        let _ = std::fs::remove_file(path);
+    }
     let mut report = report.map_err(|error: CorpusError| failed(&asked.corpus, &error))?;
     for (run, signal) in (1..).zip(ablated) {
         let advance = |read: u64| bar.set_position(size.saturating_mul(run).saturating_add(read));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use countersign_pdp_engine::identify::issuer_session;
-use countersign_pdp_store::{AppendError, Baseline, Expect, LearnedEvent, Refusal, StateEvent};
+use countersign_pdp_store::{AppendError, Baseline, Expect, LearnedEvent, Refusal, RevocationQuery, StateEvent};
 use countersign_risk::{BindingState, Failures, Hints, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{DeviceId, Place, PlaceGap, SessionId, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,8 @@ pub(crate) struct Imported {
     pub(crate) beyond_bounds: u64,
     /// Before the retention.
     pub(crate) too_old: u64,
+    /// Of a subject or a session that is revoked.
+    pub(crate) revoked: u64,
     /// Without an address that could have a place.
     pub(crate) no_location: u64,
     /// Subjects that something is learned of.
@@ -103,6 +105,7 @@ impl Imported {
         self.already_known += other.already_known;
         self.beyond_bounds += other.beyond_bounds;
         self.too_old += other.too_old;
+        self.revoked += other.revoked;
         self.no_location += other.no_location;
         self.subjects += other.subjects;
         other.countries.into_iter().for_each(|(country, count)| *self.countries.entry(country).or_default() += count);
@@ -192,9 +195,13 @@ impl Teacher<'_> {
     fn subject(&self, subject: &SubjectId, logins: &[Login]) -> Result<Imported, Problem> {
         let mut imported = Imported::default();
         let mut candidates = Vec::new();
+        if logins.is_empty() {
+            return Ok(imported);
+        }
         let salts = self.salts(subject)?;
         for login in logins {
             match login {
+                _ if self.is_revoked(subject, login)? => imported.revoked += 1,
                 _ if self.now.since(login.at).0 > MILLIS_OF_RETENTION => imported.too_old += 1,
                 _ => match self.event(subject, login, &salts)? {
                     None => imported.no_location += 1,
@@ -208,6 +215,14 @@ impl Teacher<'_> {
         }
         imported.subjects = u64::from(imported.learned() > 0);
         Ok(imported)
+    }
+
+    /// Whoever was shut out since is not learned from what they did before.
+    fn is_revoked(&self, subject: &SubjectId, login: &Login) -> Result<bool, Problem> {
+        let session = login.session.as_ref().and_then(|sid| issuer_session(&subject.iss, sid.as_str()).ok());
+        let query = RevocationQuery { subject, session: session.as_ref(), tokens: &[], device: login.device.as_ref() };
+        let found = self.service.store.view().is_revoked(&query).map_err(|error| Problem::internal(&error.to_string()))?;
+        Ok(found.is_some())
     }
 
     /// Teaches some events of a subject, or nothing of them. What is learned meanwhile comes first.

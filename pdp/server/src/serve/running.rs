@@ -141,6 +141,10 @@ async fn refresh(decider: Arc<Decider>, tls: Option<Arc<Tls>>) {
         let (decider, tls) = (Arc::clone(&decider), tls.clone());
         let look = move || {
             decider.pdp.places.refresh();
+            let pdp = &decider.pdp;
+            if let Err(error) = pdp.behaviors.follow(pdp.store.view(), &pdp.tenant, pdp.clock.now()) {
+                tracing::warn!(%error, "the population of pointers was not made anew");
+            }
             match tls.map(|tls| tls.refresh()) {
                 Some(Ok(true)) => tracing::info!("TLS certificate was read again"),
                 Some(Err(error)) => tracing::warn!(%error, "TLS certificate was not read again"),

@@ -183,6 +183,7 @@ impl Report {
             row("not verified", log.not_verified),
             row("unknown subject", log.unknown_subject),
             row("older than 180 days", log.too_old + learned.too_old),
+            row("of a revoked subject, session or device", learned.revoked),
             row("no public address", learned.no_location),
             row("more than is learned of a subject, day, network and session", log.beyond_bounds + learned.beyond_bounds),
             row("not later than what is known", learned.already_known),

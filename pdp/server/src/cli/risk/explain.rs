@@ -51,14 +51,26 @@ pub(in crate::cli) fn run(asked: &Explain) -> ExitCode {
 }
 
 fn explain(asked: &Explain) -> Result<Breakdown, Failure> {
+    // First of all, so that a corpus is not read for a picture that cannot be kept.
+    let create = |path: &PathBuf| File::create_new(path).map_err(|error| Failure::could_not(format!("{}: {error}", path.display())));
+    let picture = asked.svg.as_ref().map(create).transpose()?;
+    let explained = explained(asked, picture);
+    if let (Err(_), Some(path)) = (&explained, &asked.svg) {
+        // An empty picture is none; it was made by this run.
+        let _ = std::fs::remove_file(path);
+    }
+    explained
+}
+
+fn explained(asked: &Explain, picture: Option<File>) -> Result<Breakdown, Failure> {
     let breakdown = match (&asked.decision, &asked.corpus, asked.event) {
         (Some(id), ..) => of_decision(asked, id)?,
         (None, Some(corpus), Some(event)) => of_corpus(asked, corpus, event).map_err(Failure::could_not)?,
         _ => return Err(Failure::could_not("name a decision, or a corpus and an event")),
     };
-    if let Some(svg) = &asked.svg {
-        let written = File::create_new(svg).and_then(|mut file| file.write_all(picture::draw(&breakdown).as_bytes()));
-        written.map_err(|error| Failure::could_not(format!("{}: {error}", svg.display())))?;
+    if let Some(mut file) = picture {
+        let written = file.write_all(picture::draw(&breakdown).as_bytes());
+        written.map_err(|error| Failure::could_not(format!("the picture cannot be written: {error}")))?;
     }
     Ok(breakdown)
 }
