@@ -21,3 +21,4 @@ mod step_up;
 mod step_up_hostile;
 mod strict_json;
 mod tidy;
+mod trails;

@@ -102,17 +102,61 @@ struct English<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Location<'a> {
-    latitude: Option<f64>,
-    longitude: Option<f64>,
-    accuracy_radius: Option<u16>,
+    latitude: Option<Number>,
+    longitude: Option<Number>,
+    accuracy_radius: Option<Number>,
     time_zone: Option<&'a str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct System<'a> {
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<Number>,
     autonomous_system_organization: Option<&'a str>,
+}
+
+/// A number of whatever width its maker chose: the format has six, and a reader that wants one of them refuses the whole record for another.
+#[derive(Debug, Clone, Copy)]
+struct Number(f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl serde::de::Visitor<'_> for Any {
+            type Value = Number;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Number, E> {
+                Ok(Number(number))
+            }
+            fn visit_i32<E>(self, number: i32) -> Result<Number, E> {
+                Ok(Number(f64::from(number)))
+            }
+            fn visit_u32<E>(self, number: u32) -> Result<Number, E> {
+                Ok(Number(f64::from(number)))
+            }
+            #[expect(clippy::cast_precision_loss, reason = "what is this large is no place, radius or network")]
+            fn visit_u64<E>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(number as f64))
+            }
+            fn visit_u16<E>(self, number: u16) -> Result<Number, E> {
+                Ok(Number(f64::from(number)))
+            }
+            fn visit_f32<E>(self, number: f32) -> Result<Number, E> {
+                Ok(Number(f64::from(number)))
+            }
+        }
+        reader.deserialize_any(Any)
+    }
+}
+
+impl Number {
+    /// A whole number from 0 to 2³² − 1.
+    fn whole(self) -> Option<u32> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range by the same line")]
+        (0.0..=f64::from(u32::MAX)).contains(&self.0).then_some(self.0 as u32)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -216,7 +260,7 @@ impl Databases {
             at,
             radius: agreed(&city.location, second.as_ref().map(|second| &second.location)),
             time_zone: city.location.time_zone.map(ToOwned::to_owned),
-            asn: system.autonomous_system_number.map(Asn),
+            asn: system.autonomous_system_number.and_then(Number::whole).map(Asn),
             operator: system.autonomous_system_organization.map(ToOwned::to_owned),
             anonymizer: listed.map(|listed| listed.is_anonymous || listed.is_hosting_provider),
         })
@@ -225,15 +269,14 @@ impl Databases {
 
 impl Location<'_> {
     fn at(&self) -> Option<Coordinates> {
-        let on_globe = |lat: &f64, lon: &f64| (-90.0..=90.0).contains(lat) && (-180.0..=180.0).contains(lon);
-        let at = self.latitude.zip(self.longitude).filter(|(lat, lon)| on_globe(lat, lon));
-        at.map(|(lat, lon)| Coordinates { lat, lon })
+        let at = self.latitude.zip(self.longitude).map(|(Number(lat), Number(lon))| Coordinates { lat, lon });
+        at.filter(|at| (-90.0..=90.0).contains(&at.lat) && (-180.0..=180.0).contains(&at.lon))
     }
 }
 
 /// The radius of the first location, wide enough to take in the second where there is one.
 fn agreed(first: &Location<'_>, second: Option<&Location<'_>>) -> Option<Kilometers> {
-    let own = first.accuracy_radius.map(|radius| Kilometers(f64::from(radius)));
+    let own = first.accuracy_radius.map(|Number(radius)| Kilometers(radius.max(0.0)));
     let Some((here, there)) = first.at().zip(second.and_then(Location::at)) else { return own };
     let Kilometers(apart) = distance(here, there);
     let Kilometers(radius) = own.unwrap_or(Kilometers(0.0));
@@ -248,8 +291,9 @@ fn decode<'a, T: Deserialize<'a>>(reader: &'a Reader<Vec<u8>>, address: IpAddr) 
 mod tests {
     use super::*;
 
-    const fn location(lat: f64, lon: f64, radius: Option<u16>) -> Location<'static> {
-        Location { latitude: Some(lat), longitude: Some(lon), accuracy_radius: radius, time_zone: None }
+    fn location(lat: f64, lon: f64, radius: Option<u16>) -> Location<'static> {
+        let radius = radius.map(|radius| Number(f64::from(radius)));
+        Location { latitude: Some(Number(lat)), longitude: Some(Number(lon)), accuracy_radius: radius, time_zone: None }
     }
 
     #[test]
