@@ -157,8 +157,12 @@ impl View {
             kv::unseal(&key, &value)?;
             // A form that this version does not read is made anew, like a damaged one.
             match key.first() {
-                Some(table) if *table == Table::Baseline as u8 => drop(baseline(&key, &value)?),
-                Some(table) if *table == Table::Pointer as u8 => drop(pointer(&key, &value)?),
+                Some(table) if *table == Table::Baseline as u8 => {
+                    baseline(&key, &value)?;
+                }
+                Some(table) if *table == Table::Pointer as u8 => {
+                    pointer(&key, &value)?;
+                }
                 _ => {}
             }
             fold::add(&mut content, &key, &value);

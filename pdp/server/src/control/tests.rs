@@ -105,7 +105,7 @@ fn passkey(id: &str) -> StateEvent {
     StateEvent::CredentialAdded { subject: alice(), credential }
 }
 
-const ALL: [(&str, &str); 17] = [
+const ALL: [(&str, &str); 18] = [
     ("GET", "/revocations"),
     ("POST", "/revocations"),
     ("DELETE", "/revocations"),
@@ -122,6 +122,7 @@ const ALL: [(&str, &str); 17] = [
     ("GET", "/decisions/{id}"),
     ("GET", "/policies"),
     ("GET", "/status"),
+    ("POST", "/calibrate"),
     ("POST", "/verify"),
 ];
 

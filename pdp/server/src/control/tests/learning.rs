@@ -130,6 +130,9 @@ async fn only_the_last_day_waits_and_can_be_taken_back() {
     desk.put(StateEvent::Revoked { target, at: NOW, by: "uid:0".to_owned(), reason: "stolen".to_owned() });
     assert_eq!(baseline().waiting().count(), 0);
     let again = learn(&desk, false, &logins[..6]).await;
+    assert_eq!((&again["phishing_resistant"], &again["revoked"]), (&json!(0), &json!(6)), "whoever is revoked teaches nothing");
+    desk.put(StateEvent::Unrevoked { target: RevocationTarget::Subject(alice()), at: NOW, by: "uid:0".to_owned() });
+    let again = learn(&desk, false, &logins[..6]).await;
     assert_eq!((&again["phishing_resistant"], &again["already_known"]), (&json!(0), &json!(6)), "what is taken back is not taught again");
 }
 

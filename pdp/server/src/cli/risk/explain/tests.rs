@@ -58,6 +58,8 @@ fn an_event_of_a_corpus_is_explained_and_drawn_once() {
     assert!(again.code == COULD_NOT && again.text.contains("o.svg: "), "{again:?}");
     std::fs::remove_file(&picture).unwrap();
     assert_eq!(explain(&read(&line(1)).unwrap()).unwrap().score.value(), 0, "the step-up of the first taught it");
+    std::fs::remove_file(&picture).unwrap();
     let short = explain(&read(&line(2)).unwrap()).unwrap_err();
     assert!(short.text.ends_with("there is no event 2: the corpus holds 2, which are numbered from 0"), "{short:?}");
+    assert!(!picture.exists(), "a picture of nothing is left behind");
 }
