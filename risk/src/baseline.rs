@@ -187,6 +187,7 @@ impl Baseline {
     }
 
     /// What is left at an instant of a weight as it is kept.
+    #[inline]
     fn faded(&self, now: Timestamp) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "a fading needs no more than the precision of a float")]
         let days = self.decayed_to.map_or(0.0, |then| now.since(then).0 as f32 / MILLIS_A_DAY as f32);

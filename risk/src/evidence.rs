@@ -37,8 +37,11 @@ impl EvidenceItem {
     pub(crate) fn new(signal: Signal, nats: f64, salient: &[u8], text: impl Into<Cow<'static, str>>) -> Self {
         debug_assert!(salient.len() <= 30, "two pieces of evidence could be taken for one");
         let mut seen = [0; 32];
-        let head = [signal as u8, u8::try_from(salient.len()).unwrap_or(u8::MAX)];
-        seen.iter_mut().zip(head.iter().chain(salient)).for_each(|(to, from)| *to = *from);
+        let [kind, length, rest @ ..] = &mut seen;
+        (*kind, *length) = (signal as u8, u8::try_from(salient.len()).unwrap_or(u8::MAX));
+        if let Some(part) = rest.get_mut(..salient.len()) {
+            part.copy_from_slice(salient);
+        }
         Self { signal, nats, floor: RiskScore::MIN, text: text.into(), digest: Digest(seen) }
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     let unseen = || new() * if resembles { 0.5 } else { 1.0 };
     let keyless = || libm::log(0.95 / (1.02 - baseline.keyed_share())).clamp(0.0, MOST);
     let is_shared = known.organisation.device >= KIOSK;
-    let is_at_home = baseline.prefix(sighting.prefix) > 0.0 || known.organisation.prefix >= KIOSK;
+    let is_at_home = || baseline.prefix(sighting.prefix) > 0.0 || known.organisation.prefix >= KIOSK;
     if let Some(key) = sighting.key {
         return Some(match baseline.knows_device(key) {
             true => item(PROVED, "the device proved a key that the subject has used before"),
@@ -51,7 +51,7 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
         Some(device) if device.is_keyed() => item(keyless().max(WITHOUT_ITS_KEY), "the device did not prove the key that it proved before"),
         Some(_) if is_shared => item(0.0, "the device is shared by many"),
         Some(_) => item(COOKIE, "the device is one that the subject has used before"),
-        None if is_shared && is_at_home => item(keyless(), "the device is shared by many"),
+        None if is_shared && is_at_home() => item(keyless(), "the device is shared by many"),
         None if sighting.cookie.is_none() && !baseline.has_devices() => item(0.0, "no device is known"),
         None if resembles => item(unseen() + keyless(), "the device is not known, and looks like one that the subject has used before"),
         None if sighting.cookie.is_none() => item(unseen() + keyless(), "the device does not show itself, though the subject's devices do"),
