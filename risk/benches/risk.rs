@@ -3,8 +3,7 @@
 use std::hint::black_box;
 
 use countersign_risk::{
-    Baseline, BindingState, Churn, Failures, Hints, Known, LearnedEvent, Organisation, Posture, RawSighting, Salts, Sighting, Strength,
-    SubjectSalt, Trail, Weights, observe, score,
+    Baseline, Churn, Known, LearnedEvent, Organisation, RawSighting, Salts, Sighting, Strength, SubjectSalt, Trail, Weights, observe, score,
 };
 use countersign_sdk_types::{Asn, Coordinates, Country, DeviceId, Kilometers, Place, PlaceRecord, SessionId, Timestamp};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -39,18 +38,10 @@ fn sighting(n: u32, at: i64, salts: &Salts) -> Option<Sighting> {
     let (cookie, session) = (DeviceId::new(format!("device-{}", n % 3)).ok()?, SessionId::new(format!("sid:{at}")).ok()?);
     let place = place(n);
     let raw = RawSighting {
-        at: Timestamp(at),
         address: format!("192.{}.{}.{}", n % 250, n / 250 % 250, at / DAY % 250).parse().ok(),
-        place: &place,
         user_agent: Some(AGENT),
-        hints: Hints::default(),
         cookie: Some(&cookie),
-        key: None,
-        session: &session,
-        binding: BindingState::NotDeclared,
-        counter_regressed: false,
-        posture: Posture::default(),
-        failures: Failures::default(),
+        ..RawSighting::new(Timestamp(at), &place, &session)
     };
     Some(Sighting::new(&raw, salts))
 }

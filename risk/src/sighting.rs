@@ -78,6 +78,27 @@ pub struct RawSighting<'a> {
     pub failures: Failures,
 }
 
+impl<'a> RawSighting<'a> {
+    /// A request of which nothing else is known.
+    #[must_use]
+    pub fn new(at: Timestamp, place: &'a Place, session: &'a SessionId) -> Self {
+        Self {
+            at,
+            address: None,
+            place,
+            user_agent: None,
+            hints: Hints::default(),
+            cookie: None,
+            key: None,
+            session,
+            binding: BindingState::NotDeclared,
+            counter_regressed: false,
+            posture: Posture::default(),
+            failures: Failures::default(),
+        }
+    }
+}
+
 /// What one request shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sighting {

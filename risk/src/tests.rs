@@ -60,19 +60,14 @@ impl Scene<'_> {
     fn sighting(&self) -> Sighting {
         let device = |id: Option<&str>| id.map(|id| DeviceId::new(id).unwrap());
         let (cookie, key) = (device(self.cookie), device(self.key));
+        let session = SessionId::new(self.session.as_str()).unwrap();
         let raw = RawSighting {
-            at: Timestamp(self.at),
             address: Some(self.address.parse().unwrap()),
-            place: &self.place,
             user_agent: Some(self.agent),
             hints: self.hints,
             cookie: cookie.as_ref(),
             key: key.as_ref(),
-            session: &SessionId::new(self.session.as_str()).unwrap(),
-            binding: BindingState::NotDeclared,
-            counter_regressed: false,
-            posture: Posture::default(),
-            failures: Failures::default(),
+            ..RawSighting::new(Timestamp(self.at), &self.place, &session)
         };
         Sighting::new(&raw, &salts(self.subject))
     }

@@ -8,8 +8,7 @@ use countersign_pdp_stepup::assertion::{Expected, screen};
 use countersign_risk::Keyed;
 use countersign_risk::pointer::{PointerProfile, PointerVerifier};
 use countersign_risk::{
-    Baseline, BindingState, Failures, Hints, Known, Organisation, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt, Trail,
-    Weights, observe, score,
+    Baseline, Hints, Known, Organisation, RawSighting, Salts, Sighting, Strength, SubjectSalt, Trail, Weights, observe, score,
 };
 use countersign_sdk_types::Timestamp;
 use countersign_sdk_types::strict::{self, Limits};
@@ -112,18 +111,11 @@ pub fn risk(bytes: &[u8]) {
     let octets: [u8; 4] = std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(1));
     let place = Place::Known(PlaceRecord { country: Country::new("FR"), asn: Some(Asn(u32::from(octets[0]))), ..PlaceRecord::default() });
     let raw = RawSighting {
-        at: Timestamp(1_772_409_600_000 + i64::try_from(bytes.len()).unwrap_or(0) * 3_600_000),
         address: Some(octets.into()),
-        place: &place,
         user_agent: Some(&agent),
         hints: Hints { brands: Some(&agent), language: Some(&agent), platform: Some(&agent), mobile: Some(&agent), ..Hints::default() },
         cookie: Some(&device),
-        key: None,
-        session: &session,
-        binding: BindingState::NotDeclared,
-        counter_regressed: false,
-        posture: Posture::default(),
-        failures: Failures::default(),
+        ..RawSighting::new(Timestamp(1_772_409_600_000 + i64::try_from(bytes.len()).unwrap_or(0) * 3_600_000), &place, &session)
     };
     let salts = Salts { subject: SubjectSalt::new([1; 32]), organisation: SubjectSalt::new([2; 32]) };
     let (sighting, weights) = (Sighting::new(&raw, &salts), Weights::default());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use countersign_pdp_store::{Expect, Options, StateEvent, Store};
-use countersign_risk::{BindingState, Failures, Hints, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt};
+use countersign_risk::{RawSighting, Salts, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Place, PlaceRecord, SessionId, SubjectId, Tenant, Timestamp};
 use serde_json::{Value, json};
 
@@ -295,20 +295,7 @@ fn teach_of(store: &Store, sub: &str) {
     let days = (1..=35).flat_map(|day| [-1, 0, 1].map(|hour| Timestamp(now().0 - day * 24 * HOUR + (12 + hour) * HOUR)));
     for at in days.chain([Timestamp(now().0 - HOUR)]) {
         let session = SessionId::new(format!("sid:past-{}", at.0)).unwrap();
-        let raw = RawSighting {
-            at,
-            address: PARIS.parse().ok(),
-            place: &place,
-            user_agent: Some(OWNERS_AGENT),
-            hints: Hints::default(),
-            cookie: None,
-            key: None,
-            session: &session,
-            binding: BindingState::NotDeclared,
-            counter_regressed: false,
-            posture: Posture::default(),
-            failures: Failures::default(),
-        };
+        let raw = RawSighting { address: PARIS.parse().ok(), user_agent: Some(OWNERS_AGENT), ..RawSighting::new(at, &place, &session) };
         let event = Sighting::new(&raw, &salts).learned(Strength::StepUp);
         store.append(StateEvent::Learned { subject: subject(sub), event }, Expect::Any).wait().unwrap();
     }

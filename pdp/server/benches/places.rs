@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use countersign_pdp_server::places::{Files, Places};
-use countersign_risk::{
-    Baseline, BindingState, Failures, Hints, Known, Organisation, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt, Weights,
-    observe, score,
-};
+use countersign_risk::{Baseline, Known, Organisation, RawSighting, Salts, Sighting, Strength, SubjectSalt, Weights, observe, score};
 use countersign_sdk_types::{DeviceId, Place, SessionId, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_772_409_600_000);
@@ -26,18 +23,10 @@ fn address(n: u32) -> IpAddr {
 fn sighting(at: i64, from: IpAddr, place: &Place, salts: &Salts) -> Option<Sighting> {
     let (cookie, session) = (DeviceId::new("laptop").ok()?, SessionId::new("sid:one").ok()?);
     let raw = RawSighting {
-        at: Timestamp(at),
         address: Some(from),
-        place,
         user_agent: Some(AGENT),
-        hints: Hints::default(),
         cookie: Some(&cookie),
-        key: None,
-        session: &session,
-        binding: BindingState::NotDeclared,
-        counter_regressed: false,
-        posture: Posture::default(),
-        failures: Failures::default(),
+        ..RawSighting::new(Timestamp(at), place, &session)
     };
     Some(Sighting::new(&raw, salts))
 }

@@ -14,8 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_risk::{
-    Assessment, Baseline, BindingState, Failures, Hints, Known, Organisation, Posture, RawSighting, Salts, SessionTag, Settled, Sharing,
-    Sighting, Strength, SubjectSalt, Thing, Trail, Weights, observe, score,
+    Assessment, Baseline, BindingState, Known, Organisation, RawSighting, Salts, SessionTag, Settled, Sharing, Sighting, Strength,
+    SubjectSalt, Thing, Trail, Weights, observe, score,
 };
 use countersign_sdk_types::{DeviceId, Place, PlaceGap, Reason, RiskScore, SessionId, Signal};
 use serde::Serialize;
@@ -155,18 +155,12 @@ fn sighting(event: &Event) -> Result<Sighting, CorpusError> {
     let place = event.place.record().map_or(Place::Unknown(PlaceGap::NotFound), Place::Known);
     let session = SessionId::new(event.session.as_str()).map_err(name)?;
     let raw = RawSighting {
-        at: event.t.0,
         address: event.ip.parse::<IpAddr>().ok(),
-        place: &place,
         user_agent: Some(&event.user_agent),
-        hints: Hints::default(),
         cookie: cookie.as_ref(),
         key: key.as_ref(),
-        session: &session,
         binding: binding(event),
-        counter_regressed: false,
-        posture: Posture::default(),
-        failures: Failures::default(),
+        ..RawSighting::new(event.t.0, &place, &session)
     };
     // One salt a subject, as the keyring has it; which one does not matter here.
     let salt = |name: &str| SubjectSalt::new(*blake3::hash(name.as_bytes()).as_bytes());

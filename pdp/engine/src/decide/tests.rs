@@ -110,18 +110,11 @@ pub(crate) fn weekdays_in_paris() -> Baseline {
         for hour in [9, 10, 14, 16] {
             let session = SessionId::new(format!("sid:{day}-{hour}")).expect("session");
             let raw = RawSighting {
-                at: Timestamp(TUESDAY - day * 24 * HOUR + hour * HOUR),
                 address: From::Paris.address(),
-                place: &place,
                 user_agent: Some(CHROME),
-                hints: countersign_risk::Hints::default(),
                 cookie: Some(&device),
-                key: None,
-                session: &session,
-                binding: BindingState::NotDeclared,
-                counter_regressed: false,
                 posture: countersign_risk::Posture { compliant: Some(true), managed: Some(true) },
-                failures: countersign_risk::Failures::default(),
+                ..RawSighting::new(Timestamp(TUESDAY - day * 24 * HOUR + hour * HOUR), &place, &session)
             };
             baseline.learn(&Sighting::new(&raw, &salts()).learned(Strength::StepUp));
         }

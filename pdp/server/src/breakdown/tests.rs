@@ -1,9 +1,7 @@
 //! A breakdown repeats what was scored, and says what is not known.
 
 use countersign_pdp_engine::record::Record;
-use countersign_risk::{
-    Baseline, BindingState, Failures, Hints, Posture, RawSighting, Salts, Strength, SubjectSalt, Trail, Weights, observe, score,
-};
+use countersign_risk::{Baseline, RawSighting, Salts, Strength, SubjectSalt, Trail, Weights, observe, score};
 use countersign_sdk_types::{
     Asn, Coordinates, DecisionId, DenialCode, DeviceId, Kilometers, Place, PlaceGap, PlaceRecord, SessionId, Tenant,
 };
@@ -33,19 +31,12 @@ pub(crate) fn paris() -> Place {
 fn sighting(hour: i64, place: &Place, device: Option<&str>) -> Sighting {
     let salt = || SubjectSalt::new([7; 32]);
     let device = device.map(|name| DeviceId::new(name).unwrap());
+    let session = SessionId::new("s").unwrap();
     let raw = RawSighting {
-        at: Timestamp(MONDAY + hour * HOUR),
         address: Some(if *place == paris() { "192.0.2.10" } else { "203.0.113.7" }.parse().unwrap()),
-        place,
         user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
-        hints: Hints::default(),
         cookie: device.as_ref(),
-        key: None,
-        session: &SessionId::new("s").unwrap(),
-        binding: BindingState::NotDeclared,
-        counter_regressed: false,
-        posture: Posture::default(),
-        failures: Failures::default(),
+        ..RawSighting::new(Timestamp(MONDAY + hour * HOUR), place, &session)
     };
     Sighting::new(&raw, &Salts { subject: salt(), organisation: salt() })
 }

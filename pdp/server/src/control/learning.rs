@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use countersign_pdp_engine::identify::issuer_session;
 use countersign_pdp_store::{AppendError, Baseline, Expect, LearnedEvent, Refusal, RevocationQuery, StateEvent};
-use countersign_risk::{BindingState, Failures, Hints, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt};
+use countersign_risk::{RawSighting, Salts, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{DeviceId, Place, PlaceGap, SessionId, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -266,19 +266,11 @@ impl Teacher<'_> {
             .map_or_else(|| SessionId::new(format!("log:{}", login.at.0)), Ok)
             .map_err(|error| Problem::internal(&error.to_string()))?;
         let raw = RawSighting {
-            at: login.at,
             address: Some(address),
-            place: &place,
             user_agent: login.user_agent.as_deref(),
-            hints: Hints::default(),
             cookie: login.device.as_ref(),
             // What a log says of a key is no proof of it.
-            key: None,
-            session: &session,
-            binding: BindingState::NotDeclared,
-            counter_regressed: false,
-            posture: Posture::default(),
-            failures: Failures::default(),
+            ..RawSighting::new(login.at, &place, &session)
         };
         let mut event = Sighting::new(&raw, salts).learned(login.strength);
         event.time_zone = event.time_zone.or_else(|| login.time_zone.clone().map(String::from));

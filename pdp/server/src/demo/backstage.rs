@@ -8,7 +8,7 @@ use countersign_pdp_demo::why::Why;
 use countersign_pdp_engine::facts::DirectoryUser;
 use countersign_pdp_engine::record::{Explanation, Record, explain};
 use countersign_pdp_store::{Expect, Receipt, StateEvent};
-use countersign_risk::{BindingState, Failures, Hints, Posture, RawSighting, Sighting, Strength};
+use countersign_risk::{RawSighting, Sighting, Strength};
 use countersign_sdk_types::{DecisionId, Millis, Place, PlaceGap, RiskScore, SessionId, SubjectId, Timestamp};
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -71,20 +71,7 @@ impl PdpBackstage {
         let instants = hours.map(|at| Timestamp(at.timestamp().as_millisecond())).filter(|at| known.is_none_or(|known| *at > known));
         let learned = instants.filter_map(|at| {
             let session = SessionId::new(format!("sid:past-{}", at.0)).ok()?;
-            let raw = RawSighting {
-                at,
-                address: Some(address),
-                place: &place,
-                user_agent: Some(agent),
-                hints: Hints::default(),
-                cookie: None,
-                key: None,
-                session: &session,
-                binding: BindingState::NotDeclared,
-                counter_regressed: false,
-                posture: Posture::default(),
-                failures: Failures::default(),
-            };
+            let raw = RawSighting { address: Some(address), user_agent: Some(agent), ..RawSighting::new(at, &place, &session) };
             Some(StateEvent::Learned { subject: subject.clone(), event: Sighting::new(&raw, &salts).learned(Strength::StepUp) })
         });
         Ok(learned.collect())

@@ -1,7 +1,7 @@
 //! The past of subjects over the router: what it teaches, once, what it never teaches over, and what of it is kept.
 
 use countersign_pdp_store::RevocationTarget;
-use countersign_risk::{Hints, SessionTag, Strength};
+use countersign_risk::{SessionTag, Strength};
 use countersign_sdk_types::{Asn, Country, PlaceRecord};
 
 use super::*;
@@ -65,20 +65,7 @@ async fn a_past_never_teaches_over_a_step_up() {
     learn(&desk, false, &[login(NOW.0 - 9 * DAY)]).await;
     let salts = crate::pipeline::salts(&desk.store, &alice()).unwrap();
     let session = SessionId::new("sid:x").unwrap();
-    let raw = countersign_risk::RawSighting {
-        at: Timestamp(NOW.0 - 2 * DAY),
-        address: None,
-        place: &Place::Unknown(PlaceGap::NoAddress),
-        user_agent: None,
-        hints: Hints::default(),
-        cookie: None,
-        key: None,
-        session: &session,
-        binding: countersign_risk::BindingState::NotDeclared,
-        counter_regressed: false,
-        posture: countersign_risk::Posture::default(),
-        failures: countersign_risk::Failures::default(),
-    };
+    let raw = countersign_risk::RawSighting::new(Timestamp(NOW.0 - 2 * DAY), &Place::Unknown(PlaceGap::NoAddress), &session);
     let event = countersign_risk::Sighting::new(&raw, &salts).learned(Strength::StepUp);
     desk.put(StateEvent::Learned { subject: alice(), event });
     let before = desk.store.view().baseline(&alice()).unwrap();
