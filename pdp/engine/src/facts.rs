@@ -14,10 +14,10 @@ pub struct Facts {
     /// What the organisation says of the network and the device.
     #[serde(default)]
     pub organisation: Organisation,
-    /// Where this session was seen before.
+    /// Where the session was seen before.
     #[serde(default)]
     pub trail: Option<Trail>,
-    /// How the pointer of this session moved, where its browser told.
+    /// How the pointer of the session moved, where its browser told.
     #[serde(default)]
     pub behavior: Option<Behavior>,
     /// The secrets that key identifiers. Never in a record: a record keeps the keyed sighting instead.
@@ -119,8 +119,6 @@ impl DirectoryUser {
 pub struct DeviceFacts {
     /// What the inventory says; `None` when it does not list the device.
     pub inventory: Option<Inventory>,
-    /// This subject has used it in a verified event.
-    pub known: bool,
 }
 
 /// An entry of the device inventory. Each flag may be unknown by itself.

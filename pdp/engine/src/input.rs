@@ -104,12 +104,12 @@ fn user(identified: &Identified, facts: &Facts) -> User {
 
 fn device(identified: &Identified, facts: &Facts, sighting: &Sighting) -> Device {
     let inventory = facts.device.inventory.unwrap_or_default();
-    let learned = [sighting.cookie, sighting.key].into_iter().flatten().any(|device| facts.baseline.knows_device(device));
+    let known = [sighting.cookie, sighting.key].into_iter().flatten().any(|device| facts.baseline.knows_device(device));
     Device {
         id: identified.device.as_ref().map_or_else(String::new, |device| device.as_str().to_owned()),
         compliant: inventory.compliant.unwrap_or(false),
         managed: inventory.managed.unwrap_or(false),
-        known: facts.device.known || learned,
+        known,
         bound: identified.binding == BindingState::Proved,
     }
 }

@@ -118,7 +118,7 @@ impl Behaviors {
         if matches!(counted, CompResult::Unchanged(_)) { Err(TooMany) } else { Ok(()) }
     }
 
-    /// What the window of this session and device says; `None` where nothing was told.
+    /// What the window of the session and device says; `None` where nothing was told.
     ///
     /// # Errors
     /// When the subject's profile cannot be read.
@@ -128,7 +128,7 @@ impl Behaviors {
         Ok(Some(self.verifier.load().judge(&profile, &actions).behavior()))
     }
 
-    /// Ends the window of this session and device, whose person is verified now; gives its actions.
+    /// Ends the window of the session and device, whose person is verified now; gives its actions.
     #[must_use]
     pub fn end(&self, whose: &Whose) -> Arc<[CountedAction]> {
         self.windows.remove(whose).unwrap_or_default()

@@ -165,7 +165,7 @@ impl Pdp {
     /// Decides a request and records it. Never panics, never answers late with an allow, and with a required audit never allows unrecorded.
     pub async fn check(&self, door: Door, raw: Result<RawCheck, Denial>) -> Answer {
         let watch = Stopwatch::start();
-        let (mut answer, receipt) = self.settle(raw, watch).await;
+        let (mut answer, receipt, lesson) = self.settle(raw, watch).await;
         match (self.audit, receipt) {
             (AuditMode::BestEffort, _) => self.metrics.records_lost(self.store.decisions().lost()),
             (AuditMode::Required, receipt) => match written(receipt, self.deadline.saturating_sub(watch.elapsed())).await {
@@ -177,16 +177,21 @@ impl Pdp {
                 }
             },
         }
+        // Only what is let through in the end teaches: a denied request writes no state.
+        if let (Decision::Allow(_), Some(lesson)) = (&answer.decision, lesson) {
+            // Nobody waits for it: a login that is not learned is learned with the next one.
+            drop(self.store.append(lesson, Expect::Any));
+        }
         self.metrics.decided(door, answer.decision.effect(), answer.code(), watch.elapsed());
         log(&answer, watch);
         answer
     }
 
-    async fn settle(&self, raw: Result<RawCheck, Denial>, watch: Stopwatch) -> (Answer, Option<Receipt>) {
+    async fn settle(&self, raw: Result<RawCheck, Denial>, watch: Stopwatch) -> (Answer, Option<Receipt>, Option<StateEvent>) {
         let now = self.clock.now();
         let id = match self.next_id() {
             Ok(id) => id,
-            Err(denial) => return (Settled::denied(denial).answer(String::new()), None),
+            Err(denial) => return (Settled::denied(denial).answer(String::new()), None, None),
         };
         let mut settled = self.guarded(raw.clone(), &id, now);
         // A token of a key that is not here yet: the issuer may have rotated, so its keys are looked at once and the token once more.
@@ -198,7 +203,8 @@ impl Pdp {
         let mut settled = if watch.elapsed() > self.deadline { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
         let receipt = self.store.append_decision(&id, &record, self.audit);
-        (settled.answer(id.to_string()), Some(receipt))
+        let lesson = settled.lesson.take();
+        (settled.answer(id.to_string()), Some(receipt), lesson)
     }
 
     fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
@@ -232,20 +238,16 @@ impl Pdp {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let begins = self.trails.follow(&identified, &decided);
+                let lesson = if begins { lesson(&identified, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => self.demanded(demand, &identified, &decided, asked.as_ref(), &record),
-                    Decision::Allow(_) => {
-                        if begins {
-                            self.learn(&identified, &decided);
-                        }
-                        None
-                    }
+                    Decision::Allow(_) => None,
                     Decision::Deny(denial) => {
                         self.refused(denial, &identified, now);
                         None
                     }
                 };
-                Settled { record: Some(record), ceremony, ..Settled::from(decided, &identified, asked) }
+                Settled { record: Some(record), ceremony, lesson, ..Settled::from(decided, &identified, asked) }
             }
         }
     }
@@ -274,15 +276,6 @@ impl Pdp {
         if denial.code() == DenialCode::PolicyDenied {
             self.attempts.refused(identified.subject(), now);
         }
-    }
-
-    /// A login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk.
-    fn learn(&self, identified: &Identified, decided: &Decided) {
-        let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
-        let Some(strength) = verified(identified, decided.trace.sighting.at).filter(|_| is_low) else { return };
-        let event = decided.trace.sighting.learned(strength);
-        // Nobody waits for it: a login that is not learned is learned with the next one.
-        drop(self.store.append(StateEvent::Learned { subject: identified.subject().clone(), event }, Expect::Any));
     }
 
     /// The one write that a denied request may cause.
@@ -358,6 +351,13 @@ impl Pdp {
 /// How long ago a login may be that teaches.
 const FRESH: Millis = Millis(120_000);
 
+/// What a login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk.
+fn lesson(identified: &Identified, decided: &Decided) -> Option<StateEvent> {
+    let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
+    let strength = verified(identified, decided.trace.sighting.at).filter(|_| is_low)?;
+    Some(StateEvent::Learned { subject: identified.subject().clone(), event: decided.trace.sighting.learned(strength) })
+}
+
 /// What the token says of a login that just happened, with the first request of its session. Later requests of the session teach nothing: whoever copied the
 /// token makes them too. A token that names no session of its issuer teaches nothing either: nobody could tell which request is the first.
 fn verified(identified: &Identified, now: Timestamp) -> Option<Strength> {
@@ -426,13 +426,24 @@ struct Settled {
     asked: Option<Asked>,
     ceremony: Option<String>,
     record: Option<Record>,
+    /// What it teaches, if it is let through in the end.
+    lesson: Option<StateEvent>,
     /// The issuer whose keys should be looked at before this denial stands.
     unknown_key: Option<String>,
 }
 
 impl Settled {
     const fn denied(denial: Denial) -> Self {
-        Self { decision: Decision::Deny(denial), subject: None, level: None, asked: None, ceremony: None, record: None, unknown_key: None }
+        Self {
+            decision: Decision::Deny(denial),
+            subject: None,
+            level: None,
+            asked: None,
+            ceremony: None,
+            record: None,
+            lesson: None,
+            unknown_key: None,
+        }
     }
 
     /// The record of a denial that came before, or instead of, a decision.
@@ -446,12 +457,12 @@ impl Settled {
 
     fn from(decided: Decided, identified: &Identified, asked: Option<Asked>) -> Self {
         let (subject, level) = (Some(identified.subject().clone()), Some(decided.trace.remaining.level()));
-        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, unknown_key: None }
+        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, lesson: None, unknown_key: None }
     }
 
     fn late(self) -> Self {
         let denial = Denial::new(DenialCode::Deadline, "the answer came after the deadline");
-        Self { decision: Decision::Deny(denial), ceremony: None, record: None, ..self }
+        Self { decision: Decision::Deny(denial), ceremony: None, record: None, lesson: None, ..self }
     }
 
     fn answer(self, id: String) -> Answer {

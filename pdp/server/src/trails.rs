@@ -26,7 +26,7 @@ impl Default for Trails {
 }
 
 impl Trails {
-    /// Where this session was seen before.
+    /// Where the session was seen before.
     #[must_use]
     pub fn of(&self, identified: &Identified) -> Option<Trail> {
         self.0.get(&key(identified)?)

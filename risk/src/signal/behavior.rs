@@ -1,4 +1,4 @@
-//! How the pointer of this session moved, against how the subject moves it. The client's own word: it raises a score and never lowers one.
+//! How the pointer of a session moved, against how the subject moves it. The client's own word: it raises a score and never lowers one.
 
 use countersign_sdk_types::Signal;
 use serde::{Deserialize, Serialize};

@@ -13,8 +13,8 @@
 //!
 //! How often a subject moves between prefixes of a system is smoothed by how the organisation moves in it, and that by one move in ten: mobile carriers
 //! come out as what they are, with no list of them. A prefix in which three others of the organisation were verified within 30 days is an office, and costs
-//! nothing, unless a list calls it an anonymizer. A
-//! system that nobody in the organisation uses adds 0.7 nats, one that few use 0.2; one that many use takes 0.3, and 1 when it is a mobile carrier.
+//! nothing, unless a list calls it an anonymizer. A system that nobody in the organisation uses adds 0.7 nats, one that few use 0.2; one that many use
+//! takes 0.3, and 1 when it is a mobile carrier.
 //! Lists add: a network known as hosting or as an anonymizer is worth one nat more where it is new. What no list says counts nothing, since most
 //! hosting networks are on none. A new network that a working place database does not list counts as a country of its own.
 

@@ -2,7 +2,7 @@
 //!
 //! d' = max(0, d − r₁ − r₂ − 50 km), great-circle distance by the haversine formula on a sphere of 6,371 km. It counts when d' / Δt > 1,000 km/h (an
 //! airliner with a tail wind), d' > 100 km (1,000 km when a radius is 200 km or more: such places are guesses) and the autonomous system is new to
-//! the subject, which removes thirteen of fourteen false alarms. From where: the last verified point, or where this session was last let through at
+//! the subject, which removes thirteen of fourteen false alarms. From where: the last verified point, or where the session was last let through at
 //! low risk; either is enough, so that what is not verified can raise a score and never lower one. Satellite and relay networks have exits far from
 //! their users, and say nothing. Worth 2 nats.
 

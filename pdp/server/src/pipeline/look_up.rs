@@ -31,7 +31,6 @@ impl Pdp {
         let mut baseline = view.baseline(subject).map_err(unavailable)?;
         // What waited for its day is known from now on; the store says so with the next event.
         baseline.settle(now);
-        let known = identified.device().is_some_and(|device| baseline.knows_device(salts.subject.device(device)));
         let enrolled = view.credentials(subject).map_err(unavailable)?;
         let grants = self.grants(subject, credentials, ladder, now)?;
         // Hashed only where there is a grant: most requests bring none.
@@ -40,7 +39,7 @@ impl Pdp {
             revoked: self.revoked(identified)?,
             locked_until: view.locked_until(subject, Some(identified.session()), now).map_err(unavailable)?,
             user: self.user(identified)?,
-            device: DeviceFacts { inventory: self.inventory(identified)?, known },
+            device: DeviceFacts { inventory: self.inventory(identified)? },
             repeated_demand: grants.iter().any(is_answered),
             grants,
             reachable: reachable(&enrolled, ladder),
