@@ -1,5 +1,6 @@
 //! The command line. Exit codes: 0 done, 1 found something, 2 could not, 64 usage, 78 configuration.
 
+mod conformance;
 mod control;
 mod demo;
 mod policy;
@@ -54,6 +55,9 @@ enum Command {
     /// Measure the risk engine.
     #[command(subcommand)]
     Risk(risk::RiskCommand),
+    /// Run a file of other people's cases, and say which passed.
+    #[command(subcommand)]
+    Conformance(conformance::ConformanceCommand),
     /// Print the version of this build.
     Version {
         /// As JSON.
@@ -101,6 +105,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::CheckPolicy { folder, package } => policy::check(&folder, &package),
         Command::Eval(eval) => policy::eval(&eval),
         Command::Risk(command) => risk::run(&command),
+        Command::Conformance(command) => conformance::run(&command),
         Command::Version { json } => policy::version(json),
         Command::Jail { size } => jail::run(size),
         Command::Completions { shell } => {

@@ -7,6 +7,7 @@ pub mod breakdown;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod conformance;
 pub mod control;
 pub mod demo;
 pub mod directory;
