@@ -1,6 +1,7 @@
 //! The doors: each adapter parses one wire form into a `RawCheck` and renders one answer back. The allow arm takes the `Permit`.
 
 pub mod authzen;
+pub mod certificate;
 pub mod nginx;
 pub mod sessions;
 

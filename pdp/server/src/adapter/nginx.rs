@@ -16,7 +16,7 @@ use countersign_pdp_engine::request::{Client, RawCheck, RawHttp};
 use countersign_sdk_types::{DenialCode, Fault, Host, RiskLevel};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{PEP_HEADER, enforcer, single};
+use super::{PEP_HEADER, certificate, enforcer, single};
 use crate::config::Site;
 use crate::metrics::Door;
 use crate::pipeline::{Answer, Asked};
@@ -31,7 +31,7 @@ pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): Conne
 }
 
 fn parse(decider: &Decider, peer: IpAddr, headers: &HeaderMap) -> Result<RawCheck, Denial> {
-    let pep = enforcer(headers, peer, &decider.enforcers)?.pep.clone();
+    let enforcer = enforcer(headers, peer, &decider.enforcers)?;
     let missing = |name: &str| Denial::new(DenialCode::MalformedRequest, format!("`{name}` is missing"));
     let method = single(headers, "x-original-method")?.ok_or_else(|| missing("X-Original-Method"))?;
     let url = single(headers, "x-original-url")?.ok_or_else(|| missing("X-Original-URL"))?;
@@ -47,9 +47,9 @@ fn parse(decider: &Decider, peer: IpAddr, headers: &HeaderMap) -> Result<RawChec
         target: target.to_owned(),
         headers: clients.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
         client: Client::Chain { peer, forwarded },
-        client_certificate: None,
+        client_certificate: certificate::presented(headers, enforcer.certificate.as_ref())?,
     };
-    Ok(RawCheck { tenant: decider.tenant.clone(), pep, http: Some(http), asked: None })
+    Ok(RawCheck { tenant: decider.tenant.clone(), pep: enforcer.pep.clone(), http: Some(http), asked: None })
 }
 
 fn render(answer: &Answer, sites: &BTreeMap<Host, Site>) -> Response {
