@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod authzen;
 pub mod caddy;
+pub mod certificate;
 pub mod envoy;
 mod forwarded;
 pub mod haproxy;

@@ -26,8 +26,8 @@ use countersign_sdk_types::{DenialCode, Effect, Fault, Host, RiskLevel};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::problem::Problem;
-use super::enforcer;
 use super::identity::{self, IdentityHeaders};
+use super::{certificate, enforcer};
 use crate::config::Site;
 use crate::metrics::Door;
 use crate::pipeline::{Answer, Asked};
@@ -101,8 +101,11 @@ impl Decider {
         headers: &HeaderMap,
         read: impl FnOnce() -> Result<RawHttp, Denial>,
     ) -> Reply {
-        let raw = enforcer(headers, peer.ip(), &self.enforcers)
-            .and_then(|enforcer| Ok(RawCheck { tenant: self.tenant.clone(), pep: enforcer.pep.clone(), http: Some(read()?), asked: None }));
+        let raw = enforcer(headers, peer.ip(), &self.enforcers).and_then(|enforcer| {
+            let client_certificate = certificate::presented(headers, enforcer.certificate.as_ref())?;
+            let http = RawHttp { client_certificate, ..read()? };
+            Ok(RawCheck { tenant: self.tenant.clone(), pep: enforcer.pep.clone(), http: Some(http), asked: None })
+        });
         self.reply(door, raw).await
     }
 
