@@ -19,7 +19,8 @@ use super::settings::{self, Settings};
 use super::{ClaimMap, Config, ConfigError, Enforcer, LARGEST, Listeners, Patience, Site, StepUp, TlsFiles, text};
 use crate::control::OperatorKey;
 use crate::files;
-use crate::key_sets::{Source, UrlOptions};
+use crate::key_sets::Source;
+use crate::outbound::UrlOptions;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
