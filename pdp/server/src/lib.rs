@@ -19,6 +19,7 @@ pub mod key_sets;
 pub mod learn;
 pub mod metrics;
 pub mod operations;
+pub mod outbound;
 pub mod pages;
 pub mod picture;
 pub mod pipeline;

@@ -22,7 +22,8 @@ use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
-use crate::key_sets::{Source, UrlOptions};
+use crate::key_sets::Source;
+use crate::outbound::UrlOptions;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
