@@ -7,7 +7,8 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk_types::strict::{self, Limits};
-use jsonwebtoken::{Algorithm, DecodingKey};
+pub use jsonwebtoken::Algorithm;
+use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -223,6 +224,23 @@ pub const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::PS384,
     Algorithm::PS512,
 ];
+
+/// The name of an algorithm that is offered (RFC 7518 §3.1, RFC 8037 §3.1).
+#[must_use]
+pub const fn algorithm_name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::ES256 => "ES256",
+        Algorithm::ES384 => "ES384",
+        Algorithm::EdDSA => "EdDSA",
+        Algorithm::RS256 => "RS256",
+        Algorithm::RS384 => "RS384",
+        Algorithm::RS512 => "RS512",
+        Algorithm::PS256 => "PS256",
+        Algorithm::PS384 => "PS384",
+        Algorithm::PS512 => "PS512",
+        _ => "none",
+    }
+}
 
 /// Reads the name of an algorithm that may be configured.
 #[must_use]

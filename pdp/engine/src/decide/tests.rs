@@ -205,7 +205,25 @@ fn what_a_passkey_does_not_answer_stays_denied() {
     assert_eq!(code(&decide(&who, &unmanaged, &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
     let mut replayed = who;
     replayed.binding = BindingState::Mismatch;
-    assert_eq!(code(&decide(&replayed, &facts("admin", From::Singapore), &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
+    let answer = decide(&replayed, &facts("admin", From::Singapore), &snapshot, at(3, 40));
+    assert_eq!((code(&answer), answer.trace.remaining.value()), (Some(DenialCode::InvalidToken), 100));
+}
+
+#[test]
+fn no_policy_is_asked_about_a_token_without_its_key() {
+    let anybody = snapshot(policy("package authz\nallow = true"));
+    let mut who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    for (binding, refused) in [
+        (BindingState::NotDeclared, None),
+        (BindingState::Proved, None),
+        (BindingState::Missing, Some(DenialCode::InvalidToken)),
+        (BindingState::Mismatch, Some(DenialCode::InvalidToken)),
+    ] {
+        who.binding = binding;
+        let answer = decide(&who, &facts("admin", From::Paris), &anybody, at(9, 0));
+        assert_eq!(code(&answer), refused, "{binding:?}");
+        assert_eq!(refused.is_some(), answer.trace.remaining.value() == 100, "it is scored all the same");
+    }
 }
 
 #[test]
