@@ -1,11 +1,13 @@
 //! Tokens beyond the bearer, through the real nginx: bound to a key by DPoP or to a certificate by mutual TLS, or known to their issuer only.
 
+use std::process::Command;
+
 use countersign_tests::dpop::Client;
 use countersign_tests::http::Answer;
 use countersign_tests::introspection::{CLIENT, Endpoint};
 use countersign_tests::issuer::{AUDIENCE, ISS};
 use countersign_tests::mtls::{self, Identity};
-use countersign_tests::process::{free_ports, wait_for};
+use countersign_tests::process::{countersign, free_ports, wait_for};
 use countersign_tests::stage::{Scenery, Stage, now};
 use serde_json::{Value, json};
 
@@ -119,10 +121,11 @@ fn a_token_that_is_bound_to_a_certificate_passes_with_it_and_never_without() {
     server.write(folder.path(), "server");
     // The example, with TLS ended here and a certificate taken from whoever has one.
     let tls = format!(
-        "listen 127.0.0.1:{port} ssl; ssl_certificate {dir}/server.crt; ssl_certificate_key {dir}/server.key; ssl_verify_client optional_no_ca;",
+        "ssl_certificate {dir}/server.crt; ssl_certificate_key {dir}/server.key; ssl_verify_client optional_no_ca;\n",
         dir = folder.path().display()
     );
-    let configuration = stage.proxying_on(port).replace(&format!("listen 127.0.0.1:{port};"), &tls);
+    let listen = format!("listen 127.0.0.1:{port}");
+    let configuration = tls + &stage.proxying_on(port).replace(&listen, &format!("{listen} ssl"));
     let _nginx = countersign_tests::nginx::start(folder.path(), &configuration, port);
     let bearer = format!("Bearer {}", stage.issuer.token("alice", &json!({"cnf": {"x5t#S256": owner.thumbprint()}})));
     let get = |headers: &[(&str, &str)], client| mtls::get(port, "payroll.localhost", "/payroll", headers, &server, client);
@@ -204,4 +207,30 @@ fn an_opaque_token_is_what_its_issuer_says_and_nothing_when_nobody_says() {
     assert!(closed.status >= 500 && !closed.body.contains("reached"), "{closed:?}");
     let log = stage.log();
     assert!(log.contains("introspection at") && !log.contains("opaque1") && !log.contains(secret), "{log}");
+}
+
+#[test]
+fn everybody_can_run_the_suite_of_jose() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/jose");
+    let run = |file: &std::path::Path| {
+        let output = Command::new(countersign()).args(["conformance", "jose", "--json", "--cases"]).arg(file).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), ["cases", "passed", "failed", "skipped"].map(|count| report[count].as_u64().unwrap_or(0)))
+    };
+    for (file, counts) in [
+        ("json_web_signature_test.json", [401, 387, 14, 0]),
+        ("json_web_key_test.json", [26, 22, 4, 0]),
+        ("json_web_crypto_test.json", [83, 79, 2, 2]),
+        ("json_web_encryption_test.json", [139, 74, 0, 65]),
+    ] {
+        assert_eq!(run(&data.join(file)), (Some(0), counts), "{file}");
+    }
+    // A case that comes out otherwise is told by the exit code; a file that is none, by another.
+    let folder = tempfile::tempdir().unwrap();
+    let cases = std::fs::read_to_string(data.join("json_web_key_test.json")).unwrap();
+    let turned = folder.path().join("turned.json");
+    std::fs::write(&turned, cases.replace("\"invalid\"", "\"valid\"")).unwrap();
+    assert_eq!(run(&turned).0, Some(1));
+    std::fs::write(&turned, "{}").unwrap();
+    assert_eq!(run(&turned).0, Some(2));
 }

@@ -14,7 +14,6 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use crate::http::Answer;
 
 /// A certificate and its key, self-signed: what binds a token is the certificate, whoever signed it (RFC 8705 §2.2).
-#[derive(Debug)]
 pub struct Identity(rcgen::CertifiedKey<rcgen::KeyPair>);
 
 impl Identity {
@@ -74,7 +73,7 @@ pub fn get(port: u16, host: &str, target: &str, headers: &[(&str, &str)], server
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     write!(stream, "GET {target} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n{headers}\r\n").unwrap();
     let mut answer = Vec::new();
-    let ended = stream.by_ref().take(1 << 20).read_to_end(&mut answer);
+    let ended = stream.take(1 << 20).read_to_end(&mut answer);
     assert!(ended.is_ok() || !answer.is_empty(), "{ended:?}");
     parse(&String::from_utf8(answer).unwrap())
 }

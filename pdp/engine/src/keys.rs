@@ -1,6 +1,8 @@
 //! The keys of issuers (RFC 7517), and the one place that checks a signature (RFC 7515). The library verifies; which algorithm a key may be used with comes
 //! from the key, never from the token.
 
+mod roca;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest;
@@ -248,13 +250,13 @@ pub fn algorithm(name: &str) -> Option<Algorithm> {
     name.parse().ok().filter(|algorithm| ALGORITHMS.contains(algorithm))
 }
 
-/// At least 2,048 bits and an exponent from 65,537 that fits four bytes and is odd (NIST SP 800-56B).
+/// At least 2,048 bits and an exponent from 65,537 that fits four bytes and is odd (NIST SP 800-56B), and not of a library that is known for weak ones.
 fn rsa(modulus: &str, exponent: &str) -> Option<DecodingKey> {
     let n = decode(modulus).ok()?;
     let e = decode(exponent).ok()?;
     let significant = n.iter().skip_while(|byte| **byte == 0).count();
     let e = (e.len() <= 4).then(|| e.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))?;
-    let strong = (256..=1024).contains(&significant) && e >= 65_537 && e % 2 == 1;
+    let strong = (256..=1024).contains(&significant) && e >= 65_537 && e % 2 == 1 && !roca::is_marked(&n);
     strong.then(|| DecodingKey::from_rsa_components(modulus, exponent).ok()).flatten()
 }
 

@@ -149,7 +149,8 @@ impl Introspection {
         let answer = source.ask(iss, token).await.inspect_err(|denial| tracing::warn!(issuer = iss, "{}", denial.detail()))?;
         let now = self.clock.now();
         let until = now.after(if answer.is_active() { source.life } else { NO_LIFE.min(source.life) });
-        let until = answer.expires().map_or(until, |expires| until.min(expires));
+        // A moment in any case, so that whoever asked reads that it has ended, and not that nobody answered.
+        let until = answer.expires().map_or(until, |expires| until.min(expires)).max(now.after(Seconds(1)));
         self.kept.insert(name(token), Kept { answer: Arc::new(answer), until });
         Ok(())
     }

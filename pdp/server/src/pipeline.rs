@@ -276,7 +276,7 @@ impl Pdp {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let begins = self.trails.follow(&identified, &decided);
-                let lesson = if begins { lesson(&identified, &decided) } else { None };
+                let lesson = if begins { lesson(&identified, &facts, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => {
                         let asked = asked.as_ref().filter(|asked| begins_ceremonies(asked, &credentials));
@@ -436,10 +436,13 @@ fn begins_ceremonies(asked: &Asked, credentials: &Credentials) -> bool {
 /// How long ago a login may be that teaches.
 const FRESH: Millis = Millis(120_000);
 
-/// What a login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk.
-fn lesson(identified: &Identified, decided: &Decided) -> Option<StateEvent> {
+/// What a login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk; and what a key teaches that the
+/// subject proved before. A new key is made known by such a login, or by a step-up, and never by itself.
+fn lesson(identified: &Identified, facts: &Facts, decided: &Decided) -> Option<StateEvent> {
     let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
-    let strength = verified(identified, decided.trace.sighting.at).filter(|_| is_low)?;
+    let is_continuous = || decided.trace.sighting.key.is_some_and(|key| facts.baseline.knows_device(key));
+    let bound = || is_continuous().then_some(Strength::BoundLowRisk);
+    let strength = verified(identified, decided.trace.sighting.at).or_else(bound).filter(|_| is_low)?;
     Some(StateEvent::Learned { subject: identified.subject().clone(), event: decided.trace.sighting.learned(strength) })
 }
 

@@ -84,6 +84,10 @@ async fn nothing_is_kept_longer_than_the_token_lives_and_a_no_is_short() {
     introspection.ask(ISS, "t", LONG).await.unwrap();
     clock.advance(Seconds(11).into());
     assert!(introspection.known("t", clock.now()).is_none());
+    let server = serve(json(r#"{"active":true,"exp":1700000000}"#), Duration::ZERO).await;
+    let (introspection, clock) = asking(&server.url, 60);
+    introspection.ask(ISS, "t", LONG).await.unwrap();
+    assert!(introspection.known("t", clock.now()).is_some(), "whoever asked reads that it has ended");
     let server = serve(json(r#"{"active":false}"#), Duration::ZERO).await;
     let (introspection, clock) = asking(&server.url, 60);
     introspection.ask(ISS, "t", LONG).await.unwrap();

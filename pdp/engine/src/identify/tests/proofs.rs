@@ -20,7 +20,8 @@ fn http(method: &str, url: &str) -> HttpRequest {
         raw_path: path.to_owned(),
         query: String::new(),
         headers: BTreeMap::new(),
-        navigation: false,
+        kind: crate::request::ClientKind::default(),
+        page: None,
     }
 }
 

@@ -123,10 +123,10 @@ impl Reader<'_> {
         if settings.dangerous_private_address {
             self.dangers.push(format!("`dangerous_private_address` lets tokens of `{iss}` be sent into a private network"));
         }
-        if settings.cache_seconds > 300 {
+        if !(1..=300).contains(&settings.cache_seconds) {
             self.problem(
                 &format!("{key}.cache_seconds"),
-                "it is not a number from 0 to 300: what was revoked at the issuer counts that long",
+                "it is not a number from 1 to 300: what was revoked at the issuer counts that long",
             );
         }
         let secret = self.secret(key, &settings.secret_file)?;
