@@ -1,7 +1,10 @@
 //! The bodies of the fuzz targets, so that stable `cargo test` replays what a fuzzer found.
 
+mod adapters;
+
 use std::collections::BTreeMap;
 
+pub use adapters::adapters;
 use countersign_pdp_engine::identify::{ProofRules, verify_proof};
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};

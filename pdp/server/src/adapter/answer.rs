@@ -18,7 +18,7 @@ mod problem;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decision, Demand, Permit};
@@ -217,6 +217,10 @@ impl Waiting<'_> {
         let mut refusal = self.refusal(StatusCode::UNAUTHORIZED, problem);
         refusal.headers.insert(header::WWW_AUTHENTICATE, text(challenge));
         refusal.headers.extend(challenge::nonce(self.proving()).map(|nonce| (challenge::NONCE, nonce)));
+        // Where a proxy replaces the body, this is what it can still hand to a script.
+        if let Some(page) = page.as_deref().filter(|_| self.kind() == ClientKind::Script) {
+            refusal.headers.insert(PAGE, text(page));
+        }
         let page = page.filter(|_| self.kind() == ClientKind::Navigation).and_then(|page| HeaderValue::try_from(page).ok());
         if let Some(page) = page {
             // 302 lets some browsers repeat a POST; 303 never does (RFC 9110 §15.4.4).
@@ -258,6 +262,9 @@ impl Waiting<'_> {
     }
 }
 
+/// Where a script should send its page: to the ceremony, or to the login.
+const PAGE: HeaderName = HeaderName::from_static("x-countersign-page");
+
 const LONGEST_RETURN: usize = 1024;
 
 /// The codes of gRPC, by number as they go over the wire.
@@ -285,4 +292,4 @@ const fn band(level: Option<RiskLevel>) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
