@@ -69,6 +69,16 @@ fn token() {
 }
 
 #[test]
+fn dpop_proof() {
+    replay("dpop_proof", countersign_tests::fuzz::dpop_proof);
+}
+
+#[test]
+fn client_certificate() {
+    replay("client_certificate", countersign_tests::fuzz::client_certificate);
+}
+
+#[test]
 fn assertion() {
     replay("assertion", countersign_tests::fuzz::assertion);
 }
@@ -95,6 +105,8 @@ proptest::proptest! {
         countersign_tests::fuzz::canonical_path(format!("/{text}").as_bytes());
         countersign_tests::fuzz::canonical_host(text.as_bytes());
         countersign_tests::fuzz::token(text.as_bytes());
+        countersign_tests::fuzz::dpop_proof(text.as_bytes());
+        countersign_tests::fuzz::client_certificate(text.as_bytes());
         countersign_tests::fuzz::assertion(text.as_bytes());
         countersign_tests::fuzz::pointer_batch(format!(r#"{{"features":["duration","distance"],"actions":[[1,{text}]]}}"#).as_bytes());
         countersign_tests::fuzz::past_log(text.as_bytes());

@@ -21,4 +21,5 @@ mod step_up;
 mod step_up_hostile;
 mod strict_json;
 mod tidy;
+mod tokens;
 mod trails;

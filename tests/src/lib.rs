@@ -10,9 +10,12 @@
 
 pub mod browser;
 pub mod direct;
+pub mod dpop;
 pub mod fuzz;
 pub mod http;
+pub mod introspection;
 pub mod issuer;
+pub mod mtls;
 pub mod nginx;
 pub mod process;
 pub mod stage;

@@ -264,7 +264,8 @@ impl Case<'_> {
     fn barred(&self) -> Option<Denial> {
         let revoked = self.facts.revoked.as_ref().map(|what| Denial::new(DenialCode::Revoked, what.clone()));
         let locked = || self.facts.locked_until.filter(|until| *until > self.now);
-        revoked.or_else(|| locked().map(|_| Denial::new(DenialCode::Locked, "the session is locked for a while")))
+        let stolen = self.identified.unproved();
+        revoked.or(stolen).or_else(|| locked().map(|_| Denial::new(DenialCode::Locked, "the session is locked for a while")))
     }
 
     fn permit(&self, verdict: &Verdict) -> Permit {

@@ -205,6 +205,8 @@ pub enum Scheme {
 pub struct Credentials {
     /// The access token.
     pub token: Option<(Scheme, String)>,
+    /// The DPoP proof, not yet looked at.
+    pub proof: Option<String>,
     /// The application's session cookie.
     pub session_cookie: Option<String>,
     /// The device cookie.

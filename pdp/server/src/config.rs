@@ -17,7 +17,9 @@ use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
+use crate::introspection;
 use crate::key_sets::Source;
+use crate::proofs;
 
 mod reader;
 mod settings;
@@ -148,6 +150,10 @@ pub struct Config {
     pub issuers: Issuers,
     /// Where their keys come from, by issuer.
     pub key_sources: BTreeMap<String, Source>,
+    /// Which of them are asked about their tokens, and where.
+    pub introspection: BTreeMap<String, introspection::Source>,
+    /// What DPoP proofs must be.
+    pub proofs: proofs::Settings,
     /// What claims stand in for, by issuer.
     pub claim_maps: BTreeMap<String, ClaimMap>,
     /// The databases of places.

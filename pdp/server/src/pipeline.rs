@@ -13,10 +13,12 @@ use arc_swap::ArcSwap;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, Demand, Witness, decide, witness};
 use countersign_pdp_engine::facts::Facts;
-use countersign_pdp_engine::identify::{Identified, IdentifiedBy, IdentifyError, LinkedSession, identify};
+use countersign_pdp_engine::identify::{Given, Identified, IdentifiedBy, IdentifyError, LinkedSession, identify};
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
-use countersign_pdp_engine::request::{AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, client_address, normalize};
+use countersign_pdp_engine::request::{
+    AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, Scheme, client_address, normalize,
+};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
 use countersign_risk::{Sighting, Strength};
@@ -28,9 +30,11 @@ use crate::behavior::Behaviors;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ClaimMap, Site};
 use crate::directory::Directory;
+use crate::introspection::Introspection;
 use crate::key_sets::KeySets;
 use crate::metrics::{Door, Metrics};
 use crate::places::Places;
+use crate::proofs::{Proofs, Terms};
 use crate::step_up::StepUp;
 use crate::trails::Trails;
 
@@ -48,6 +52,10 @@ pub struct Pdp {
     pub rules: RequestRules,
     /// Whose tokens are taken, with their keys.
     pub key_sets: Arc<KeySets>,
+    /// The issuers that are asked about their tokens.
+    pub introspection: Arc<Introspection>,
+    /// DPoP proofs.
+    pub proofs: Proofs,
     /// Where addresses are.
     pub places: Places,
     /// Users and devices.
@@ -139,6 +147,8 @@ pub struct Asked {
     pub page: Option<String>,
     /// GET or HEAD: repeating it does nothing.
     pub is_safe: bool,
+    /// The client proves a key with each request, and this is what its next proof must be.
+    pub proving: Option<Terms>,
 }
 
 /// A request that was looked at and not decided.
@@ -163,6 +173,7 @@ impl Asked {
             kind: http.kind,
             page: http.page.clone(),
             is_safe: matches!(http.method.as_str(), "GET" | "HEAD"),
+            proving: None,
         })
     }
 
@@ -209,11 +220,14 @@ impl Pdp {
             Err(denial) => return (Settled::denied(denial).answer(String::new()), None, None),
         };
         let mut settled = self.guarded(raw.clone(), &id, now);
-        // A token of a key that is not here yet: the issuer may have rotated, so its keys are looked at once and the token once more.
-        if let Some(iss) = &settled.unknown_key
-            && self.key_sets.unknown_key(iss).await
-        {
-            settled = self.guarded(raw, &id, now);
+        // Keys first, then what the issuer says: a token may need both, and nothing twice.
+        for _ in 0..2 {
+            let Some(need) = settled.need.take() else { break };
+            settled = match self.fetch(need, watch).await {
+                Ok(true) => self.guarded(raw.clone(), &id, now),
+                Ok(false) => break,
+                Err(denial) => Settled { asked: settled.asked, ..Settled::denied(denial) },
+            };
         }
         let mut settled = if watch.elapsed() > self.deadline { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
@@ -233,7 +247,10 @@ impl Pdp {
             Ok(normalized) => normalized,
             Err(denial) => return Settled::denied(denial),
         };
-        let asked = Asked::of(&request);
+        let mut asked = Asked::of(&request);
+        if let (Some(asked), Some((Scheme::Dpop, _))) = (&mut asked, &credentials.token) {
+            asked.proving = Some(self.proofs.terms(now));
+        }
         let address = request.client_address();
         let snapshot = self.snapshot.load();
         let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
@@ -241,10 +258,16 @@ impl Pdp {
             Ok((identified, facts))
         });
         match looked_up {
-            Err(IdentifyError::UnknownKey(iss)) => Settled { asked, unknown_key: Some(iss.clone()), ..Settled::denied(unknown_key(&iss)) },
+            Err(IdentifyError::UnknownKey(iss)) => {
+                Settled { asked, need: Some(Need::Keys(iss.clone())), ..Settled::denied(unknown_key(&iss)) }
+            }
+            Err(IdentifyError::Unasked(iss)) => {
+                let need = credentials.token.map(|(_, token)| Need::Answer { iss: iss.clone(), token });
+                Settled { asked, need, ..Settled::denied(unasked(&iss)) }
+            }
             Err(IdentifyError::Denied(denial)) => {
-                // A token that has expired was good once; one that never was is somebody's attempt.
-                if denial.code() == DenialCode::InvalidToken {
+                // A token that has expired was good once; one that never was is somebody's attempt, and so is a proof.
+                if matches!(denial.code(), DenialCode::InvalidToken | DenialCode::InvalidProof) {
                     self.attempts.forged(address, credentials.device.as_ref(), now);
                 }
                 Settled { asked, ..Settled::denied(denial) }
@@ -253,7 +276,7 @@ impl Pdp {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let begins = self.trails.follow(&identified, &decided);
-                let lesson = if begins { lesson(&identified, &decided) } else { None };
+                let lesson = if begins { lesson(&identified, &facts, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => {
                         let asked = asked.as_ref().filter(|asked| begins_ceremonies(asked, &credentials));
@@ -261,7 +284,7 @@ impl Pdp {
                     }
                     Decision::Allow(_) => None,
                     Decision::Deny(denial) => {
-                        self.refused(denial, &identified, now);
+                        self.refused(denial, &identified, &credentials, now);
                         None
                     }
                 };
@@ -289,10 +312,27 @@ impl Pdp {
         self.step_up.as_ref()?.demand(demand, identified, asked, site, record)
     }
 
-    /// A policy's no that no proof would have changed; what is refused for other reasons is counted where it fails.
-    fn refused(&self, denial: &Denial, identified: &Identified, now: Timestamp) {
-        if denial.code() == DenialCode::PolicyDenied {
-            self.attempts.refused(identified.subject(), now);
+    /// A policy's no that no proof would have changed, and a token that came without its key; what is refused for other reasons is counted where it fails.
+    fn refused(&self, denial: &Denial, identified: &Identified, credentials: &Credentials, now: Timestamp) {
+        match denial.code() {
+            DenialCode::PolicyDenied => self.attempts.refused(identified.subject(), now),
+            // Against the address, never the subject, from whom the token was taken.
+            DenialCode::InvalidToken => {
+                self.attempts.forged(identified.request().client_address(), credentials.device.as_ref(), now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings what an identification needs, as far as there is time. False when there is nothing to try again with.
+    async fn fetch(&self, need: Need, watch: Stopwatch) -> Result<bool, Denial> {
+        match need {
+            // The issuer may have rotated, so its keys are looked at once and the token once more.
+            Need::Keys(iss) => Ok(self.key_sets.unknown_key(&iss).await),
+            Need::Answer { iss, token } => {
+                let within = self.deadline.saturating_sub(watch.elapsed());
+                self.introspection.ask(&iss, &token, within).await.map(|()| true)
+            }
         }
     }
 
@@ -312,19 +352,37 @@ impl Pdp {
     ///
     /// # Errors
     /// When the request is malformed, identifies nobody, or facts cannot be read.
-    pub fn witness(&self, raw: RawCheck) -> Result<Witnessed, Denial> {
+    pub async fn witness(&self, raw: RawCheck) -> Result<Witnessed, Denial> {
         let now = self.clock.now();
-        let (request, credentials) = normalize(raw, &self.rules)?;
-        let identified = self.identify(request, &credentials, now).map_err(denied)?;
+        let (identified, credentials) = self.identify_asking(raw, now).await?;
         let snapshot = self.snapshot.load();
         let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
         let witness = witness(&identified, &facts, &snapshot, now);
         Ok(Witnessed { identified, facts, witness })
     }
 
+    /// Who sends a request outside of a decision; its issuer is asked where it must be. A token without its key is nobody's.
+    async fn identify_asking(&self, raw: RawCheck, now: Timestamp) -> Result<(Identified, Credentials), Denial> {
+        let watch = Stopwatch::start();
+        let (request, credentials) = normalize(raw, &self.rules)?;
+        let identified = match self.identify(request.clone(), &credentials, now) {
+            Err(IdentifyError::Unasked(iss)) => {
+                let token = credentials.token.as_ref().map(|(_, token)| token.clone()).unwrap_or_default();
+                self.fetch(Need::Answer { iss, token }, watch).await?;
+                self.identify(request, &credentials, now)
+            }
+            identified => identified,
+        };
+        let identified = identified.map_err(denied)?;
+        identified.unproved().map_or(Ok((identified, credentials)), Err)
+    }
+
     fn identify(&self, request: AccessRequest, credentials: &Credentials, now: Timestamp) -> Result<Identified, IdentifyError> {
         let linked = self.linked(&request, credentials, now)?;
-        identify(request, credentials, &self.key_sets.current(), linked, now)
+        let answer = credentials.token.as_ref().and_then(|(_, token)| self.introspection.known(token, now));
+        let (issuers, proofs) = (self.key_sets.current(), self.proofs.rules(now));
+        let given = Given { issuers: &issuers, proofs: &proofs, linked, introspected: answer.as_deref(), now };
+        Ok(identify(request, credentials, given)?.confirm(|proof| self.proofs.spend(proof, now))?)
     }
 
     /// Whose session cookie this is, as an application that saw a token linked it.
@@ -342,8 +400,7 @@ impl Pdp {
     /// When the token identifies nobody, or the link cannot be written.
     pub async fn link(&self, raw: RawCheck, host: Host, cookie: &str) -> Result<SubjectId, Denial> {
         let now = self.clock.now();
-        let (request, credentials) = normalize(raw, &self.rules)?;
-        let identified = self.identify(request, &credentials, now).map_err(denied)?;
+        let (identified, _) = self.identify_asking(raw, now).await?;
         let (subject, token) = (identified.subject().clone(), identified.token().clone());
         let expires = token.expires.ok_or_else(|| Denial::new(DenialCode::InvalidToken, "a session is linked by a token"))?;
         let claims = serde_json::to_value(token).map_err(unavailable)?;
@@ -379,10 +436,13 @@ fn begins_ceremonies(asked: &Asked, credentials: &Credentials) -> bool {
 /// How long ago a login may be that teaches.
 const FRESH: Millis = Millis(120_000);
 
-/// What a login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk.
-fn lesson(identified: &Identified, decided: &Decided) -> Option<StateEvent> {
+/// What a login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk; and what a key teaches that the
+/// subject proved before. A new key is made known by such a login, or by a step-up, and never by itself.
+fn lesson(identified: &Identified, facts: &Facts, decided: &Decided) -> Option<StateEvent> {
     let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
-    let strength = verified(identified, decided.trace.sighting.at).filter(|_| is_low)?;
+    let is_continuous = || decided.trace.sighting.key.is_some_and(|key| facts.baseline.knows_device(key));
+    let bound = || is_continuous().then_some(Strength::BoundLowRisk);
+    let strength = verified(identified, decided.trace.sighting.at).or_else(bound).filter(|_| is_low)?;
     Some(StateEvent::Learned { subject: identified.subject().clone(), event: decided.trace.sighting.learned(strength) })
 }
 
@@ -435,10 +495,15 @@ fn unknown_key(iss: &str) -> Denial {
     Denial::new(DenialCode::UnknownKey, format!("no such key of `{iss}`"))
 }
 
+fn unasked(iss: &str) -> Denial {
+    Denial::new(DenialCode::FactsUnavailable, format!("`{iss}` did not answer about the token"))
+}
+
 fn denied(error: IdentifyError) -> Denial {
     match error {
         IdentifyError::Denied(denial) => denial,
         IdentifyError::UnknownKey(iss) => unknown_key(&iss),
+        IdentifyError::Unasked(iss) => unasked(&iss),
     }
 }
 
@@ -456,8 +521,16 @@ struct Settled {
     record: Option<Record>,
     /// What it teaches, if it is let through in the end.
     lesson: Option<StateEvent>,
-    /// The issuer whose keys should be looked at before this denial stands.
-    unknown_key: Option<String>,
+    /// What should be fetched before this denial stands.
+    need: Option<Need>,
+}
+
+/// What an identification lacks. It holds a token, so it is never shown.
+enum Need {
+    /// The keys of an issuer, once more.
+    Keys(String),
+    /// What an issuer says of a token.
+    Answer { iss: String, token: String },
 }
 
 impl Settled {
@@ -470,7 +543,7 @@ impl Settled {
             ceremony: None,
             record: None,
             lesson: None,
-            unknown_key: None,
+            need: None,
         }
     }
 
@@ -485,7 +558,7 @@ impl Settled {
 
     fn from(decided: Decided, identified: &Identified, asked: Option<Asked>) -> Self {
         let (subject, level) = (Some(identified.subject().clone()), Some(decided.trace.remaining.level()));
-        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, lesson: None, unknown_key: None }
+        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, lesson: None, need: None }
     }
 
     fn late(self) -> Self {

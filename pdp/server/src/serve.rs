@@ -28,11 +28,13 @@ use crate::clock::Clock;
 use crate::config::{ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
+use crate::introspection::{self, Introspection};
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
 use crate::pipeline::Pdp;
 use crate::places::Places;
 use crate::policies::Policies;
+use crate::proofs::{self, Proofs};
 use crate::public::{self, Public};
 use crate::step_up::StepUp;
 use crate::tls::Tls;
@@ -75,6 +77,10 @@ pub struct Parts {
     pub issuers: Issuers,
     /// Where their keys come from.
     pub key_sources: BTreeMap<String, Source>,
+    /// Which of them are asked about their tokens, and where.
+    pub introspection: BTreeMap<String, introspection::Source>,
+    /// What DPoP proofs must be.
+    pub proofs: proofs::Settings,
     /// What claims stand in for, by issuer.
     pub claim_maps: BTreeMap<String, ClaimMap>,
     /// Where addresses are.
@@ -114,6 +120,8 @@ impl Parts {
             sites: config.sites,
             issuers: config.issuers,
             key_sources: config.key_sources,
+            introspection: config.introspection,
+            proofs: config.proofs,
             claim_maps: config.claim_maps,
             places: Places::new(config.places, config.places_max_age),
             directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
@@ -147,6 +155,8 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
+        introspection: Introspection::new(parts.introspection, parts.clock.clone()),
+        proofs: Proofs::new(parts.proofs, parts.issuers.skew, parts.clock.now())?,
         key_sets: Arc::new(KeySets::new(parts.issuers, parts.key_sources, Timing::default(), Arc::clone(&metrics))),
         places: parts.places,
         directory: parts.directory,

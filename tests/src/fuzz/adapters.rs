@@ -11,7 +11,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 use countersign_pdp_demo::issuer::{Grantee, Issuer, MAX_LIFE};
 use countersign_pdp_engine::facts::DirectoryUser;
-use countersign_pdp_engine::identify::{Issuer as TrustedIssuer, Issuers};
+use countersign_pdp_engine::identify::{Check, Issuer as TrustedIssuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
@@ -140,6 +140,7 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
+        check: Check::Signature,
     };
     Parts {
         snapshot: Snapshot::new(Revision::new("denies").unwrap(), policy),
@@ -153,9 +154,11 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         },
         identity: IdentityHeaders::default(),
         sites: BTreeMap::from([(host, site)]),
-        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), skew: Seconds(5) },
+        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
         claim_maps: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: countersign_pdp_server::proofs::Settings::default(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), DirectoryUser::new(Some("clerk".to_owned()), []))]),
         step_up: None,

@@ -100,8 +100,14 @@ pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&
 
 /// Five weeks of working days in Paris, four step-ups a day.
 pub(crate) fn weekdays_in_paris() -> Baseline {
+    weekdays_in_paris_by(BindingState::NotDeclared)
+}
+
+/// The same on a device that shows a cookie, or proves a key.
+fn weekdays_in_paris_by(binding: BindingState) -> Baseline {
     let mut baseline = Baseline::empty();
     let (place, device) = (From::Paris.place(), DeviceId::new("laptop").expect("device"));
+    let proves = binding == BindingState::Proved;
     for day in (1..=35).rev() {
         // Day 0 is a Tuesday: two days before it is a Sunday, three a Saturday.
         if matches!(day % 7, 2 | 3) {
@@ -112,7 +118,9 @@ pub(crate) fn weekdays_in_paris() -> Baseline {
             let raw = RawSighting {
                 address: From::Paris.address(),
                 user_agent: Some(CHROME),
-                cookie: Some(&device),
+                cookie: Some(&device).filter(|_| !proves),
+                key: Some(&device).filter(|_| proves),
+                binding,
                 posture: countersign_risk::Posture { compliant: Some(true), managed: Some(true) },
                 ..RawSighting::new(Timestamp(TUESDAY - day * 24 * HOUR + hour * HOUR), &place, &session)
             };
@@ -205,7 +213,25 @@ fn what_a_passkey_does_not_answer_stays_denied() {
     assert_eq!(code(&decide(&who, &unmanaged, &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
     let mut replayed = who;
     replayed.binding = BindingState::Mismatch;
-    assert_eq!(code(&decide(&replayed, &facts("admin", From::Singapore), &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
+    let answer = decide(&replayed, &facts("admin", From::Singapore), &snapshot, at(3, 40));
+    assert_eq!((code(&answer), answer.trace.remaining.value()), (Some(DenialCode::InvalidToken), 100));
+}
+
+#[test]
+fn no_policy_is_asked_about_a_token_without_its_key() {
+    let anybody = snapshot(policy("package authz\nallow = true"));
+    let mut who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    for (binding, refused) in [
+        (BindingState::NotDeclared, None),
+        (BindingState::Proved, None),
+        (BindingState::Missing, Some(DenialCode::InvalidToken)),
+        (BindingState::Mismatch, Some(DenialCode::InvalidToken)),
+    ] {
+        who.binding = binding;
+        let answer = decide(&who, &facts("admin", From::Paris), &anybody, at(9, 0));
+        assert_eq!(code(&answer), refused, "{binding:?}");
+        assert_eq!(refused.is_some(), answer.trace.remaining.value() == 100, "it is scored all the same");
+    }
 }
 
 #[test]
@@ -424,7 +450,73 @@ fn matrix() -> String {
         }
         text = text.trim_end().to_owned() + "\n";
     }
+    text.push_str(
+        "\n# One session, Tue 11:00, begun in Paris an hour ago: an address that changes with the key of the past, and without one.\n",
+    );
+    for carried in CARRIED {
+        text.push_str(&format!("{:<66}", carried.what));
+        for action in ACTIONS {
+            text.push_str(&format!("{:<7}", carried.cell(&snapshot, action)));
+        }
+        text = text.trim_end().to_owned() + "\n";
+    }
     text
+}
+
+/// A session that goes on somewhere, of a subject whose device always proved its key, or never had one.
+struct Carried {
+    what: &'static str,
+    past: BindingState,
+    now: BindingState,
+    device: &'static str,
+    from: From,
+}
+
+const fn carried(what: &'static str, past: BindingState, now: BindingState, device: &'static str, from: From) -> Carried {
+    Carried { what, past, now, device, from }
+}
+
+const CARRIED: [Carried; 8] = [
+    carried("key proved, the same address", BindingState::Proved, BindingState::Proved, "laptop", From::Paris),
+    carried("key proved, another network in the city", BindingState::Proved, BindingState::Proved, "laptop", From::ParisElsewhere),
+    carried("key proved, another country", BindingState::Proved, BindingState::Proved, "laptop", From::Singapore),
+    carried("no key, another network in the city", BindingState::NotDeclared, BindingState::NotDeclared, "laptop", From::ParisElsewhere),
+    carried("no key, another country", BindingState::NotDeclared, BindingState::NotDeclared, "laptop", From::Singapore),
+    carried("another key proved, another country", BindingState::Proved, BindingState::Proved, "another", From::Singapore),
+    carried("token bound to the key, without it, the same address", BindingState::Proved, BindingState::Missing, "laptop", From::Paris),
+    carried(
+        "token bound to the key, with another one, the same address",
+        BindingState::Proved,
+        BindingState::Mismatch,
+        "laptop",
+        From::Paris,
+    ),
+];
+
+impl Carried {
+    fn decided(&self, snapshot: &Snapshot, action: &str) -> Decided {
+        let known = |from| Facts { baseline: weekdays_in_paris_by(self.past), ..facts("employee", from) };
+        let who = |from, binding, device| Identified { binding, ..identified(action, from, CHROME, Some(device)) };
+        let begun = sight(&who(From::Paris, self.past, "laptop"), &known(From::Paris), at(10, 0));
+        let mut trail = Trail::begin(&begun);
+        trail.pass(&begun);
+        let facts = Facts { trail: Some(trail), ..known(self.from) };
+        decide(&who(self.from, self.now, self.device), &facts, snapshot, at(11, 0))
+    }
+
+    fn cell(&self, snapshot: &Snapshot, action: &str) -> &'static str {
+        symbol(self.decided(snapshot, action).decision.effect())
+    }
+}
+
+#[test]
+fn an_address_that_changes_with_the_key_is_not_suspicious_and_without_one_is() {
+    let snapshot = starter();
+    let [home, city, abroad, keyless_city, keyless_abroad, stranger, missing, mismatched] =
+        CARRIED.map(|carried| carried.decided(&snapshot, "GET").trace.remaining.value());
+    assert!(home <= city && city < 10 && abroad < 10, "{home} {city} {abroad}");
+    assert!(keyless_city >= 30 && keyless_abroad >= 70 && stranger >= 70, "{keyless_city} {keyless_abroad} {stranger}");
+    assert_eq!((missing, mismatched), (100, 100));
 }
 
 /// One attacker of the evaluation, against the same past.

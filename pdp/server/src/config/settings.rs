@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_pdp_engine::identify::ProofRules;
+use countersign_pdp_engine::keys::algorithm_name;
 use countersign_risk::Weights;
 use serde::Deserialize;
 
@@ -25,6 +27,8 @@ pub(super) struct Settings {
     pub(super) host: Vec<HostSettings>,
     #[serde(default)]
     pub(super) issuer: Vec<IssuerSettings>,
+    #[serde(default)]
+    pub(super) dpop: DpopSettings,
     #[serde(default)]
     pub(super) places: Places,
     #[serde(default)]
@@ -139,6 +143,9 @@ pub(super) struct IssuerSettings {
     pub(super) jwks_ca: Option<PathBuf>,
     #[serde(default)]
     pub(super) dangerous_private_address: bool,
+    /// Where the issuer is asked about its tokens.
+    pub(super) introspection: Option<IntrospectionSettings>,
+    #[serde(default)]
     pub(super) algorithms: Vec<String>,
     pub(super) audiences: BTreeSet<String>,
     #[serde(default)]
@@ -151,6 +158,55 @@ pub(super) struct IssuerSettings {
     pub(super) claims: BTreeSet<String>,
     #[serde(default)]
     pub(super) map: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IntrospectionSettings {
+    pub(super) url: String,
+    /// Who this decision point is to the issuer.
+    pub(super) client_id: String,
+    /// A file whose first line is the secret.
+    pub(super) secret_file: PathBuf,
+    /// Certificates that the URL must be signed by, in place of the system's, PEM.
+    pub(super) ca: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) dangerous_private_address: bool,
+    #[serde(default = "minute")]
+    pub(super) cache_seconds: u64,
+    /// It is asked about tokens that name no issuer.
+    #[serde(default = "yes")]
+    pub(super) opaque: bool,
+    /// It is asked about tokens that it signed too.
+    #[serde(default)]
+    pub(super) signed: bool,
+}
+
+const fn minute() -> u64 {
+    60
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DpopSettings {
+    /// What clients may sign their proofs with.
+    pub(super) algorithms: Vec<String>,
+    /// How old a proof may be.
+    pub(super) max_age_seconds: u64,
+    /// A proof names a nonce that this server gave.
+    pub(super) require_nonce: bool,
+}
+
+impl Default for DpopSettings {
+    fn default() -> Self {
+        let rules = ProofRules::default();
+        let algorithms = rules.algorithms.iter().map(|algorithm| algorithm_name(*algorithm).to_owned()).collect();
+        Self { algorithms, max_age_seconds: rules.window.0, require_nonce: false }
+    }
 }
 
 const fn day() -> u64 {

@@ -91,3 +91,57 @@ fn passkeys_live_on_a_host_that_serves_nothing_else() {
 fn a_host_is_configured_once() {
     refused(&format!("{GOOD}\n[[host]]\norigin = \"http://payroll.localhost:8080/\"\n"), "host");
 }
+
+#[test]
+fn certificates_come_in_one_form_that_is_named() {
+    let at = |setting: &str| GOOD.replace("from = [\"127.0.0.1\"]", &format!("from = [\"127.0.0.1\"]\n{setting}"));
+    let header = |setting: &str| load(&at(setting)).unwrap().enforcers[0].certificate.clone().map(|header| header.name);
+    assert_eq!(header(""), None);
+    assert_eq!(header("client_certificate = \"xfcc\"").as_deref(), Some("x-forwarded-client-cert"));
+    assert_eq!(
+        header("client_certificate = \"nginx\"\nclient_certificate_header = \"SSL-Client-Cert\"").as_deref(),
+        Some("ssl-client-cert")
+    );
+    refused(&at("client_certificate = \"apache\""), "pep[0].client_certificate");
+    refused(&at("client_certificate_header = \"ssl-client-cert\""), "pep[0].client_certificate");
+    refused(&at("client_certificate = \"nginx\"\nclient_certificate_header = \"a b\""), "pep[0].client_certificate_header");
+}
+
+#[test]
+fn one_issuer_is_asked_about_tokens_that_name_none() {
+    let asked = |iss: &str, more: &str| {
+        let url = "http://127.0.0.1:1/introspect";
+        format!(
+            "[[issuer]]\niss = \"{iss}\"\naudiences = [\"a\"]\n[issuer.introspection]\nurl = \"{url}\"\nclient_id = \"c\"\nsecret_file = \"secret\"\n{more}\n"
+        )
+    };
+    let with = |more: &str| format!("{GOOD}\n{more}");
+    let one = load(&with(&asked("https://one.example", ""))).unwrap();
+    assert_eq!(one.issuers.opaque.as_deref(), Some("https://one.example"));
+    assert_eq!(one.issuers.by_iss["https://one.example"].check, countersign_pdp_engine::identify::Check::Introspection);
+    let two = |more: &str| with(&format!("{}{}", asked("https://one.example", ""), asked("https://two.example", more)));
+    assert!(load(&two("opaque = false")).is_ok());
+    let ConfigError(problems) = load(&two("")).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].contains("introspection.opaque"), "{problems:?}");
+    for (more, key) in
+        [("cache_seconds = 0", "cache_seconds"), ("cache_seconds = 301", "cache_seconds"), ("cache_seconds = \"1 minute\"", "")]
+    {
+        let ConfigError(problems) = load(&with(&asked("https://one.example", more))).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains(key), "{problems:?}");
+    }
+    let ConfigError(problems) =
+        load(&with(&asked("https://one.example", "").replace("http://127.0.0.1:1", "http://issuer.example"))).unwrap_err();
+    assert!(problems[0].contains("introspection.url"), "{problems:?}");
+}
+
+#[test]
+fn proofs_are_bounded() {
+    let with = |more: &str| format!("{GOOD}\n[dpop]\n{more}\n");
+    let proofs = load(&with("algorithms = [\"ES256\"]\nmax_age_seconds = 30\nrequire_nonce = true")).unwrap().proofs;
+    assert_eq!((proofs.rules.window, proofs.rules.algorithms.len(), proofs.requires_nonce), (Seconds(30), 1, true));
+    refused(&with("max_age_seconds = 0"), "dpop.max_age_seconds");
+    refused(&with("max_age_seconds = 301"), "dpop.max_age_seconds");
+    refused(&with("algorithms = []"), "dpop.algorithms");
+    let ConfigError(problems) = load(&with("algorithms = [\"HS256\"]")).unwrap_err();
+    assert!(problems.iter().all(|problem| problem.starts_with("dpop.algorithms")), "{problems:?}");
+}

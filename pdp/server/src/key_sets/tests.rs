@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign_pdp_engine::identify::Issuer;
+use countersign_pdp_engine::identify::{Check, Issuer};
 use countersign_pdp_engine::keys::{SignatureError, algorithm};
 use countersign_sdk_types::Seconds;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::front_door::{self, Limits, Listener};
+use crate::outbound::UrlOptions;
 use crate::tls::tests::Authority;
 
 const ISS: &str = "https://issuer.example";
@@ -84,6 +85,7 @@ impl Endpoint {
 
 fn base(keys: KeySet) -> Issuers {
     let issuer = Issuer {
+        check: Check::Signature,
         keys,
         algorithms: vec![algorithm("EdDSA").unwrap()],
         audiences: BTreeSet::from(["us".to_owned()]),
@@ -92,7 +94,7 @@ fn base(keys: KeySet) -> Issuers {
         max_lifetime: Seconds(3600),
         mapped_claims: BTreeSet::new(),
     };
-    Issuers { by_iss: BTreeMap::from([(ISS.to_owned(), issuer)]), skew: Seconds(5) }
+    Issuers { by_iss: BTreeMap::from([(ISS.to_owned(), issuer)]), opaque: None, skew: Seconds(5) }
 }
 
 /// Nothing happens by itself; what is asked for is waited for.
@@ -302,9 +304,9 @@ async fn what_is_no_key_set_is_refused() {
 #[tokio::test]
 async fn what_is_too_large_is_refused() {
     let padded = format!("{}{}", jwks(&["b"]), " ".repeat(1024 * 1024));
-    check_refused(ok(&padded), "larger than 1 MiB").await;
+    check_refused(ok(&padded), "larger than 1024 KiB").await;
     let endless = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{padded}");
-    check_refused(endless, "larger than 1 MiB").await;
+    check_refused(endless, "larger than 1024 KiB").await;
     check_refused("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{", "broke off").await;
     let many = (0..10_000).map(|n| format!("X-{n}: 1\r\n")).collect::<String>();
     check_refused(format!("HTTP/1.1 200 OK\r\n{many}\r\n"), "could not be asked").await;

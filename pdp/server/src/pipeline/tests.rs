@@ -43,6 +43,7 @@ fn a_browser_is_sent_back_to_its_page() {
         kind,
         page: page.map(ToOwned::to_owned),
         is_safe: true,
+        proving: None,
     };
     assert_eq!(asked(ClientKind::Navigation, Some("/elsewhere")).back(), "/api/rows?x=1");
     assert_eq!(asked(ClientKind::Script, Some("/rows?y=2")).back(), "/rows?y=2");

@@ -11,7 +11,7 @@ use axum::http::Request;
 use axum::response::Response;
 use countersign_pdp_demo::issuer::{Grantee, Issuer, MAX_LIFE};
 use countersign_pdp_engine::facts::DirectoryUser;
-use countersign_pdp_engine::identify::{Issuer as TrustedIssuer, Issuers};
+use countersign_pdp_engine::identify::{Check, Issuer as TrustedIssuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
@@ -121,6 +121,7 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
+        check: Check::Signature,
     };
     let user = DirectoryUser::new(Some("clerk".to_owned()), ["auditor".to_owned(), "a,b".to_owned()]);
     Parts {
@@ -139,9 +140,11 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
             host,
             Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false },
         )]),
-        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), skew: Seconds(5) },
+        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
         claim_maps: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: crate::proofs::Settings::default(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), user)]),
         step_up: Some(StepUp {
