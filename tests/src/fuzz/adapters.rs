@@ -142,6 +142,7 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
+        check: Check::Signature,
     };
     Parts {
         snapshot: Snapshot::new(Revision::new("denies").unwrap(), policy),
@@ -160,6 +161,8 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         introspection: BTreeMap::new(),
         proofs: ProofSettings::default(),
         claim_maps: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: countersign_pdp_server::proofs::Settings::default(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), DirectoryUser::new(Some("clerk".to_owned()), []))]),
         step_up: None,

@@ -123,6 +123,7 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
+        check: Check::Signature,
     };
     let user = DirectoryUser::new(Some("clerk".to_owned()), ["auditor".to_owned(), "a,b".to_owned()]);
     Parts {
@@ -146,6 +147,8 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
         introspection: BTreeMap::new(),
         proofs: ProofSettings::default(),
         claim_maps: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: crate::proofs::Settings::default(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), user)]),
         step_up: Some(StepUp {
