@@ -33,7 +33,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
-use crate::config::{Enforcer, Patience, Site, StepUp};
+use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site, StepUp};
 use crate::front_door::{self, Limits};
 use crate::places::Places;
 use crate::policies;
@@ -191,8 +191,15 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         asserts_client: true,
         asserts: std::collections::BTreeSet::new(),
     };
-    let enforcer =
-        Enforcer { pep, secret: Enforcer::digest(pep_secret), from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()], links_sessions: false };
+    let enforcer = Enforcer {
+        pep,
+        secret: Some(Enforcer::digest(pep_secret)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::Evaluate,
+        from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
+        links_sessions: false,
+    };
     let rules = HostRules { token_cookie: Some(countersign_pdp_demo::attack::TOKEN_COOKIE.to_owned()), session_cookie: None };
     let table = PlaceTable::demo();
     let clock = Clock::starting_at(backstage::a_tuesday_morning(Clock::system().now()));
@@ -211,6 +218,7 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         step_up: Some(StepUp { origin: auth, name: "Countersign demo".to_owned(), grant_life: Seconds(900), max_age: Seconds(300) }),
         // No proxy waits here, and the disk of a laptop may be busy.
         patience: Patience { deadline: Duration::from_secs(2), ..Patience::default() },
+        authzen: Authzen::default(),
         weights: Weights::default(),
         store: data.to_owned(),
         audit: AuditMode::Required,

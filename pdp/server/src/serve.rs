@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use axum::routing::{get, put};
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::request::RequestRules;
 use countersign_pdp_engine::snapshot::Snapshot;
@@ -24,7 +24,7 @@ use crate::adapter::{authzen, nginx, sessions};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
-use crate::config::{ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
+use crate::config::{Authzen, ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
 use crate::key_sets::{KeySets, Source, Timing};
@@ -50,6 +50,8 @@ pub struct Decider {
     pub enforcers: Arc<[Enforcer]>,
     /// The tenant of this listener.
     pub tenant: Tenant,
+    /// What AuthZEN's APIs share.
+    pub authzen: authzen::Offer,
 }
 
 /// Everything that a decision point is made of.
@@ -80,6 +82,8 @@ pub struct Parts {
     pub step_up: Option<StepUpConfig>,
     /// How long a decision, and a policy in it, may take.
     pub patience: Patience,
+    /// What AuthZEN offers.
+    pub authzen: Authzen,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.
@@ -113,6 +117,7 @@ impl Parts {
             directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
             step_up: config.step_up,
             patience: config.patience,
+            authzen: config.authzen,
             weights: config.weights,
             store: config.store,
             audit: config.audit,
@@ -138,6 +143,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let metrics = Arc::new(Metrics::new());
     let behaviors = Behaviors::default();
     behaviors.follow(store.view(), &parts.tenant, parts.clock.now()).map_err(|error| error.to_string())?;
+    let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
@@ -159,7 +165,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         incarnation,
         sequence: AtomicU64::new(1),
     };
-    Ok(Decider { pdp: Arc::new(pdp), policies: parts.policies, enforcers: parts.enforcers.into(), tenant: parts.tenant })
+    Ok(Decider { pdp: Arc::new(pdp), policies: parts.policies, enforcers: parts.enforcers.into(), tenant: parts.tenant, authzen })
 }
 
 fn stepping_up(step_up: &StepUpConfig, node: &str) -> Result<StepUp, String> {
@@ -172,7 +178,7 @@ fn stepping_up(step_up: &StepUpConfig, node: &str) -> Result<StepUp, String> {
 pub fn router(decider: Arc<Decider>) -> Router {
     Router::new()
         .route("/authz/nginx", get(nginx::check))
-        .route("/access/v1/evaluation", post(authzen::evaluate))
+        .merge(authzen::router())
         .route("/countersign/v1/sessions", put(sessions::link))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
         .with_state(decider)
