@@ -36,13 +36,53 @@ allow if {
 }
 
 is_record if {
-	data.entities.subjects.user[input.subject.id]
-	data.entities.resources[input.resource.type][input.resource.id]
 	input.subject.type == "user"
+	input.subject.id in data.fixture.users
 	input.resource.type == "record"
+	data.entities.resources.record[input.resource.id].status
 }
 
 is_writer if input.resource.type in input.subject.properties.writes
+
+# The search event: records that belong to somebody in a department.
+
+allow if {
+	input.action.name in {"view", "edit", "delete"}
+	is_own
+}
+
+allow if {
+	input.action.name == "view"
+	is_in_department
+}
+
+allow if {
+	input.action.name == "view"
+	is_owned
+	input.subject.properties.manager == true
+}
+
+allow if {
+	input.action.name == "edit"
+	is_in_department
+	input.subject.properties.manager == true
+}
+
+is_owned if {
+	input.subject.type == "user"
+	input.resource.type == "record"
+	data.entities.resources.record[input.resource.id].owner
+}
+
+is_own if {
+	is_owned
+	input.resource.properties.owner == input.subject.id
+}
+
+is_in_department if {
+	is_owned
+	input.resource.properties.department == input.subject.properties.department
+}
 
 # The todo application: what each role may do, and what each may do with their own.
 

@@ -13,13 +13,14 @@ mod search;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use countersign_sdk_types::Timestamp;
+use serde_json::json;
 use tokio::sync::Semaphore;
 
 use self::metadata::Metadata;
@@ -79,16 +80,18 @@ async fn uncached(request: Request, next: Next) -> Response {
     response
 }
 
-/// An HTTP error with one sentence for whoever wrote the caller.
+/// An HTTP error with one sentence for whoever wrote the caller, or with a decision that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refusal {
     status: StatusCode,
     message: String,
+    /// The id of the decision that it came to, all the same.
+    decided: Option<String>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), decided: None }
     }
 
     fn malformed(message: impl Into<String>) -> Self {
@@ -98,6 +101,10 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, self.message).into_response()
+        match self.decided {
+            None => (self.status, self.message).into_response(),
+            // Whoever reads a decision without a look at the status reads a no.
+            Some(id) => (self.status, Json(json!({"decision": false, "context": {"reason": self.message, "id": id}}))).into_response(),
+        }
     }
 }

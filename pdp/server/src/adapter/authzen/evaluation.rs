@@ -82,7 +82,10 @@ pub(super) fn render(answer: &Answer) -> Result<EvaluationResponse, Refusal> {
         Decision::Deny(denial) => match denial.fault() {
             // The detail of a malformed question is about what this caller sent.
             Fault::Malformed => return Err(Refusal::malformed(denial.to_string())),
-            Fault::Unavailable => return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, denial.code().as_str())),
+            Fault::Unavailable => {
+                let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, denial.code().as_str());
+                return Err(Refusal { decided: Some(answer.id.clone()), ..refusal });
+            }
             Fault::Unauthenticated | Fault::Forbidden | Fault::Policy => {
                 let mut context = obligations::carried(denial.obligations());
                 context.insert("reason".to_owned(), json!(denial.code()));
