@@ -43,6 +43,9 @@ impl Entities {
     pub fn of(data: &Value) -> Result<Self, String> {
         let Some(document) = data.get(DOCUMENT) else { return Ok(Self::default()) };
         let refused = |why: String| format!("the entity directory `data.{DOCUMENT}` is refused: {why}");
+        if !document.is_object() {
+            return Err(refused("it is no object".to_owned()));
+        }
         let entities = Self::deserialize(document).map_err(|error| refused(error.to_string()))?;
         let names: Vec<&String> = entities.names().collect();
         match () {

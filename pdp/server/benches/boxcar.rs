@@ -40,7 +40,10 @@ fn main() -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(16 << 20).build()?;
     let (calls, batches) = runtime.block_on(measure())?;
     let (call, batch) = (median(calls), median(batches));
-    println!("{ITEMS} calls: {call:?}; one batch of {ITEMS}: {batch:?}; ratio {:.1} (medians of {ROUNDS})", call.as_secs_f64() / batch.as_secs_f64());
+    println!(
+        "{ITEMS} calls: {call:?}; one batch of {ITEMS}: {batch:?}; ratio {:.1} (medians of {ROUNDS})",
+        call.as_secs_f64() / batch.as_secs_f64()
+    );
     Ok(())
 }
 
@@ -66,7 +69,8 @@ async fn measure() -> Result<(Vec<Duration>, Vec<Duration>), Failed> {
             is_permit(&answer)?;
         }
         calls.push(start.elapsed());
-        let items: Vec<Value> = (0..ITEMS).map(|at| question(at)["resource"].clone()).map(|resource| json!({"resource": resource})).collect();
+        let items: Vec<Value> =
+            (0..ITEMS).map(|at| question(at)["resource"].clone()).map(|resource| json!({"resource": resource})).collect();
         let mut batch = question(0);
         batch["evaluations"] = Value::from(items);
         let start = now();

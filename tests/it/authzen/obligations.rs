@@ -38,7 +38,7 @@ impl Scene {
         Self(pdp)
     }
 
-    fn ask(&self, action: &str, context: Value) -> Value {
+    fn ask(&self, action: &str, context: &Value) -> Value {
         let question = json!({"subject": {"type": "user", "id": "alice"}, "action": {"name": action}, "resource": {"type": "doc", "id": "1"}, "context": context});
         self.0.ask("/access/v1/evaluation", &question).json()
     }
@@ -47,23 +47,23 @@ impl Scene {
 #[test]
 fn obligations_come_with_the_answers_that_the_policy_gives() {
     let scene = Scene::start();
-    let read = scene.ask("read", json!({}));
+    let read = scene.ask("read", &json!({}));
     assert_eq!(read["decision"], true);
     let notify =
         json!([{"id": "n", "type": "notification", "properties": {"to": "sec@example.org", "body": "somebody read it", "topic": "risk"}}]);
     assert_eq!(read["context"]["obligations"], notify);
-    let steal = scene.ask("steal", json!({}));
+    let steal = scene.ask("steal", &json!({}));
     let stop = json!([{"id": "s", "type": "session_termination", "properties": {"subject": {"type": "user", "id": "alice"}}}]);
     assert_eq!((&steal["decision"], &steal["context"]["obligations"]), (&json!(false), &stop));
     // A policy cannot say of an allow that it is a step-up: it would be one that a careless caller lets pass.
-    let forge = scene.ask("forge", json!({}));
+    let forge = scene.ask("forge", &json!({}));
     assert_eq!((&forge["decision"], &forge["context"]["reason"]), (&json!(false), &json!("policy_shape")));
 }
 
 #[test]
 fn what_a_caller_does_not_support_is_not_allowed_to_it() {
     let scene = Scene::start();
-    let supports = |action: &str, types: Value| scene.ask(action, json!({"supported_obligations": types}));
+    let supports = |action: &str, types: Value| scene.ask(action, &json!({"supported_obligations": types}));
     assert_eq!(supports("read", json!(["notification", "unheard-of"]))["decision"], true);
     for types in [json!([]), json!(["step-up"]), json!(["unheard-of"])] {
         let answer = supports("read", types);

@@ -152,6 +152,13 @@ fn a_search_leaves_no_trace_but_its_record() {
         let files = std::fs::read_dir(data.join("state")).unwrap().flatten();
         files.map(|file| (file.file_name(), file.metadata().unwrap().len())).collect::<Vec<_>>()
     };
+    let ask = |path: &str, action: &str| {
+        let question =
+            json!({"subject": {"type": "user", "id": "erin"}, "action": {"name": action}, "resource": {"type": "record", "id": "101"}});
+        pdp.ask(path, &question)
+    };
+    // From the first answer on, the policy's activation is in the journal.
+    assert_eq!(ask("/access/v1/search/resource", "view").status, 200);
     let before = (size("keyring"), state());
     for _ in 0..20 {
         // All of them are refused by the policy: a hundred and twenty attempts, if a search made any.
@@ -160,6 +167,9 @@ fn a_search_leaves_no_trace_but_its_record() {
     }
     assert_eq!((size("keyring"), state()), before, "nobody got a salt, and the journal of states has nothing new");
     assert_eq!(metric(&pdp, "countersign_decisions_total"), 0, "no decision was made");
+    assert_eq!(metric(&pdp, "countersign_searches_total{outcome=\"complete\"} 21"), 1);
+    assert_eq!(ask("/access/v1/evaluation", "view").status, 200);
+    assert!(size("keyring") > before.0, "an evaluation does give a salt");
     let answer = pdp.ask(
         "/access/v1/search/subject",
         &json!({"subject": {"type": "user"}, "action": {"name": "read"}, "resource": {"type": "record", "id": "record-1"}}),

@@ -556,8 +556,8 @@ mod obligations {
 
     fn snapshot(policy: &str) -> Snapshot {
         let files = [("authz.rego".to_owned(), policy.as_bytes().to_vec())];
-        let source = crate::policy::PolicySource::from_files("authz", files).expect("source");
-        Snapshot::new(Revision::new("obliging").expect("revision"), crate::policy::Policy::compile(&source).expect("policy"))
+        let source = PolicySource::from_files("authz", files).expect("source");
+        Snapshot::new(Revision::new("obliging").expect("revision"), Policy::compile(&source).expect("policy"))
     }
 
     fn supporting(from: From, supported: Option<&[&str]>) -> Identified {
@@ -593,7 +593,9 @@ mod obligations {
 
     #[test]
     fn a_denial_carries_what_the_policy_obliges_to() {
-        let Decision::Deny(denial) = decided(From::Singapore, None) else { panic!("no deny") };
+        let facts = Facts { reachable: Vec::new(), ..facts("admin", From::Singapore) };
+        let decided = decide(&supporting(From::Singapore, None), &facts, &snapshot(OBLIGING), at(9, 0));
+        let Decision::Deny(denial) = decided.decision else { panic!("no deny") };
         assert_eq!(denial.obligations().len(), 1);
     }
 

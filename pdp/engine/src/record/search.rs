@@ -1,9 +1,11 @@
 //! What is kept of a search: who asked, for what, and what they were told. One record, and not one for each candidate.
 
+use std::fmt;
+
 use countersign_sdk_types::{DecisionId, Revision, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::ENGINE;
+use super::{ENGINE, rfc3339};
 use crate::request::AccessRequest;
 use crate::snapshot::Snapshot;
 
@@ -46,6 +48,20 @@ pub struct SearchRecord {
     pub names: Vec<String>,
     /// Nothing is left to be looked at after this page.
     pub complete: bool,
+}
+
+impl fmt::Display for SearchRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let searched = match self.search {
+            SearchKind::Subject => "subjects",
+            SearchKind::Resource => "resources",
+            SearchKind::Action => "actions",
+        };
+        writeln!(f, "{}: a search for {searched} by `{}`", self.id, self.request.pep)?;
+        writeln!(f, "  at       {}, policy revision `{}`", rfc3339(self.at), self.revision)?;
+        let end = if self.complete { "then none was left" } else { "and the caller was told that there is more" };
+        write!(f, "  told     {} of the {} that were looked at, {end}: {}", self.found, self.looked_at, self.names.join(", "))
+    }
 }
 
 /// The bytes of names that a record has room for.

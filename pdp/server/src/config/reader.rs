@@ -50,6 +50,7 @@ impl Reader<'_> {
         }
         let trusted_proxies = self.networks("proxy.trusted", &settings.proxy.trusted);
         let enforcers = self.each("pep", settings.pep, Self::enforcer);
+        self.tell_apart(&enforcers, settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
         if enforcers.is_empty() {
             self.problem("pep", "no enforcement point may ask, so nothing could be decided");
         }

@@ -17,6 +17,7 @@ use countersign_sdk_types::{Action, DenialCode, Entity, Fault, Obligation, Times
 
 use super::{Patient, Pdp, Written, denied, written};
 use crate::clock::Stopwatch;
+use crate::metrics::SearchOutcome;
 
 /// What is searched for, and from where.
 #[derive(Debug)]
@@ -90,6 +91,16 @@ impl Pdp {
     /// # Errors
     /// When the question is malformed, when facts cannot be read, or when the record is required and cannot be written: then nothing is told.
     pub async fn search(&self, search: Search, bounds: Bounds) -> Result<Found, Denial> {
+        let found = self.search_uncounted(search, bounds).await;
+        self.metrics.searched(match &found {
+            Ok(found) if found.next.is_none() => SearchOutcome::Complete,
+            Ok(_) => SearchOutcome::Partial,
+            Err(_) => SearchOutcome::Refused,
+        });
+        found
+    }
+
+    async fn search_uncounted(&self, search: Search, bounds: Bounds) -> Result<Found, Denial> {
         let patience = Patient { watch: Stopwatch::start(), deadline: bounds.deadline };
         let now = self.clock.now();
         let snapshot = self.snapshot.load_full();

@@ -131,27 +131,28 @@ mod tests {
 
     use super::*;
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn defaults_are_whole_objects() {
-        let request = map(json!({"resource": {"type": "record", "id": "1", "properties": {"a": 1}}, "action": {"name": "read"}, "foo": 1}));
-        let item = map(json!({"resource": {"id": "2"}, "evaluations": []}));
+        let request =
+            map(&json!({"resource": {"type": "record", "id": "1", "properties": {"a": 1}}, "action": {"name": "read"}, "foo": 1}));
+        let item = map(&json!({"resource": {"id": "2"}, "evaluations": []}));
         assert_eq!(Value::from(with_defaults(&item, &request)), json!({"resource": {"id": "2"}, "action": {"name": "read"}}));
     }
 
     #[test]
     fn a_null_of_an_item_is_no_absence() {
-        let (request, item) = (map(json!({"subject": {"type": "user", "id": "a"}})), map(json!({"subject": null})));
+        let (request, item) = (map(&json!({"subject": {"type": "user", "id": "a"}})), map(&json!({"subject": null})));
         let merged = with_defaults(&item, &request);
         assert_eq!(Members(&merged).question().unwrap_err().message, "`subject` is no object");
     }
 
     #[test]
     fn only_known_semantics_are_taken() {
-        let of = |options: Value| Semantic::of(Members(&map(json!({"options": options}))));
+        let of = |options: Value| Semantic::of(Members(&map(&json!({"options": options}))));
         assert_eq!(of(json!({"other": 1})), Ok(Semantic::ExecuteAll));
         assert_eq!(of(json!({"evaluations_semantic": "deny_on_first_deny"})), Ok(Semantic::DenyOnFirstDeny));
         for unknown in [json!({"evaluations_semantic": "bogus"}), json!({"evaluations_semantic": null}), json!(null), json!([])] {
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn lists_are_bounded_and_hold_objects() {
-        let items_of = |list: Value| items(Members(&map(json!({"evaluations": list}))), 2).map(|items| items.len());
+        let items_of = |list: Value| items(Members(&map(&json!({"evaluations": list}))), 2).map(|items| items.len());
         assert_eq!(items_of(json!([])), Ok(0));
         assert_eq!(items_of(json!([{}, {}])), Ok(2));
         for refused in [json!([{}, {}, {}]), json!({}), json!(null), json!([{}, 5])] {

@@ -64,7 +64,7 @@ async fn search(
     let bounds = Bounds { results, candidates: most, deadline: decider.authzen.settings.deadline };
     let found = decider.pdp.search(Search { kind, raw, after }, bounds).await.map_err(|denial| failed(&denial))?;
     let next_token = found.next.as_deref().map(|next| decider.authzen.seal.close(next, &query)).transpose()?;
-    Ok(Json(Answer::of(found, next_token, &wanted, kind, &searched)).into_response())
+    Ok(Json(Answer::of(&found, next_token, &wanted, kind, &searched)).into_response())
 }
 
 /// The whole question, with a name in the place of what is searched for.
@@ -133,14 +133,14 @@ struct Page {
 }
 
 impl Answer {
-    fn of(found: Found, next_token: Option<String>, wanted: &Wanted, kind: SearchKind, searched: &str) -> Self {
+    fn of(found: &Found, next_token: Option<String>, wanted: &Wanted, kind: SearchKind, searched: &str) -> Self {
         // Of an answer that is not complete the caller hears in any case.
         let page = (wanted.is_paged || next_token.is_some()).then(|| Page {
             next_token: next_token.unwrap_or_default(),
             count: found.hits.len(),
             properties: ended_by(found.ended).map(|why| json!({"ended_by": why})),
         });
-        let results = found.hits.into_iter().map(|hit| result(hit, kind, searched)).collect();
+        let results = found.hits.iter().map(|hit| result(hit, kind, searched)).collect();
         Self { page, context: json!({"id": found.id}), results }
     }
 }
@@ -154,7 +154,7 @@ const fn ended_by(ended: Ended) -> Option<&'static str> {
     }
 }
 
-fn result(hit: Hit, kind: SearchKind, searched: &str) -> Value {
+fn result(hit: &Hit, kind: SearchKind, searched: &str) -> Value {
     let mut result = match kind {
         SearchKind::Action => Map::from_iter([("name".to_owned(), json!(hit.name))]),
         SearchKind::Subject | SearchKind::Resource => {

@@ -10,7 +10,7 @@ use countersign_pdp_engine::signing::SigningKey;
 
 use super::Reader;
 use crate::config::settings::AuthzenSettings;
-use crate::config::{Authzen, CertificateName, LARGEST};
+use crate::config::{Authzen, CertificateName, Enforcer, LARGEST};
 use crate::files;
 
 impl Reader<'_> {
@@ -44,6 +44,22 @@ impl Reader<'_> {
         let pem = files::read(&file, LARGEST).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
         let pem = self.noted(key, pem)?;
         self.noted(key, SigningKey::from_pem(&pem))
+    }
+
+    /// Two enforcement points that are known by the same thing are one to us, and a certificate that nobody verified is nothing.
+    pub(super) fn tell_apart(&mut self, enforcers: &[Enforcer], has_client_ca: bool) {
+        for (at, enforcer) in enforcers.iter().enumerate() {
+            let same = |other: &Enforcer| {
+                let token = enforcer.bearer.is_some() && other.bearer == enforcer.bearer;
+                token || other.pep.id == enforcer.pep.id || other.certificates.iter().any(|name| enforcer.certificates.contains(name))
+            };
+            if let Some(other) = enforcers.iter().skip(at + 1).find(|other| same(other)) {
+                self.problem("pep", &format!("`{}` and `{}` share an id, a bearer token or a certificate", enforcer.pep.id, other.pep.id));
+            }
+            if !enforcer.certificates.is_empty() && !has_client_ca {
+                self.problem("pep.certificates", "no client certificate is verified without `tls.client_ca`");
+            }
+        }
     }
 
     pub(super) fn certificates(&mut self, key: &str, texts: &[String]) -> Vec<CertificateName> {

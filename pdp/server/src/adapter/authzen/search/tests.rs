@@ -82,7 +82,7 @@ fn an_answer_that_is_not_complete_says_so_even_to_who_did_not_ask() {
     let unpaged = Wanted { is_paged: false, token: None, limit: None };
     let found = |ended, next: Option<&str>| Found::new(vec![Hit { name: "a".to_owned(), obligations: Vec::new() }], ended, next);
     let told = |found: Found, token: Option<&str>| {
-        serde_json::to_string(&Answer::of(found, token.map(ToOwned::to_owned), &unpaged, SearchKind::Subject, "user")).unwrap()
+        serde_json::to_string(&Answer::of(&found, token.map(ToOwned::to_owned), &unpaged, SearchKind::Subject, "user")).unwrap()
     };
     assert_eq!(told(found(Ended::Complete, None), None), r#"{"context":{"id":""},"results":[{"id":"a","type":"user"}]}"#);
     let partial = told(found(Ended::Deadline, Some("a")), Some("T"));
