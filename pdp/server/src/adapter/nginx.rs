@@ -185,6 +185,7 @@ mod tests {
             DenialCode::PolicyDenied,
             DenialCode::NotEnrolled,
             DenialCode::StepUpExhausted,
+            DenialCode::ObligationUnsupported,
             DenialCode::PolicyUndefined,
             DenialCode::PolicyShape,
             DenialCode::PolicyConflict,
