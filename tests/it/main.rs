@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, with what it saw"
 )]
 
+mod authzen;
 mod behavior;
 mod control;
 mod demo;

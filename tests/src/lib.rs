@@ -8,6 +8,7 @@
     reason = "a harness fails by panicking, with what it saw"
 )]
 
+pub mod authzen;
 pub mod browser;
 pub mod direct;
 pub mod dpop;

@@ -293,6 +293,15 @@ fn invalid(why: impl Into<String>) -> Denial {
 }
 
 impl Identified {
+    /// Whether the same subject presents the same things from the same place: whatever is looked up for one request then holds for the other.
+    #[must_use]
+    pub fn presents_as(&self, other: &Self) -> bool {
+        let of = |one: &Self| (one.request.client_address, one.binding, one.by);
+        of(self) == of(other)
+            && (&self.subject, &self.session, &self.device, &self.token) == (&other.subject, &other.session, &other.device, &other.token)
+            && (&self.request.agent, &self.request.client_certificate) == (&other.request.agent, &other.request.client_certificate)
+    }
+
     /// The request.
     #[must_use]
     pub const fn request(&self) -> &AccessRequest {

@@ -5,6 +5,7 @@
 
 pub mod decide;
 pub mod denial;
+pub mod entities;
 pub mod facts;
 pub mod identify;
 pub mod input;
@@ -14,7 +15,9 @@ pub mod policy;
 pub mod record;
 pub mod remedy;
 pub mod request;
+pub mod signing;
 pub mod snapshot;
+pub mod standing;
 
 pub use decide::{Decided, Decision, Demand, Permit, Witness, decide, witness};
 pub use denial::Denial;

@@ -14,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_sdk_types::contract::{Input, Verdict};
@@ -23,6 +24,8 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+
+use crate::entities::Entities;
 
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
 pub use check::{MAX_CHAIN, MAX_PRODUCTS, MAX_RULES};
@@ -34,6 +37,8 @@ pub const MAX_FILES: usize = 500;
 pub const DEFAULT_PACKAGE: &str = "authz";
 /// The time that one entry point may take. Hundreds of times what a real policy needs: a busy machine must not turn an allow into a deny.
 pub const BUDGET: Duration = Duration::from_millis(50);
+/// The obligation by which a step-up is told; a policy says `effect` instead.
+pub const STEP_UP: &str = "step-up";
 const MAX_TEXTS: usize = 32;
 const MAX_TEXT: usize = 512;
 
@@ -184,6 +189,7 @@ pub struct Policy {
     engine: Engine,
     decision: Option<String>,
     allow: Option<String>,
+    entities: Arc<Entities>,
 }
 
 impl std::fmt::Debug for Policy {
@@ -204,12 +210,19 @@ impl Policy {
             let path = format!("data.{}.{name}", source.package);
             outline.rules.contains(&path).then_some(path)
         };
-        let policy = Self { engine, decision: entry("decision"), allow: entry("allow") };
+        let entities = Entities::of(&source.data).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
+        let policy = Self { engine, decision: entry("decision"), allow: entry("allow"), entities: Arc::new(entities) };
         if policy.decision.is_none() && policy.allow.is_none() {
             let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
             return Err(PolicyError::Refused(vec![Problem::new(text)]));
         }
         Ok(policy)
+    }
+
+    /// The entity directory that lies beside the policy.
+    #[must_use]
+    pub fn entities(&self) -> &Entities {
+        &self.entities
     }
 
     /// Asks the policy. Same input, same answer.
@@ -341,7 +354,9 @@ fn verdict(decision: &Value) -> Result<Verdict, PolicyError> {
     let long = verdict.reasons.len() > MAX_TEXTS
         || verdict.obligations.len() > MAX_TEXTS
         || verdict.reasons.iter().any(|text| text.len() > MAX_TEXT);
+    let step_up = verdict.obligations.iter().any(|obligation| obligation.kind == STEP_UP);
     match () {
+        () if step_up => Err(PolicyError::Shape("a step-up is an effect, not an obligation".to_owned())),
         () if levels => Err(PolicyError::Shape("`acr` and `max_age` belong to a step-up".to_owned())),
         () if long => Err(PolicyError::Shape("too many or too long reasons or obligations".to_owned())),
         () => Ok(verdict),

@@ -21,10 +21,13 @@ use crate::introspection;
 use crate::key_sets::Source;
 use crate::proofs;
 
+mod authzen;
 mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
+
+pub use authzen::{Authzen, AuthzenUse, CertificateName};
 
 /// An enforcement point as it authenticates.
 #[derive(Debug, Clone)]
@@ -32,7 +35,13 @@ pub struct Enforcer {
     /// What it may state.
     pub pep: Pep,
     /// BLAKE3 of its secret.
-    pub secret: Digest,
+    pub secret: Option<Digest>,
+    /// BLAKE3 of its bearer token.
+    pub bearer: Option<Digest>,
+    /// Its client certificates.
+    pub certificates: Vec<CertificateName>,
+    /// Which of AuthZEN's APIs it may use.
+    pub authzen: AuthzenUse,
     /// Where it calls from.
     pub from: Vec<IpNet>,
     /// It may link sessions to subjects.
@@ -172,6 +181,8 @@ pub struct Config {
     pub step_up: Option<StepUp>,
     /// How long a decision, and a policy in it, may take.
     pub patience: Patience,
+    /// What AuthZEN offers.
+    pub authzen: Authzen,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.

@@ -34,7 +34,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::adapter::identity::IdentityHeaders;
 use crate::clock::Clock;
-use crate::config::{Enforcer, Patience, Site, StepUp};
+use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site, StepUp};
 use crate::front_door::{self, Limits};
 use crate::places::Places;
 use crate::policies;
@@ -194,7 +194,10 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
     };
     let enforcer = Enforcer {
         pep,
-        secret: Enforcer::digest(pep_secret),
+        secret: Some(Enforcer::digest(pep_secret)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::Evaluate,
         from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
         links_sessions: false,
         certificate: None,
@@ -220,6 +223,7 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         step_up: Some(StepUp { origin: auth, name: "Countersign demo".to_owned(), grant_life: Seconds(900), max_age: Seconds(300) }),
         // No proxy waits here, and the disk of a laptop may be busy.
         patience: Patience { deadline: Duration::from_secs(2), ..Patience::default() },
+        authzen: Authzen::default(),
         weights: Weights::default(),
         store: data.to_owned(),
         audit: AuditMode::Required,

@@ -1,6 +1,8 @@
 //! One request from what an adapter read to a decision with a record: the steps of the decision point, in order.
 
+mod batch;
 mod look_up;
+mod search;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -38,7 +40,9 @@ use crate::proofs::{Proofs, Terms};
 use crate::step_up::StepUp;
 use crate::trails::Trails;
 
+use batch::Batch;
 pub(crate) use look_up::{grant_digest, salts};
+pub use search::{Bounds, Ended, Found, Hit, Search};
 
 /// How long a session stays locked that was asked for a proof from too many contexts.
 const LOCKED_FOR: Seconds = Seconds(15 * 60);
@@ -132,6 +136,30 @@ impl Answer {
     }
 }
 
+/// How long an answer may take, from when.
+#[derive(Debug, Clone, Copy)]
+struct Patient {
+    watch: Stopwatch,
+    deadline: Duration,
+}
+
+impl Patient {
+    fn left(self) -> Duration {
+        self.deadline.saturating_sub(self.watch.elapsed())
+    }
+
+    fn is_over(self) -> bool {
+        self.watch.elapsed() > self.deadline
+    }
+}
+
+/// A decision whose record is on its way.
+struct Pending {
+    answer: Answer,
+    receipt: Option<Receipt>,
+    lesson: Option<StateEvent>,
+}
+
 /// The request as a redirect, a report or a ceremony needs it: everything in it is canonical.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -190,11 +218,17 @@ impl Asked {
 impl Pdp {
     /// Decides a request and records it. Never panics, never answers late with an allow, and with a required audit never allows unrecorded.
     pub async fn check(&self, door: Door, raw: Result<RawCheck, Denial>) -> Answer {
-        let watch = Stopwatch::start();
-        let (mut answer, receipt, lesson) = self.settle(raw, watch).await;
+        let patience = Patient { watch: Stopwatch::start(), deadline: self.deadline };
+        let pending = self.settle(raw, patience, &mut Batch::of_one()).await;
+        self.finish(door, pending, patience).await
+    }
+
+    /// Waits for the record, where the answer depends on it.
+    async fn finish(&self, door: Door, pending: Pending, patience: Patient) -> Answer {
+        let Pending { mut answer, receipt, lesson } = pending;
         match (self.audit, receipt) {
             (AuditMode::BestEffort, _) => self.metrics.records_lost(self.store.decisions().lost()),
-            (AuditMode::Required, receipt) => match written(receipt, self.deadline.saturating_sub(watch.elapsed())).await {
+            (AuditMode::Required, receipt) => match written(receipt, patience.left()).await {
                 Written::InTime => {}
                 Written::Late => answer = answer.late(),
                 Written::Never => {
@@ -208,40 +242,40 @@ impl Pdp {
             // Nobody waits for it: a login that is not learned is learned with the next one.
             drop(self.store.append(lesson, Expect::Any));
         }
-        self.metrics.decided(door, answer.decision.effect(), answer.code(), watch.elapsed());
-        log(&answer, watch);
+        self.metrics.decided(door, answer.decision.effect(), answer.code(), patience.watch.elapsed());
+        log(&answer, patience.watch);
         answer
     }
 
-    async fn settle(&self, raw: Result<RawCheck, Denial>, watch: Stopwatch) -> (Answer, Option<Receipt>, Option<StateEvent>) {
+    async fn settle(&self, raw: Result<RawCheck, Denial>, patience: Patient, batch: &mut Batch) -> Pending {
         let now = self.clock.now();
         let id = match self.next_id() {
             Ok(id) => id,
-            Err(denial) => return (Settled::denied(denial).answer(String::new()), None, None),
+            Err(denial) => return Pending { answer: Settled::denied(denial).answer(String::new()), receipt: None, lesson: None },
         };
-        let mut settled = self.guarded(raw.clone(), &id, now);
+        let mut settled = self.guarded(raw.clone(), &id, now, batch);
         // Keys first, then what the issuer says: a token may need both, and nothing twice.
         for _ in 0..2 {
             let Some(need) = settled.need.take() else { break };
-            settled = match self.fetch(need, watch).await {
-                Ok(true) => self.guarded(raw.clone(), &id, now),
+            settled = match self.fetch(need, patience).await {
+                Ok(true) => self.guarded(raw.clone(), &id, now, batch),
                 Ok(false) => break,
                 Err(denial) => Settled { asked: settled.asked, ..Settled::denied(denial) },
             };
         }
-        let mut settled = if watch.elapsed() > self.deadline { settled.late() } else { settled };
+        let mut settled = if patience.is_over() { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
         let receipt = self.store.append_decision(&id, &record, self.audit);
         let lesson = settled.lesson.take();
-        (settled.answer(id.to_string()), Some(receipt), lesson)
+        Pending { answer: settled.answer(id.to_string()), receipt: Some(receipt), lesson }
     }
 
-    fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, id, now)));
+    fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp, batch: &mut Batch) -> Settled {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, id, now, batch)));
         decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")))
     }
 
-    fn decide(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
+    fn decide(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp, batch: &mut Batch) -> Settled {
         let normalized = raw.and_then(|raw| normalize(raw, &self.rules));
         let (request, credentials) = match normalized {
             Ok(normalized) => normalized,
@@ -254,7 +288,7 @@ impl Pdp {
         let address = request.client_address();
         let snapshot = self.snapshot.load();
         let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
-            let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
+            let facts = batch.look_up(&identified, &credentials, || self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
             Ok((identified, facts))
         });
         match looked_up {
@@ -284,7 +318,7 @@ impl Pdp {
                     }
                     Decision::Allow(_) => None,
                     Decision::Deny(denial) => {
-                        self.refused(denial, &identified, &credentials, now);
+                        self.refused(denial, &identified, &credentials, now, batch);
                         None
                     }
                 };
@@ -313,9 +347,9 @@ impl Pdp {
     }
 
     /// A policy's no that no proof would have changed, and a token that came without its key; what is refused for other reasons is counted where it fails.
-    fn refused(&self, denial: &Denial, identified: &Identified, credentials: &Credentials, now: Timestamp) {
+    fn refused(&self, denial: &Denial, identified: &Identified, credentials: &Credentials, now: Timestamp, batch: &mut Batch) {
         match denial.code() {
-            DenialCode::PolicyDenied => self.attempts.refused(identified.subject(), now),
+            DenialCode::PolicyDenied if batch.charges(identified.subject()) => self.attempts.refused(identified.subject(), now),
             // Against the address, never the subject, from whom the token was taken.
             DenialCode::InvalidToken => {
                 self.attempts.forged(identified.request().client_address(), credentials.device.as_ref(), now);
@@ -325,14 +359,11 @@ impl Pdp {
     }
 
     /// Brings what an identification needs, as far as there is time. False when there is nothing to try again with.
-    async fn fetch(&self, need: Need, watch: Stopwatch) -> Result<bool, Denial> {
+    async fn fetch(&self, need: Need, patience: Patient) -> Result<bool, Denial> {
         match need {
             // The issuer may have rotated, so its keys are looked at once and the token once more.
             Need::Keys(iss) => Ok(self.key_sets.unknown_key(&iss).await),
-            Need::Answer { iss, token } => {
-                let within = self.deadline.saturating_sub(watch.elapsed());
-                self.introspection.ask(&iss, &token, within).await.map(|()| true)
-            }
+            Need::Answer { iss, token } => self.introspection.ask(&iss, &token, patience.left()).await.map(|()| true),
         }
     }
 
@@ -363,12 +394,12 @@ impl Pdp {
 
     /// Who sends a request outside of a decision; its issuer is asked where it must be. A token without its key is nobody's.
     async fn identify_asking(&self, raw: RawCheck, now: Timestamp) -> Result<(Identified, Credentials), Denial> {
-        let watch = Stopwatch::start();
+        let patience = Patient { watch: Stopwatch::start(), deadline: self.deadline };
         let (request, credentials) = normalize(raw, &self.rules)?;
         let identified = match self.identify(request.clone(), &credentials, now) {
             Err(IdentifyError::Unasked(iss)) => {
                 let token = credentials.token.as_ref().map(|(_, token)| token.clone()).unwrap_or_default();
-                self.fetch(Need::Answer { iss, token }, watch).await?;
+                self.fetch(Need::Answer { iss, token }, patience).await?;
                 self.identify(request, &credentials, now)
             }
             identified => identified,

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, post, put};
+use axum::routing::{any, put};
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::request::RequestRules;
 use countersign_pdp_engine::snapshot::Snapshot;
@@ -25,7 +25,7 @@ use crate::adapter::{authzen, caddy, envoy, haproxy, nginx, sessions, traefik};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
-use crate::config::{ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
+use crate::config::{Authzen, ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
 use crate::introspection::{self, Introspection};
@@ -55,6 +55,8 @@ pub struct Decider {
     pub tenant: Tenant,
     /// The headers by which applications learn who asks.
     pub identity: IdentityHeaders,
+    /// What AuthZEN's APIs share.
+    pub authzen: authzen::Offer,
 }
 
 /// Everything that a decision point is made of.
@@ -91,6 +93,8 @@ pub struct Parts {
     pub step_up: Option<StepUpConfig>,
     /// How long a decision, and a policy in it, may take.
     pub patience: Patience,
+    /// What AuthZEN offers.
+    pub authzen: Authzen,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.
@@ -127,6 +131,7 @@ impl Parts {
             directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
             step_up: config.step_up,
             patience: config.patience,
+            authzen: config.authzen,
             weights: config.weights,
             store: config.store,
             audit: config.audit,
@@ -152,6 +157,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let metrics = Arc::new(Metrics::new());
     let behaviors = Behaviors::default();
     behaviors.follow(store.view(), &parts.tenant, parts.clock.now()).map_err(|error| error.to_string())?;
+    let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
@@ -181,6 +187,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         enforcers: parts.enforcers.into(),
         tenant: parts.tenant,
         identity: parts.identity,
+        authzen,
     })
 }
 
@@ -200,7 +207,7 @@ pub fn router(decider: Arc<Decider>) -> Router {
         .route("/authz/envoy", any(envoy::check))
         .route("/authz/envoy/", any(envoy::check))
         .route("/authz/envoy/{*path}", any(envoy::check))
-        .route("/access/v1/evaluation", post(authzen::evaluate))
+        .merge(authzen::router())
         .route("/countersign/v1/sessions", put(sessions::link))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
         .with_state(decider)

@@ -105,6 +105,8 @@ denial_codes! {
     NotEnrolled = "not_enrolled" => Forbidden,
     /// A step-up was asked for already and did not help.
     StepUpExhausted = "step_up_exhausted" => Forbidden,
+    /// The policy allows with an obligation that the enforcement point says it does not support.
+    ObligationUnsupported = "obligation_unsupported" => Forbidden,
     /// The policy gave no result.
     PolicyUndefined = "policy_undefined" => Policy,
     /// The policy gave a result of the wrong shape.

@@ -86,6 +86,7 @@ pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&
         client_address: from.address(),
         agent: Agent { user_agent: Some(agent.to_owned()), ..Agent::default() },
         client_certificate: None,
+        supported_obligations: None,
     };
     Identified {
         request,
@@ -632,4 +633,79 @@ fn a_strange_pointer_asks_for_a_proof_and_the_proof_answers_what_it_saw() {
     };
     assert!(after(&strange) <= own.trace.remaining, "the proof was given with this pointer");
     assert!(after(&own) > after(&strange), "the proof was given with another pointer");
+}
+
+mod obligations {
+    //! What a policy obliges to, and what an enforcement point supports.
+
+    use super::*;
+
+    const OBLIGING: &str = "package authz\nimport rego.v1\n\
+        o := {\"id\": \"n\", \"type\": \"notification\"}\n\
+        decision := {\"effect\": effect, \"obligations\": [o]}\n\
+        effect := \"allow\" if input.context.risk_score < 30\n\
+        effect := \"deny\" if input.context.risk_score >= 30\n";
+
+    fn snapshot(policy: &str) -> Snapshot {
+        let files = [("authz.rego".to_owned(), policy.as_bytes().to_vec())];
+        let source = PolicySource::from_files("authz", files).expect("source");
+        Snapshot::new(Revision::new("obliging").expect("revision"), Policy::compile(&source).expect("policy"))
+    }
+
+    fn supporting(from: From, supported: Option<&[&str]>) -> Identified {
+        let mut identified = identified("GET", from, CHROME, Some("laptop"));
+        identified.request.supported_obligations = supported.map(|all| all.iter().map(|one| (*one).to_owned()).collect());
+        identified
+    }
+
+    fn decided(from: From, supported: Option<&[&str]>) -> Decision {
+        decide(&supporting(from, supported), &facts("admin", from), &snapshot(OBLIGING), at(9, 0)).decision
+    }
+
+    #[test]
+    fn an_allow_carries_them_unless_they_are_not_supported() {
+        for supported in [None, Some(&["notification"][..])] {
+            let Decision::Allow(permit) = decided(From::Paris, supported) else { panic!("no allow") };
+            assert_eq!(permit.obligations()[0].kind, "notification");
+        }
+        for supported in [&[][..], &["step-up"]] {
+            let Decision::Deny(denial) = decided(From::Paris, Some(supported)) else { panic!("no deny") };
+            assert_eq!(denial.code(), DenialCode::ObligationUnsupported);
+        }
+    }
+
+    #[test]
+    fn no_step_up_is_asked_for_that_would_end_in_what_is_not_supported() {
+        let mut facts = facts("admin", From::Singapore);
+        facts.reachable = vec![Acr::phr()];
+        let asked = |supported| decide(&supporting(From::Singapore, supported), &facts, &snapshot(OBLIGING), at(9, 0)).decision;
+        assert!(matches!(asked(None), Decision::StepUp(_)));
+        assert!(matches!(asked(Some(&[][..])), Decision::Deny(_)));
+    }
+
+    #[test]
+    fn a_denial_carries_what_the_policy_obliges_to() {
+        let facts = Facts { reachable: Vec::new(), ..facts("admin", From::Singapore) };
+        let decided = decide(&supporting(From::Singapore, None), &facts, &snapshot(OBLIGING), at(9, 0));
+        let Decision::Deny(denial) = decided.decision else { panic!("no deny") };
+        assert_eq!(denial.obligations().len(), 1);
+    }
+
+    #[test]
+    fn a_search_would_allow_exactly_what_a_decision_allows() {
+        let (snapshot, obliging) = (snapshot(OBLIGING), facts("admin", From::Paris));
+        for from in [From::Paris, From::Singapore] {
+            for supported in [None, Some(&[][..])] {
+                let (identified, facts) = (supporting(from, supported), Facts { place: from.place(), ..obliging.clone() });
+                let decision = decide(&identified, &facts, &snapshot, at(9, 0)).decision;
+                let (action, resource) = (identified.request.action.clone(), identified.request.resource.clone());
+                let mut standing = crate::standing::Standing::of(identified, &facts, &snapshot, at(9, 0));
+                let would = standing.would_allow(action, resource);
+                match decision {
+                    Decision::Allow(permit) => assert_eq!(would.as_deref(), Some(permit.obligations())),
+                    Decision::StepUp(_) | Decision::Deny(_) => assert_eq!(would, None),
+                }
+            }
+        }
+    }
 }

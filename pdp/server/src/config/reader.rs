@@ -13,7 +13,7 @@ use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_stepup::RelyingParty;
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Weights;
-use countersign_sdk_types::{Host, PepId, Seconds, Tenant};
+use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 
 use super::settings::{self, Settings};
@@ -21,6 +21,8 @@ use super::{Config, ConfigError, Enforcer, Listeners, Patience, Site, StepUp, Tl
 use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
+
+mod authzen;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
@@ -50,6 +52,7 @@ impl Reader<'_> {
         let identity = self.identity(&settings.proxy.identity_headers);
         let trusted_proxies = self.networks("proxy.trusted", &settings.proxy.trusted);
         let enforcers = self.each("pep", settings.pep, Self::enforcer);
+        self.tell_apart(&enforcers, settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
         if enforcers.is_empty() {
             self.problem("pep", "no enforcement point may ask, so nothing could be decided");
         }
@@ -59,6 +62,7 @@ impl Reader<'_> {
         let proofs = self.proofs(&settings.dpop);
         let step_up = settings.step_up.and_then(|step_up| self.step_up(step_up, &sites, settings.listen.public.is_some()));
         let patience = self.patience(&settings.decision);
+        let authzen = self.authzen(settings.authzen);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
@@ -95,6 +99,7 @@ impl Reader<'_> {
             package: settings.policy.package,
             step_up,
             patience,
+            authzen,
             weights,
             store: self.folder.join(settings.store.dir),
             audit: match settings.audit.mode {
@@ -150,15 +155,17 @@ impl Reader<'_> {
     /// The first line of a file.
     fn secret(&mut self, key: &str, file: &Path) -> Option<String> {
         let file = self.folder.join(file);
-        let text = self.noted(&format!("{key}.secret_file"), text(&file))?;
+        let text = self.noted(key, text(&file))?;
         Some(text.lines().next().unwrap_or_default().trim().to_owned())
     }
 
     fn enforcer(&mut self, key: &str, settings: settings::PepSettings) -> Option<Enforcer> {
         let id = self.noted(&format!("{key}.id"), PepId::new(settings.id));
-        let secret = self.secret(key, &settings.secret_file)?;
-        if secret.len() < 16 {
-            self.problem(&format!("{key}.secret_file"), "the secret is shorter than 16 characters");
+        let secret = self.shared(&format!("{key}.secret_file"), settings.secret_file.as_deref());
+        let bearer = self.shared(&format!("{key}.bearer_file"), settings.bearer_file.as_deref());
+        let certificates = self.certificates(&format!("{key}.certificates"), &settings.certificates);
+        if settings.secret_file.is_none() && settings.bearer_file.is_none() && settings.certificates.is_empty() {
+            self.problem(key, "it has none of `secret_file`, `bearer_file` and `certificates`, so nobody could be this enforcement point");
         }
         let from = self.networks(&format!("{key}.from"), &settings.from);
         if from.is_empty() {
@@ -168,7 +175,7 @@ impl Reader<'_> {
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret: Enforcer::digest(&secret), from, links_sessions, certificate })
+        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate })
     }
 
     fn certificate_header(&mut self, key: &str, kind: Option<String>, name: Option<String>) -> Option<CertificateHeader> {
@@ -188,9 +195,18 @@ impl Reader<'_> {
         Some(header)
     }
 
+    /// A secret that is shared with an enforcement point.
+    fn shared(&mut self, key: &str, file: Option<&Path>) -> Option<Digest> {
+        let secret = self.secret(key, file?)?;
+        if secret.len() < 16 {
+            self.problem(key, "the secret is shorter than 16 characters");
+        }
+        Some(Enforcer::digest(&secret))
+    }
+
     fn operator(&mut self, key: &str, settings: settings::OperatorSettings) -> Option<OperatorKey> {
         let settings::OperatorSettings { name, secret_file } = settings;
-        let secret = self.secret(key, &secret_file)?;
+        let secret = self.secret(&format!("{key}.secret_file"), &secret_file)?;
         self.noted(key, OperatorKey::new(&name, &secret))
     }
 

@@ -9,7 +9,7 @@ use countersign_pdp_engine::keys::algorithm_name;
 use countersign_risk::Weights;
 use serde::Deserialize;
 
-use super::Patience;
+use super::{AuthzenUse, Patience};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -40,6 +40,8 @@ pub(super) struct Settings {
     pub(super) audit: AuditSettings,
     #[serde(default)]
     pub(super) decision: DecisionSettings,
+    #[serde(default)]
+    pub(super) authzen: AuthzenSettings,
     #[serde(default)]
     pub(super) risk: Weights,
     #[serde(default)]
@@ -84,7 +86,15 @@ pub(super) struct Proxy {
 pub(super) struct PepSettings {
     pub(super) id: String,
     /// A file whose first line is the secret.
-    pub(super) secret_file: PathBuf,
+    pub(super) secret_file: Option<PathBuf>,
+    /// A file whose first line is a bearer token, for AuthZEN.
+    pub(super) bearer_file: Option<PathBuf>,
+    /// Names or fingerprints of client certificates, for AuthZEN.
+    #[serde(default)]
+    pub(super) certificates: Vec<String>,
+    /// Which of AuthZEN's APIs it may use.
+    #[serde(default)]
+    pub(super) authzen: AuthzenUse,
     /// Networks from which this enforcement point calls.
     pub(super) from: Vec<String>,
     #[serde(default)]
@@ -316,4 +326,34 @@ pub(super) struct RequestSettings {
     pub(super) headers: BTreeSet<String>,
     /// The header in which the proxy says the JA4 fingerprint of the handshake.
     pub(super) ja4_header: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AuthzenSettings {
+    /// The identifier of this decision point, such as `https://pdp.example`; without it there is no metadata.
+    pub(super) identifier: Option<String>,
+    /// A private key on P-256, PEM, by which the metadata is signed.
+    pub(super) signing_key: Option<PathBuf>,
+    /// Types of obligations that policies use beside those of the profile.
+    pub(super) obligations: BTreeSet<String>,
+    /// A batch, and a page of a search, end after this time.
+    pub(super) deadline_ms: u64,
+    /// The most evaluations of a batch.
+    pub(super) most_evaluations: usize,
+    /// The most candidates that one page of a search looks at.
+    pub(super) most_candidates: usize,
+}
+
+impl Default for AuthzenSettings {
+    fn default() -> Self {
+        Self {
+            identifier: None,
+            signing_key: None,
+            obligations: BTreeSet::new(),
+            deadline_ms: 1000,
+            most_evaluations: 1000,
+            most_candidates: 1000,
+        }
+    }
 }

@@ -145,3 +145,28 @@ fn proofs_are_bounded() {
     let ConfigError(problems) = load(&with("algorithms = [\"HS256\"]")).unwrap_err();
     assert!(problems.iter().all(|problem| problem.starts_with("dpop.algorithms")), "{problems:?}");
 }
+
+#[test]
+fn an_enforcement_point_is_known_by_something_of_its_own() {
+    let nothing = GOOD.replace("secret_file = \"secret\"\n", "");
+    let ConfigError(problems) = load(&nothing).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.starts_with("pep[0]: it has none of")), "{problems:?}");
+    let second = |more: &str| format!("{GOOD}[[pep]]\nid = \"app\"\nbearer_file = \"secret\"\nfrom = [\"127.0.0.1\"]\n{more}");
+    assert_eq!(load(&second("authzen = \"search\"\n")).unwrap().enforcers[1].authzen, AuthzenUse::Search);
+    let shared = second("[[pep]]\nid = \"web\"\nbearer_file = \"secret\"\nfrom = [\"127.0.0.1\"]\n");
+    let ConfigError(problems) = load(&shared).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.contains("`app` and `web` share")), "{problems:?}");
+    let ConfigError(problems) = load(&second("certificates = [\"dns:a\", \"cn:b\"]\n")).unwrap_err();
+    for key in ["pep[1].certificates: `cn:b`", "pep.certificates: no client certificate"] {
+        assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key} is not in {problems:?}");
+    }
+}
+
+#[test]
+fn authzen_has_bounds_and_an_identifier_by_https() {
+    let broken = "[authzen]\nidentifier = \"http://pdp.example\"\nsigning_key = \"secret\"\ndeadline_ms = 60000\nmost_evaluations = 0\nmost_candidates = 1000000\n";
+    let ConfigError(problems) = load(&format!("{GOOD}{broken}")).unwrap_err();
+    for key in ["identifier", "signing_key", "deadline_ms", "most_evaluations", "most_candidates"] {
+        assert!(problems.iter().any(|problem| problem.starts_with(&format!("authzen.{key}: "))), "{key} is not in {problems:?}");
+    }
+}

@@ -25,7 +25,7 @@ use super::super::PEP_HEADER;
 use super::super::identity::IdentityHeaders;
 use super::{Asked, PEER};
 use crate::clock::Clock;
-use crate::config::{Enforcer, Patience, Site, StepUp};
+use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site, StepUp};
 use crate::directory::Directory;
 use crate::places::Places;
 use crate::policies::{deep, source};
@@ -112,7 +112,16 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
     let policy = deep(|| Policy::compile(&source)).unwrap().unwrap();
     let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() };
     let (_, secret) = PEP.split_once(':').unwrap();
-    let enforcer = Enforcer { pep, secret: Enforcer::digest(secret), from: vec![PEER.into()], links_sessions: false, certificate: None };
+    let enforcer = Enforcer {
+        pep,
+        secret: Some(Enforcer::digest(secret)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::default(),
+        from: vec![PEER.into()],
+        links_sessions: false,
+        certificate: None,
+    };
     let host = Host::new(HOST).unwrap();
     let trusted = TrustedIssuer {
         check: Check::Signature,
@@ -123,7 +132,6 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
-        check: Check::Signature,
     };
     let user = DirectoryUser::new(Some("clerk".to_owned()), ["auditor".to_owned(), "a,b".to_owned()]);
     Parts {
@@ -138,6 +146,7 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
             ..RequestRules::default()
         },
         identity: IdentityHeaders::default(),
+        authzen: Authzen::default(),
         sites: BTreeMap::from([(
             host,
             Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false },
@@ -147,8 +156,6 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
         introspection: BTreeMap::new(),
         proofs: ProofSettings::default(),
         claim_maps: BTreeMap::new(),
-        introspection: BTreeMap::new(),
-        proofs: crate::proofs::Settings::default(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), user)]),
         step_up: Some(StepUp {
