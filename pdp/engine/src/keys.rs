@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-pub use named::{NamedKey, NamedKeyError, key_id};
+pub use named::{NamedKey, NamedKeyError, key_id, unverified_payload};
 
 /// A public key and what it may be used with.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 
 use crate::config::Config;
+use crate::jail::Kind;
 use crate::policies::STACK;
 use crate::{jail, serve};
 
@@ -69,6 +70,9 @@ enum Command {
     Jail {
         /// The size of the candidate, in bytes.
         size: u64,
+        /// It is a library with OPA's semantics, and no policy.
+        #[arg(long)]
+        library: bool,
     },
     /// Print completions for a shell.
     Completions {
@@ -107,7 +111,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Risk(command) => risk::run(&command),
         Command::Conformance(command) => conformance::run(&command),
         Command::Version { json } => policy::version(json),
-        Command::Jail { size } => jail::run(size),
+        Command::Jail { size, library } => jail::run(if library { Kind::Library } else { Kind::Policy }, size),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind, Read};
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
 use crate::policies::Files;
@@ -164,7 +164,9 @@ fn unwanted_name(path: &str) -> Option<&'static str> {
         "policy.wasm" => Some("is compiled: build the bundle with the target `rego`"),
         "plan.json" => Some("is a plan: build the bundle with the target `rego`"),
         "patch.json" => Some("makes this a delta bundle; snapshots only are taken"),
-        _ => Some("does not belong into a bundle: `data.json`, `*.rego`, `.manifest` and `.signatures.json` do, which is what `opa build` writes"),
+        _ => Some(
+            "does not belong into a bundle: `data.json`, `*.rego`, `.manifest` and `.signatures.json` do, which is what `opa build` writes",
+        ),
     }
 }
 
@@ -174,7 +176,8 @@ fn within(name: &str) -> Result<String, ArchiveError> {
     let bare = bare.strip_suffix('/').unwrap_or(bare);
     let steps: Vec<&str> = if bare.is_empty() || bare == "." { Vec::new() } else { bare.split('/').collect() };
     let plain = |step: &&str| {
-        let dots = matches!(**step, "" | "." | "..");
+        let step = *step;
+        let dots = matches!(step, "" | "." | "..");
         !dots && !step.contains('\\') && !step.contains(':') && !step.chars().any(char::is_control) && !step.ends_with([' ', '.'])
     };
     if steps.len() > DEEPEST || !steps.iter().all(plain) {
