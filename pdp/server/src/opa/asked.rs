@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderMap;
-use countersign_pdp_engine::rego::{BuiltinErrors, Document, EvalError, Question};
+use countersign_pdp_engine::rego::{Answer, BuiltinErrors, Document, EvalError, Question};
 use countersign_sdk_types::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -154,8 +154,10 @@ fn answer(active: &Active, subject: &Subject, question: &Question) -> Result<Opt
     match subject {
         Subject::Document(path) => active.document(path, question),
         Subject::Query(query) => {
-            let answers = active.query(query, question)?;
-            let bindings: Vec<_> = answers.into_iter().map(|answer| Value::Object(answer.bindings)).collect();
+            let answers = active.query(query, question)?.into_iter();
+            // The evaluator also gives what an expression is where it is false, and there the query does not hold.
+            let holds = |answer: &Answer| !answer.expressions.contains(&Value::Bool(false));
+            let bindings: Vec<_> = answers.filter(holds).map(|answer| Value::Object(answer.bindings)).collect();
             Ok((!bindings.is_empty()).then_some(Value::Array(bindings)))
         }
     }
