@@ -278,6 +278,9 @@ fn who_may_ask_is_part_of_the_configuration() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(78) && said.contains(expected), "{said}");
     };
+    std::fs::write(direct.folder.path().join("policies/broken.rego"), "package authz\n\nx := nothing_like_this(1)\n").unwrap();
+    check(&written, "opa.path: modules or data are refused: broken.rego:3");
+    std::fs::remove_file(direct.folder.path().join("policies/broken.rego")).unwrap();
     let open = written.replace(&format!("opa = \"127.0.0.1:{}\"", direct.opa), &format!("opa = \"0.0.0.0:{}\"", direct.opa));
     check(&open, "the token would cross the network in the clear");
     check(&open.replace("token_file = \"caller\"\n", ""), "anybody in the network could ask");

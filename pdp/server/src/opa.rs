@@ -28,7 +28,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use countersign_sdk_types::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Semaphore, watch};
@@ -103,6 +103,15 @@ impl Opa {
         })
     }
 
+    /// Whether everything that is configured on this machine could be served. Writes nothing and asks nobody.
+    ///
+    /// # Errors
+    /// Every problem, one a line.
+    pub(crate) async fn check(options: &Options) -> Result<(), String> {
+        let activation = Activation::new(crate::jail::check_library).map_err(|error| error.to_string())?;
+        bundles::check(&options.bundles, &activation).await
+    }
+
     /// Activates what is on this machine: folders, files, and what was kept of bundles that come from elsewhere.
     pub(crate) async fn start(&self) {
         self.bundles.start().await;
@@ -167,27 +176,31 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
 /// The router of the listener.
 pub(crate) fn router(opa: Arc<Opa>) -> Router {
     let data = || get(data::get).post(data::post).fallback(read_only);
-    let policies = || any(read_only);
     Router::new()
         .route("/", get(about::index).post(data::post_default))
-        .route("/v0/data", post(data::post_bare))
+        .merge(both_ways("/v0/data", post(data::post_bare)))
         .route("/v0/data/{*path}", post(data::post_bare))
-        .route("/v1/data", data())
+        .merge(both_ways("/v1/data", data()))
         .route("/v1/data/{*path}", data())
-        .route("/v1/query", get(query::get).post(query::post))
-        .route("/v1/compile", any(no_compile))
+        .merge(both_ways("/v1/query", get(query::get).post(query::post)))
+        .merge(both_ways("/v1/compile", any(no_compile)))
         .route("/v1/compile/{*path}", any(no_compile))
-        .route("/v1/policies", policies().get(about::policies))
-        .route("/v1/policies/{*id}", policies().get(about::policy))
-        .route("/v1/config", get(about::config))
-        .route("/v1/status", get(about::status))
-        .route("/health", get(health::health))
+        .merge(both_ways("/v1/policies", get(about::policies).fallback(read_only)))
+        .route("/v1/policies/{*id}", get(about::policy).fallback(read_only))
+        .merge(both_ways("/v1/config", get(about::config)))
+        .merge(both_ways("/v1/status", get(about::status)))
+        .merge(both_ways("/health", get(health::health)))
         .route("/health/{*name}", get(health::by_policy))
         .route("/metrics", get(about::measured))
         .fallback(async || Failure::not_found("there is nothing here"))
         .method_not_allowed_fallback(async || Failure::method("this cannot be done here"))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&opa), guard))
         .with_state(opa)
+}
+
+/// Clients write it with and without a slash at its end.
+fn both_ways(path: &str, answered: MethodRouter<Arc<Opa>>) -> Router<Arc<Opa>> {
+    Router::new().route(path, answered.clone()).route(&format!("{path}/"), answered)
 }
 
 /// Probes may ask about health without a token, and nobody about anything else.

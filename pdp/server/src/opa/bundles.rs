@@ -215,7 +215,17 @@ impl Bundles {
     }
 
     async fn take(&self, watched: &Watched, content: Content) -> Result<String, Refused> {
-        let (digest, trust) = (content.digest(), watched.configured.trust.clone());
+        let digest = content.digest();
+        let revision = watched.configured.activate(content, &self.activation).await?;
+        watched.activated(digest, &revision);
+        Ok(revision)
+    }
+}
+
+impl Configured {
+    /// Opens and activates what a look brought; gives its revision.
+    async fn activate(&self, content: Content, activation: &Activation) -> Result<String, Refused> {
+        let trust = self.trust.clone();
         // In a task of its own: should what a peer sent make a library panic, this bundle alone stays what it was.
         let opened = tokio::task::spawn_blocking(move || match content {
             Content::Files(files) => Bundle::of_files(files),
@@ -223,10 +233,34 @@ impl Bundles {
         });
         let bundle = opened.await.map_err(|error| Refused::Broken(error.to_string()))??;
         let revision = bundle.revision.clone();
-        self.activation.activate(&watched.configured.name, bundle).await?;
-        watched.activated(digest, &revision);
+        activation.activate(&self.name, bundle).await?;
         Ok(revision)
     }
+
+    /// Whether what is on this machine could be activated; of a URL nothing is asked.
+    async fn check(&self, activation: &Activation) -> Result<(), Refused> {
+        if self.origin.is_remote() {
+            return Ok(());
+        }
+        match self.origin.look(None).await? {
+            Found::New(content, _) => self.activate(content, activation).await.map(drop),
+            Found::Unchanged => Ok(()),
+        }
+    }
+}
+
+/// Tries everything that is on this machine, and keeps nothing of it.
+///
+/// # Errors
+/// Every problem, one a line.
+pub(super) async fn check(configured: &[Configured], activation: &Activation) -> Result<(), String> {
+    let mut problems = Vec::new();
+    for one in configured {
+        if let Err(error) = one.check(activation).await {
+            problems.push(if one.name.is_empty() { format!("opa.path: {error}") } else { format!("bundle `{}`: {error}", one.name) });
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
 impl Content {

@@ -22,9 +22,8 @@ use tokio::sync::{Notify, watch};
 pub(crate) use batch::Rules;
 pub(crate) use event::{Event, EventError, Happened};
 
-use super::bundles::Delay;
+use super::bundles::{Delay, between};
 use super::origin::{LookError, bearer};
-use crate::clock::Stopwatch;
 use crate::metrics::Metrics;
 use crate::outbound::{AskError, Bounds, Endpoint};
 
@@ -164,21 +163,15 @@ impl DecisionLog {
 
     /// Sends what waits, again and again, until told to stop. What is left then is for [`DecisionLog::end`].
     pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
-        tokio::select! {
-            () = self.keep_sending() => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
-    }
-
-    async fn keep_sending(&self) {
         let mut failures = 0_u32;
         loop {
-            let pause = if failures == 0 { super::bundles::between(self.options.delay) } else { self.backoff(failures) };
+            let pause = if failures == 0 { between(self.options.delay) } else { self.backoff(failures) };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.full.notified(), if failures == 0 => {}
+                _ = stop.wait_for(|stop| *stop) => return,
             }
-            failures = if self.send_all().await { 0 } else { failures.saturating_add(1) };
+            failures = if self.send_all(&mut stop).await { 0 } else { failures.saturating_add(1) };
         }
     }
 
@@ -192,9 +185,20 @@ impl DecisionLog {
     }
 
     async fn end_within(&self, patience: Duration) {
-        let watch = Stopwatch::start();
-        while !self.send_all().await && watch.elapsed() + RETRY < patience {
-            tokio::time::sleep(RETRY).await;
+        let (over, mut stop) = watch::channel(false);
+        let timer = async {
+            tokio::time::sleep(patience).await;
+            let _ = over.send(true);
+            std::future::pending::<()>().await;
+        };
+        let rest = async {
+            while !self.send_all(&mut stop).await && !*stop.borrow() {
+                tokio::time::sleep(RETRY).await;
+            }
+        };
+        tokio::select! {
+            () = rest => {}
+            () = timer => {}
         }
         let left = self.queue().events.len() as u64 + self.sending.lock().await.as_ref().map_or(0, |batch| batch.events);
         if left > 0 {
@@ -202,15 +206,19 @@ impl DecisionLog {
         }
     }
 
-    /// Sends batch after batch. False when the service did not take one: then it stays, and so does what is behind it.
-    async fn send_all(&self) -> bool {
+    /// Sends batch after batch. False when the service did not take one, or it is time to stop: then it stays, and so does what is behind it. Only
+    /// an upload is ever cut short, since what is being packed is nowhere else.
+    async fn send_all(&self, stop: &mut watch::Receiver<bool>) -> bool {
         let mut sending = self.sending.lock().await;
         loop {
             if sending.is_none() {
                 *sending = self.next_batch().await;
             }
             let Some(batch) = sending.as_ref() else { return true };
-            let sent = self.send(batch.content.clone()).await;
+            let sent = tokio::select! {
+                sent = self.send(batch.content.clone()) => sent,
+                _ = stop.wait_for(|stop| *stop) => return false,
+            };
             self.tell(sent.as_ref().err());
             if sent.is_err() {
                 return false;

@@ -96,6 +96,7 @@ async fn a_document_with_an_input() {
     assert_eq!(answer.headers["content-type"], "application/json");
     assert_eq!(post(&opa, "/v1/data/authz/allow", &json!({"input": {"user": "eve"}})).await.json(), json!({"result": false}));
     assert_eq!(get(&opa, "/v1/data/authz/allow?input=%7B%22user%22%3A%22alice%22%7D").await.json(), json!({"result": true}));
+    assert_eq!(get(&opa, "/v1/data/").await.json()["result"]["a-b"], json!(1.5));
     assert_eq!(get(&opa, "/v1/data/authz/names").await.json(), json!({"result": ["a", "b"]}));
     assert_eq!(get(&opa, "/v1/data/servers/1/id").await.json(), json!({"result": "s2"}));
     assert_eq!(get(&opa, "/v1/data/a-b").await.json(), json!({"result": 1.5}));
@@ -192,6 +193,8 @@ async fn queries() {
     assert_eq!((answer.status, &answer.json()["message"]), (StatusCode::BAD_REQUEST, &json!("error(s) occurred while parsing query")));
     assert_eq!(answer.json()["errors"][0]["code"], "rego_parse_error");
     assert!(answer.json()["errors"][0]["location"]["row"].is_number());
+    let bulk = r#"a := data.authz.allow with input as {"user": "alice"}; b := data.authz.allow with input as {"user": "eve"}"#;
+    assert_eq!(post(&opa, "/v1/query", &json!({"query": bulk})).await.json(), json!({"result": [{"a": true, "b": false}]}));
     assert_eq!(get(&opa, "/v1/query").await.json()["message"], "missing parameter 'q'");
     let deep = format!("x = {}1{}", "[".repeat(100), "]".repeat(100));
     assert_eq!(post(&opa, "/v1/query", &json!({"query": deep})).await.status, StatusCode::BAD_REQUEST);
@@ -202,6 +205,7 @@ async fn modules_are_shown_and_nothing_is_changed() {
     let opa = opa_with(|_| {}).await;
     let answer = get(&opa, "/v1/policies").await.json();
     assert_eq!(answer, json!({"result": [{"id": "authz.rego", "raw": POLICY}]}));
+    assert_eq!(get(&opa, "/v1/policies/").await.json(), answer);
     assert_eq!(get(&opa, "/v1/policies/authz.rego").await.json()["result"]["raw"], POLICY);
     let missing = get(&opa, "/v1/policies/other.rego").await;
     assert_eq!((missing.status, &missing.json()["code"]), (StatusCode::NOT_FOUND, &json!("resource_not_found")));

@@ -76,14 +76,14 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Control), router, operating, stopped.clone()));
     }
     let mut looks = JoinSet::new();
+    looks.spawn(key_sets.run(stopped.clone()));
+    looks.spawn(refresh(Arc::clone(&decider), tls));
+    looks.spawn(watch_policies(Arc::clone(&decider)));
     if let (Some(opa), Some(listener)) = (&opa, opa_at) {
         opa.start().await;
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Opa), opa::router(Arc::clone(opa)), usual, stopped.clone()));
-        looks.spawn(Arc::clone(opa).run(stopped.clone()));
+        looks.spawn(Arc::clone(opa).run(stopped));
     }
-    looks.spawn(key_sets.run(stopped));
-    looks.spawn(refresh(Arc::clone(&decider), tls));
-    looks.spawn(watch_policies(Arc::clone(&decider)));
     let ended = end(&mut doors, &mut looks).await;
     tracing::info!("draining");
     draining.store(true, Ordering::SeqCst);

@@ -19,6 +19,11 @@ use crate::outbound::{Endpoint, UrlOptions};
 /// Between two looks at what is on this machine the delay says nothing.
 const NO_DELAY: Delay = Delay { min: Duration::ZERO, max: Duration::ZERO };
 
+/// The URL as it may be shown: what stands behind a `?` may be a secret.
+fn bare(url: &str) -> String {
+    url.split('?').next().unwrap_or_default().to_owned()
+}
+
 impl Reader<'_> {
     /// The listener and what it serves come together.
     pub(super) fn opa(&mut self, listen: Option<SocketAddr>, tls: Option<&TlsFiles>, settings: Option<OpaSettings>) -> Option<Options> {
@@ -63,7 +68,7 @@ impl Reader<'_> {
             }
             bundles.push(configured);
         }
-        let log_resource = settings.decision_log.as_ref().map(|log| log.url.clone());
+        let log_resource = settings.decision_log.as_ref().map(|log| bare(&log.url));
         Some(Options {
             bundles,
             token: token.flatten(),
@@ -125,7 +130,7 @@ impl Reader<'_> {
             }
             (None, Some(url)) => {
                 let endpoint = self.endpoint(&format!("{key}.url"), &url, settings.ca, settings.dangerous_private_address)?;
-                (Origin::Url(Box::new(Remote { endpoint, token: self.in_folder(settings.token_file) })), url)
+                (Origin::Url(Box::new(Remote { endpoint, token: self.in_folder(settings.token_file) })), bare(&url))
             }
             _ => {
                 self.problem(key, "it has one of `file` and `url`");

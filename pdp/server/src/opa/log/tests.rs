@@ -102,7 +102,8 @@ async fn a_service_that_is_not_there_loses_nothing_until_the_end() {
     let active = active("package a\n").await;
     let log = log(10, 10_000);
     log.offer(happened(&active, "one"));
-    assert!(!log.send_all().await);
+    let (_stop, mut stopped) = watch::channel(false);
+    assert!(!log.send_all(&mut stopped).await);
     assert_eq!(log.lost(), 0);
     assert!(log.status().message.unwrap().contains("could not be asked"));
     log.end_within(Duration::ZERO).await;

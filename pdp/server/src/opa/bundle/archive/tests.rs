@@ -189,6 +189,23 @@ fn a_stream_that_is_damaged() {
 }
 
 #[test]
+fn no_damage_makes_it_panic() {
+    let tar = Packed::new()
+        .entry("pax", EntryType::XHeader, &pax("mtime=1.5"))
+        .file("a/data.json", "{\"k\": 1}")
+        .file("x.rego", "package x")
+        .tar();
+    for at in 0..tar.len() {
+        for bit in [0x01, 0x80] {
+            let mut damaged = tar.clone();
+            damaged[at] ^= bit;
+            let _ = entries(&mut Archive::new(&damaged[..]));
+        }
+        let _ = entries(&mut Archive::new(&tar[..at]));
+    }
+}
+
+#[test]
 fn an_archive_that_is_too_large_to_begin_with() {
     assert!(matches!(read(&vec![0; LARGEST + 1]), Err(ArchiveError::TooLarge)));
 }
