@@ -77,7 +77,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     }
     let mut looks = JoinSet::new();
     looks.spawn(key_sets.run(stopped.clone()));
-    looks.spawn(refresh(Arc::clone(&decider), tls));
+    looks.spawn(refresh(Arc::clone(&decider), tls.clone()));
     looks.spawn(watch_policies(Arc::clone(&decider)));
     if let (Some(opa), Some(listener)) = (&opa, opa_at) {
         opa.start().await;
