@@ -16,6 +16,7 @@ mod hostile_policies;
 mod learn_import;
 mod nginx;
 mod places;
+mod rego_suite;
 mod serving;
 mod step_up;
 mod step_up_hostile;
