@@ -17,6 +17,7 @@ mod learn_import;
 mod nginx;
 mod opa;
 mod places;
+mod rego_suite;
 mod serving;
 mod step_up;
 mod step_up_hostile;
