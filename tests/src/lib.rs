@@ -18,6 +18,7 @@ pub mod introspection;
 pub mod issuer;
 pub mod mtls;
 pub mod nginx;
+pub mod opa;
 pub mod process;
 pub mod stage;
 pub mod upstream;

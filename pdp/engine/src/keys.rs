@@ -1,6 +1,7 @@
 //! The keys of issuers (RFC 7517), and the one place that checks a signature (RFC 7515). The library verifies; which algorithm a key may be used with comes
 //! from the key, never from the token.
 
+mod named;
 mod roca;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,8 @@ pub use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub use named::{NamedKey, NamedKeyError, key_id, unverified_payload};
 
 /// A public key and what it may be used with.
 #[derive(Clone)]
@@ -268,6 +271,21 @@ fn decode(part: &str) -> Result<Vec<u8>, SignatureError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| SignatureError::Shape)
 }
 
+/// `header.payload`, header, payload and signature.
+fn split(token: &str, longest: usize) -> Result<(&str, &str, &str, &str), SignatureError> {
+    if token.len() > longest {
+        return Err(SignatureError::Shape);
+    }
+    let (signed, signature) = token.rsplit_once('.').ok_or(SignatureError::Shape)?;
+    let (header, payload) = signed.split_once('.').ok_or(SignatureError::Shape)?;
+    if payload.contains('.') || signature.is_empty() {
+        return Err(SignatureError::Shape);
+    }
+    // The library decodes the signature once more; what it would be lenient about is refused here.
+    decode(signature)?;
+    Ok((signed, header, payload, signature))
+}
+
 /// A compact JWS, taken apart.
 struct Compact<'a> {
     signed: &'a str,
@@ -280,16 +298,7 @@ struct Compact<'a> {
 impl<'a> Compact<'a> {
     /// Reads what is said before any signature is looked at.
     fn read(token: &'a str, allowed: &[Algorithm]) -> Result<Self, SignatureError> {
-        if token.len() > LONGEST_TOKEN {
-            return Err(SignatureError::Shape);
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or(SignatureError::Shape)?;
-        let (header, payload) = signed.split_once('.').ok_or(SignatureError::Shape)?;
-        if payload.contains('.') || signature.is_empty() {
-            return Err(SignatureError::Shape);
-        }
-        // The library decodes the signature once more; what it would be lenient about is refused here.
-        decode(signature)?;
+        let (signed, header, payload, signature) = split(token, LONGEST_TOKEN)?;
         let header = header_of(header)?;
         let algorithm: Algorithm = header.alg.parse().map_err(|_| SignatureError::Algorithm)?;
         if !allowed.contains(&algorithm) {

@@ -5,9 +5,12 @@
 
 pub mod builtins;
 pub mod candidate;
-mod check;
+pub(crate) mod check;
 mod document;
-mod scan;
+pub(crate) mod json;
+pub(crate) mod load;
+pub(crate) mod rewrite;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +22,7 @@ use std::time::Duration;
 
 use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::strict::{self, Limits};
-use countersign_sdk_types::{Digest, Effect};
+use countersign_sdk_types::{Digest, Effect, Timestamp};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,10 @@ use serde_json::Map;
 
 use crate::entities::Entities;
 
+use builtins::Extensions;
+use load::{Loaded, load};
+
+pub use builtins::{BuiltinErrors, Moment, Semantics};
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
 pub use check::{MAX_CHAIN, MAX_PRODUCTS, MAX_RULES};
 pub use scan::{MAX_DEPTH, MAX_FILE, ScanError};
@@ -76,7 +83,9 @@ pub struct Dialects {
 }
 
 impl Dialects {
-    fn of(&self, path: &str) -> Option<u8> {
+    /// What is declared of a file.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Option<u8> {
         let bare = path.trim_start_matches('/');
         self.files.iter().find(|(listed, _)| listed.trim_start_matches('/') == bare).map(|(_, version)| *version).or(self.default)
     }
@@ -187,6 +196,7 @@ fn graft(data: &mut serde_json::Value, folder: &str, document: serde_json::Value
 #[derive(Clone)]
 pub struct Policy {
     engine: Engine,
+    extensions: Extensions,
     decision: Option<String>,
     allow: Option<String>,
     entities: Arc<Entities>,
@@ -205,13 +215,13 @@ impl Policy {
     /// [`PolicyError::Refused`] with every problem that was found.
     pub fn compile(source: &PolicySource) -> Result<Self, PolicyError> {
         let served = |file: &&PolicyFile| !file.path.ends_with("_test.rego");
-        let (engine, outline) = load(source, source.files.iter().filter(served), BUDGET)?;
+        let Loaded { engine, outline, extensions } = load(source, source.files.iter().filter(served), BUDGET)?;
         let entry = |name: &str| {
             let path = format!("data.{}.{name}", source.package);
             outline.rules.contains(&path).then_some(path)
         };
         let entities = Entities::of(&source.data).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
-        let policy = Self { engine, decision: entry("decision"), allow: entry("allow"), entities: Arc::new(entities) };
+        let policy = Self { engine, extensions, decision: entry("decision"), allow: entry("allow"), entities: Arc::new(entities) };
         if policy.decision.is_none() && policy.allow.is_none() {
             let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
             return Err(PolicyError::Refused(vec![Problem::new(text)]));
@@ -238,17 +248,19 @@ impl Policy {
     /// # Errors
     /// As [`Policy::evaluate`].
     pub fn evaluate_within(&self, input: &Input, budget: Duration) -> Result<Verdict, PolicyError> {
+        let moment = Moment { now: Timestamp(input.context.time), seed: [0; 32] };
         let input = document::value(input).map_err(|error| PolicyError::Failed(error.to_string()))?;
-        let decision = self.ask(self.decision.as_deref(), &input, budget)?;
-        let allow = self.ask(self.allow.as_deref(), &input, budget)?;
+        let decision = self.ask(self.decision.as_deref(), &input, moment, budget)?;
+        let allow = self.ask(self.allow.as_deref(), &input, moment, budget)?;
         settle(decision, allow)
     }
 
-    fn ask(&self, entry: Option<&str>, input: &Value, budget: Duration) -> Result<Value, PolicyError> {
+    fn ask(&self, entry: Option<&str>, input: &Value, moment: Moment, budget: Duration) -> Result<Value, PolicyError> {
         let Some(entry) = entry else { return Ok(Value::Undefined) };
         let mut engine = self.engine.clone();
         engine.set_execution_timer_config(timer(budget));
         engine.set_input(input.clone());
+        self.extensions.install_momentary(&mut engine, moment, BuiltinErrors::Fatal).map_err(PolicyError::Failed)?;
         guarded(engine, entry)
     }
 }
@@ -262,7 +274,7 @@ fn guarded(mut engine: Engine, entry: &str) -> Result<Value, PolicyError> {
     }
 }
 
-fn exhausted(error: &anyhow::Error) -> bool {
+pub(crate) fn exhausted(error: &anyhow::Error) -> bool {
     error.downcast_ref::<LimitError>().is_some() || error.to_string().contains("execution exceeded time limit")
 }
 
@@ -270,58 +282,8 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|character| *character != '\n').take(MAX_TEXT).collect()
 }
 
-fn timer(limit: Duration) -> ExecutionTimerConfig {
+pub(crate) fn timer(limit: Duration) -> ExecutionTimerConfig {
     ExecutionTimerConfig { limit, check_interval: NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN) }
-}
-
-fn load<'a>(
-    source: &PolicySource,
-    files: impl Iterator<Item = &'a PolicyFile>,
-    budget: Duration,
-) -> Result<(Engine, check::Outline), PolicyError> {
-    let mut engine = Engine::new();
-    engine.set_strict_builtin_errors(true);
-    engine.set_execution_timer_config(timer(budget));
-    let mut problems = Vec::new();
-    for file in files {
-        if let Err(problem) = parse(&mut engine, file, source.dialects.of(&file.path)) {
-            problems.push(problem);
-        }
-    }
-    if !problems.is_empty() {
-        return Err(PolicyError::Refused(problems));
-    }
-    let (outline, problems) = check::check(engine.get_modules());
-    if !problems.is_empty() {
-        return Err(PolicyError::Refused(problems));
-    }
-    builtins::install(&mut engine).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
-    let refused = |error: anyhow::Error| PolicyError::Refused(vec![Problem::new(shortened(&format!("{error:#}")))]);
-    engine.add_data(Value::from(source.data.clone())).map_err(refused)?;
-    Ok((engine, outline))
-}
-
-/// A file that no manifest speaks of is read as today's Rego, and then as the dialect before 1.0.
-fn parse(engine: &mut Engine, file: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
-    let of = |line: Option<usize>, text: String| Problem { file: Some(file.path.clone()), line, text };
-    scan::scan(&file.text).map_err(|error| of(error.line(), error.to_string()))?;
-    let mut add = |v0: bool| {
-        engine.set_rego_v0(v0);
-        engine.add_policy(file.path.clone(), file.text.clone())
-    };
-    let parsed = match dialect {
-        Some(0) => add(true),
-        Some(1) => add(false),
-        None => add(false).or_else(|error| add(true).map_err(|_| error)),
-        Some(other) => return Err(of(None, format!("dialect {other} of Rego is not known"))),
-    };
-    parsed.map(drop).map_err(|error| of(line_of(&error.to_string(), &file.path), shortened(&format!("{error:#}"))))
-}
-
-/// The library's messages name the place as `--> path:line:column`.
-fn line_of(message: &str, path: &str) -> Option<usize> {
-    let (_, rest) = message.split_once(&format!("{path}:"))?;
-    rest.split(':').next()?.trim().parse().ok()
 }
 
 fn settle(decision: Value, allow: Value) -> Result<Verdict, PolicyError> {

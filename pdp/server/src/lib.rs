@@ -19,6 +19,7 @@ pub mod jail;
 pub mod key_sets;
 pub mod learn;
 pub mod metrics;
+pub mod opa;
 pub mod operations;
 pub mod outbound;
 pub mod pages;

@@ -69,6 +69,7 @@ pub struct Metrics {
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
     searches: Family<OutcomeLabel, Counter>,
+    opa_events_lost: Counter,
 }
 
 impl Default for Metrics {
@@ -95,6 +96,7 @@ impl Metrics {
             step_ups: Family::default(),
             behavior_batches: Family::default(),
             searches: Family::default(),
+            opa_events_lost: Counter::default(),
         };
         metrics.register();
         metrics
@@ -113,7 +115,13 @@ impl Metrics {
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
         registry.register("searches", "Pages of AuthZEN searches", self.searches.clone());
+        registry.register("opa_events_lost", "Decisions missing from the decision log of OPA's clients", self.opa_events_lost.clone());
         registry.register("build", "Which build this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    }
+
+    /// Events of the decision log of OPA's clients that nobody will see.
+    pub fn opa_events_lost(&self, count: u64) {
+        self.opa_events_lost.inc_by(count);
     }
 
     /// A decision was answered.

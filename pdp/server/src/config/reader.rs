@@ -1,6 +1,7 @@
 //! From settings to what they mean. Problems are collected, so that one run names all of them.
 
 mod issuers;
+mod opa;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -72,8 +73,10 @@ impl Reader<'_> {
             key: self.folder.join(tls.key),
             client_ca: self.in_folder(tls.client_ca),
         });
+        let opa = self.opa(listen.as_ref().and_then(|listen| listen.opa), tls.as_ref(), settings.opa);
         Some(Config {
             listen: listen?,
+            opa,
             tls,
             tenant: tenant?,
             enforcers,
@@ -131,7 +134,9 @@ impl Reader<'_> {
         let operations = self.address("listen.operations", &listen.operations);
         let public = listen.public.as_deref().map(|text| self.address("listen.public", text));
         let control = listen.control.as_deref().map(|text| self.address("listen.control", text));
-        Some(Listeners { decision: decision?, operations: operations?, public: public.flatten(), control: control.flatten() })
+        let opa = listen.opa.as_deref().map(|text| self.address("listen.opa", text));
+        let (public, control, opa) = (public.flatten(), control.flatten(), opa.flatten());
+        Some(Listeners { decision: decision?, operations: operations?, public, control, opa })
     }
 
     fn address(&mut self, key: &str, text: &str) -> Option<SocketAddr> {
