@@ -266,3 +266,14 @@ pub fn differing(document: &Value, from: &Value) -> BTreeMap<String, String> {
     }
     differing
 }
+
+/// Whether two documents are the same, whatever their numbers look like: `1` is `1.0`, and so is a number beyond what a float tells apart.
+#[must_use]
+pub fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b))),
+        _ => a == b,
+    }
+}

@@ -30,6 +30,8 @@ pub enum Answer {
     Undefined,
     /// A built-in failed, or two rules disagree.
     Failed(String),
+    /// The document holds a number that no reader here can hold.
+    Beyond(String),
 }
 
 /// A question: the path of a document without `data.`, and the input as JSON text.
@@ -76,7 +78,7 @@ impl Opa {
 
     fn start(folder: &Path) -> Self {
         let mut command = Command::new("python3");
-        command.args(["-I", "-B", ANSWERS]).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.env("GOTRACEBACK", "none").args(["-I", "-B", ANSWERS]).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let (requests, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, requests, answers }
@@ -85,7 +87,7 @@ impl Opa {
     fn accept(&mut self, request: &[&str]) -> Result<(), String> {
         writeln!(self.requests, "{}", request.join("\t")).unwrap();
         self.requests.flush().unwrap();
-        match read(&mut self.answers).error {
+        match envelope(&line(&mut self.answers)).error {
             None => Ok(()),
             Some(trouble) => Err(trouble.message),
         }
@@ -112,25 +114,31 @@ impl Opa {
                 }
                 requests.flush().unwrap();
             });
-            questions.iter().map(|_| Answer::from(read(answers))).collect()
+            questions.iter().map(|_| answer(&line(answers))).collect()
         })
     }
 }
 
-fn read(answers: &mut BufReader<ChildStdout>) -> Envelope {
+fn line(answers: &mut BufReader<ChildStdout>) -> String {
     let mut line = String::new();
     answers.read_line(&mut line).unwrap();
-    serde_json::from_str(&line).unwrap_or_else(|error| panic!("OPA did not answer ({error}): `{line}`"))
+    line
 }
 
-impl From<Envelope> for Answer {
-    fn from(mut envelope: Envelope) -> Self {
-        if let Some(Trouble { code, message }) = envelope.error {
-            return Self::Failed(format!("{code}: {message}"));
-        }
-        let value = envelope.result.pointer_mut("/0/expressions/0/value").map(Value::take);
-        value.map_or(Self::Undefined, Self::Value)
+fn envelope(line: &str) -> Envelope {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("OPA did not answer ({error}): `{line}`"))
+}
+
+fn answer(line: &str) -> Answer {
+    if serde_json::from_str::<Value>(line).is_err_and(|error| error.to_string().starts_with("number out of range")) {
+        return Answer::Beyond(line.to_owned());
     }
+    let mut envelope = envelope(line);
+    if let Some(Trouble { code, message }) = envelope.error {
+        return Answer::Failed(format!("{code}: {message}"));
+    }
+    let value = envelope.result.pointer_mut("/0/expressions/0/value").map(Value::take);
+    value.map_or(Answer::Undefined, Answer::Value)
 }
 
 impl Drop for Opa {

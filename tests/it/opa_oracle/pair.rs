@@ -133,11 +133,14 @@ fn settle(answers: &[Answer]) -> Outcome {
     let allow = match allow {
         Answer::Value(Value::Bool(allow)) => Some(*allow),
         Answer::Undefined => None,
-        Answer::Value(_) => return if matches!(decision, Answer::Failed(_)) { Outcome::Failed } else { Outcome::Unreadable },
+        Answer::Value(_) | Answer::Beyond(_) => {
+            return if matches!(decision, Answer::Failed(_)) { Outcome::Failed } else { Outcome::Unreadable };
+        }
         Answer::Failed(_) => return Outcome::Failed,
     };
     match (decision, allow) {
         (Answer::Failed(_), _) => Outcome::Failed,
+        (Answer::Beyond(_), _) => Outcome::Unreadable,
         (Answer::Undefined, None) => Outcome::Undefined,
         (Answer::Undefined, Some(allow)) => Outcome::plain(allow),
         (Answer::Value(document), allow) => match serde_json::from_value::<Verdict>(document.clone()) {

@@ -12,7 +12,12 @@ Inputs and answers are passed through as bytes: a reader in between would change
 """
 import ctypes
 import json
+import resource
 import sys
+
+# OPA bounds neither its memory nor its time. What a test asks needs little of both, and a mistake in it must not take the machine along.
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+resource.setrlimit(resource.RLIMIT_CPU, (300, 300))
 
 sys.path.insert(0, sys.argv[1])
 from opa_bindings import _native  # noqa: E402
