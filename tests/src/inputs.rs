@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_pdp_engine::input::GOLDEN;
 use countersign_sdk_types::contract::{CONTRACT, Context, Device, Input, Request, Risk, Session, Token, User};
 use countersign_sdk_types::{
     Acr, Action, Asn, Coordinates, Country, Entity, Kilometers, Place, PlaceGap, PlaceRecord, Reason, RiskScore, Signal, Tenant,
 };
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
-use proptest::sample::{Index, select, subsequence};
+use proptest::sample::{select, subsequence};
 use proptest::{collection, option};
 use serde_json::{Map, Value, json};
 
@@ -36,7 +37,7 @@ pub fn contract() -> impl Strategy<Value = Input> {
 
 /// Documents that were of contract 1 before some of their members were removed, or became something else.
 pub fn free() -> impl Strategy<Value = Value> {
-    let spoiling = (any::<Index>(), option::weighted(0.8, select(anything())));
+    let spoiling = (select(pointers()), option::weighted(0.6, select(anything())));
     (contract(), collection::vec(spoiling, 0..6)).prop_map(|(input, spoilings)| {
         let mut document = serde_json::to_value(input).unwrap();
         for (place, with) in spoilings {
@@ -46,18 +47,20 @@ pub fn free() -> impl Strategy<Value = Value> {
     })
 }
 
-fn spoil(document: &mut Value, place: &Index, with: Option<Value>) {
+/// The members of the golden example.
+fn pointers() -> Vec<String> {
     let mut members = Vec::new();
-    list(document, "", &mut members);
-    if members.is_empty() {
-        return;
-    }
-    let (parent, name) = place.get(&members).rsplit_once('/').unwrap();
-    match (document.pointer_mut(parent).unwrap(), with) {
-        (Value::Object(object), None) => drop(object.remove(&name.replace("~1", "/").replace("~0", "~"))),
-        (Value::Array(array), None) => drop(array.remove(name.parse().unwrap())),
-        (container, Some(with)) => *container.pointer_mut(&format!("/{name}")).unwrap() = with,
-        (other, None) => unreachable!("{other} has no members"),
+    list(&serde_json::from_str(GOLDEN).unwrap(), "", &mut members);
+    members
+}
+
+/// Puts another value at a place, or takes the member away, where the document has it.
+fn spoil(document: &mut Value, place: &str, with: Option<Value>) {
+    let (parent, name) = place.rsplit_once('/').unwrap();
+    match (document.pointer_mut(parent), with) {
+        (Some(Value::Object(object)), Some(with)) => drop(object.insert(name.to_owned(), with)),
+        (Some(Value::Object(object)), None) => drop(object.remove(name)),
+        _ => {}
     }
 }
 
@@ -86,7 +89,6 @@ pub fn anything() -> Vec<Value> {
         json!(30),
         json!(-1),
         json!(29.5),
-        json!(1e300),
         json!(u64::MAX),
         json!(i64::MIN),
         json!(""),

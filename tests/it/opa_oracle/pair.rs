@@ -8,17 +8,13 @@ use countersign_sdk_types::Effect;
 use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_tests::inputs;
 use countersign_tests::opa::{Answer, Opa, Question};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::TestRunner;
+use proptest::strategy::Strategy;
 use serde_json::Value;
+
+use super::search::{Found, first_difference};
 
 /// Longer than the product allows: a busy machine must not look like a difference.
 const BUDGET: Duration = Duration::from_secs(20);
-/// How many inputs are compared before anybody looks: what differs is mostly found early.
-const BATCH: usize = 250;
-/// How many smaller inputs are tried when a difference is to be shown.
-const SHRINKING: usize = 2_000;
-
 /// A policy in our engine and in OPA.
 pub(super) struct Pair {
     name: String,
@@ -65,52 +61,17 @@ impl Pair {
         Self { name: name.to_owned(), package: ours.package.clone(), ours: policy, opa }
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Asks both engines about generated inputs, the same in every run. Gives the common outcomes, or the first difference, made small.
+    /// Asks both engines about generated inputs. Gives the common outcomes, or the first difference.
     pub(super) fn compare(&mut self, strategy: &impl Strategy<Value = Input>, count: usize) -> Result<Vec<Outcome>, Box<Difference>> {
-        let mut runner = TestRunner::deterministic();
         let mut outcomes = Vec::with_capacity(count);
-        while outcomes.len() < count {
-            let mut trees: Vec<_> = (0..BATCH).map(|_| strategy.new_tree(&mut runner).unwrap()).collect();
-            let inputs: Vec<Input> = trees.iter().map(ValueTree::current).collect();
-            let answered = self.both(&inputs);
-            if let Some(differs) = answered.iter().position(|(ours, opa, _)| ours != opa || *ours == Outcome::Broken) {
-                let plainest = strategy.new_tree(&mut runner).unwrap();
-                return Err(Box::new(self.shrink(trees.swap_remove(differs), plainest)));
-            }
-            outcomes.extend(answered.into_iter().map(|(ours, ..)| ours));
-        }
-        Ok(outcomes)
-    }
-
-    fn shrink(&mut self, mut tree: impl ValueTree<Value = Input>, mut plainest: impl ValueTree<Value = Input>) -> Difference {
-        while plainest.simplify() {}
-        let plainest = serde_json::to_value(plainest.current()).unwrap();
-        let mut difference = |input| self.difference(input, &plainest);
-        let mut smallest = difference(tree.current()).expect("the engines differ again");
-        let mut moved = tree.simplify();
-        for _ in 0..SHRINKING {
-            if !moved {
-                break;
-            }
-            moved = match difference(tree.current()) {
-                Some(smaller) => {
-                    smallest = smaller;
-                    tree.simplify()
-                }
-                None => tree.complicate(),
-            };
-        }
-        smallest
-    }
-
-    fn difference(&mut self, input: Input, plainest: &Value) -> Option<Difference> {
-        let (ours, opa, said) = self.both(std::slice::from_ref(&input)).pop()?;
-        let (name, input, plainest) = (self.name.clone(), serde_json::to_value(input).unwrap(), plainest.clone());
-        (ours != opa || ours == Outcome::Broken).then_some(Difference { name, ours, opa, said, input, plainest })
+        let found = first_difference(strategy, count, |inputs| {
+            let answered = self.both(inputs);
+            outcomes.extend(answered.iter().map(|(ours, ..)| ours.clone()));
+            answered.into_iter().map(|answer| (answer.0 != answer.1 || answer.0 == Outcome::Broken).then_some(answer)).collect()
+        });
+        let Some(Found { input, difference: (ours, opa, said), plainest }) = found else { return Ok(outcomes) };
+        let [input, plainest] = [input, plainest].map(|input| serde_json::to_value(input).unwrap());
+        Err(Box::new(Difference { name: self.name.clone(), ours, opa, said, input, plainest }))
     }
 
     fn both(&mut self, inputs: &[Input]) -> Vec<(Outcome, Outcome, String)> {
@@ -125,6 +86,13 @@ impl Pair {
         let ours = inputs.iter().map(|input| Outcome::from(self.ours.evaluate_within(input, BUDGET)));
         ours.zip(answers.chunks(documents.len())).map(|(ours, theirs)| (ours, settle(theirs), format!("{theirs:?}"))).collect()
     }
+}
+
+/// OPA with a policy in it, its tests left out.
+pub(super) fn load(name: &str, policy: &PolicySource) -> Opa {
+    let served = policy.files.iter().filter(|file| !file.path.ends_with("_test.rego"));
+    let opa = Opa::load(served.map(|file| (file.path.as_str(), file.text.as_str())), &policy.data);
+    opa.unwrap_or_else(|error| panic!("OPA refuses `{name}`; a policy in the older Rego needs a twin in tests/oracle/twins: {error}"))
 }
 
 /// The contract's reading of `decision` and `allow`, said once more and in other words than the engine's.

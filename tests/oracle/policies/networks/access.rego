@@ -32,8 +32,10 @@ clock := time.clock([now_ns, "Europe/Paris"])
 working_hour if {
 	clock[0] >= 7
 	clock[0] < 20
-	not time.weekday([now_ns, "Europe/Paris"]) in {"Saturday", "Sunday"}
+	not weekend
 }
+
+weekend if time.weekday([now_ns, "Europe/Paris"]) in {"Saturday", "Sunday"}
 
 working_hour if input.user.role == "break_glass"
 

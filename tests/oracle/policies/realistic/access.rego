@@ -23,7 +23,7 @@ user_roles := object.get(data.bindings, input.user.id, {"roles": []}).roles
 
 age_ms := input.context.time - (input.session.auth_time * 1000)
 
-required_permission := sprintf("%s:%s", [input.resource.type, lower(input.action.name)])
+required_permission := sprintf("%v:%s", [input.resource.type, lower(input.action.name)])
 
 has_permission if {
 	some role in user_roles
@@ -125,4 +125,4 @@ reasons contains "abac.resource" if not resource_ok
 
 reasons contains concat(".", ["step_up", step_up.acr]) if step_up
 
-reasons contains sprintf("max_age %d", [step_up.max_age])
+reasons contains sprintf("max_age %v", [step_up.max_age])

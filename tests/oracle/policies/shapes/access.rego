@@ -47,7 +47,7 @@ extras := {"note": 1} if {
 
 reasons := [text |
 	some at, reason in input.context.risk.reasons
-	text := sprintf("%d %s %v", [at, reason.signal, reason.points])
+	text := sprintf("%v %v %v", [at, reason.signal, reason.points])
 ] if every reason in input.context.risk.reasons { reason.points >= -20 }
 
 reasons := ["very low points"] if {
@@ -58,6 +58,9 @@ reasons := ["very low points"] if {
 total := sum([reason.points | some reason in input.context.risk.reasons])
 
 strongest := max([reason.points | some reason in input.context.risk.reasons])
+
+# Never empty: what is left of an empty object of sets is `{}` in OPA and nothing in our evaluator.
+by_signal.any contains 0
 
 by_signal[reason.signal] contains reason.points if some reason in input.context.risk.reasons
 
@@ -73,13 +76,19 @@ leaves contains path if {
 	not is_array(value)
 }
 
-typed[type_name(value)] contains name if some name, value in input.context.caller
+typed.any contains ""
+
+typed[kind] contains name if {
+	some name, value in input.context.caller
+	kind := type_name(value)
+}
 
 place := input.context.place.known
 
-distance := abs(place.at.lat - 48.8566) + abs(place.at.lon - 2.3522)
-
-rounded := [round(distance), ceil(distance), floor(distance), distance] 
+# Whole numbers only: OPA computes with more digits than a float has.
+rounded := [round(distance), ceil(distance), floor(distance)] if {
+	distance := abs(place.at.lat - 48.8566) + abs(place.at.lon - 2.3522)
+}
 
 half := input.context.risk_score / 2
 
@@ -91,7 +100,10 @@ trimmed := json.remove(input.subject, ["properties/ticket", "id"])
 
 filtered := json.filter(input, ["user/role", "context/risk_score", "device"])
 
-numbered := numbers.range(input.context.risk_score, 70)
+numbered := numbers.range(input.context.risk_score, 70) if {
+	input.context.risk_score >= 0
+	input.context.risk_score <= 100
+}
 
 joined := concat(",", [text | some text in input.token.scopes])
 
@@ -99,6 +111,8 @@ first_scope := [scope | some scope in input.token.scopes][0]
 
 nested := {"a": [{"b": x} | some x in roles], "c": {x | some x in both}}
 
-nobody if not input.user.role in roles
+nobody if not known_role
+
+known_role if input.user.role in data.roles
 
 with_other if allow with input.context.risk_score as 5 with input.device.bound as false
