@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 pub(super) enum Pool {
     Anything,
     Bases,
+    Certificates,
+    Constraints,
     Dates,
     Delimiters,
     Documents,
@@ -16,6 +18,7 @@ pub(super) enum Pool {
     Formats,
     Globs,
     Graphs,
+    Headers,
     Instants,
     KeyLists,
     Keys,
@@ -28,12 +31,17 @@ pub(super) enum Pool {
     Numbers,
     Numerals,
     Objects,
+    Options,
     Patches,
     PathLists,
     Patterns,
+    Private,
     QueryObjects,
     Replacements,
     Replacing,
+    Requests,
+    Secrets,
+    Signing,
     Sizes,
     Small,
     SmallNetworks,
@@ -42,7 +50,9 @@ pub(super) enum Pool {
     TextLists,
     Texts,
     Times,
+    Tokens,
     Uuids,
+    Verifying,
     Versions,
     Zones,
 }
@@ -51,6 +61,16 @@ impl Pool {
     /// The values, the plainest first.
     pub(super) fn values(self) -> Vec<Value> {
         match self {
+            Self::Certificates => made("certificates"),
+            Self::Constraints => made("constraints"),
+            Self::Headers => made("headers"),
+            Self::Options => made("options"),
+            Self::Private => made("private"),
+            Self::Requests => made("requests"),
+            Self::Secrets => made("secrets"),
+            Self::Signing => made("signing"),
+            Self::Tokens => made("tokens"),
+            Self::Verifying => made("verifying"),
             Self::Anything => [inputs::anything(), numbers().split_off(6)].concat(),
             Self::Bases => list(json!([10, 2, 8, 16, 3, 0, -1, 10.5])),
             Self::Dates => texts(&DATES),
@@ -184,6 +204,12 @@ impl Pool {
             ]),
         }
     }
+}
+
+/// What `tests/oracle/make_credentials.py` made.
+fn made(name: &str) -> Vec<Value> {
+    let all: Value = serde_json::from_str(include_str!("../../oracle/credentials.json")).unwrap();
+    list(all[name].clone())
 }
 
 fn list(values: Value) -> Vec<Value> {
