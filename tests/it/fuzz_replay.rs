@@ -22,6 +22,42 @@ const LOG_PARTS: [&str; 16] = [
     "{\"at\":1772500000000,\"sub\":\"ada\",\"methods\":[\"otp\"]}",
 ];
 
+/// What Rego is made of.
+const REGO_PARTS: [&str; 32] = [
+    "package a\n",
+    "p",
+    " := ",
+    "walk(x)",
+    "io.jwt.decode(",
+    "$\"",
+    "$`",
+    "\"",
+    "`",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    ", ",
+    ".in",
+    "if",
+    " with ",
+    " as ",
+    "count",
+    ".",
+    "\n",
+    "\\",
+    "# ",
+    " = ",
+    "x",
+    "1",
+    "some ",
+    "not ",
+    "data.",
+    "http.send",
+];
+
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let mut replayed = 0;
@@ -56,6 +92,11 @@ fn strict_json() {
 #[test]
 fn canonical_path() {
     replay("canonical_path", countersign_tests::fuzz::canonical_path);
+}
+
+#[test]
+fn rego() {
+    replay("rego", countersign_tests::fuzz::rego);
 }
 
 #[test]
@@ -101,6 +142,12 @@ proptest::proptest! {
         countersign_tests::fuzz::past_log(log.as_bytes());
         countersign_tests::fuzz::past_log(format!("[{log}]").as_bytes());
         countersign_tests::fuzz::past_log(format!("{{\"x\":1,{log}}}").as_bytes());
+    }
+
+    #[test]
+    fn any_rego_holds_the_properties(parts in proptest::collection::vec(0..REGO_PARTS.len(), 0..40)) {
+        let module: String = parts.into_iter().map(|part| REGO_PARTS[part]).collect();
+        countersign_tests::fuzz::rego(module.as_bytes());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod nginx;
 mod opa_builtins;
 mod opa_oracle;
 mod places;
+mod rego_suite;
 mod serving;
 mod step_up;
 mod step_up_hostile;

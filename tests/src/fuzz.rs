@@ -2,6 +2,8 @@
 
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};
+use countersign_pdp_engine::policy::{Dialects, PolicyFile};
+use countersign_pdp_engine::rego::{self, Library};
 use countersign_pdp_server::behavior::Batch;
 use countersign_pdp_server::learn::{self, Format};
 use countersign_pdp_stepup::assertion::{Expected, screen};
@@ -38,6 +40,19 @@ pub fn canonical_path(bytes: &[u8]) {
     assert!(canonical.starts_with('/') && !canonical.contains("//") && canonical.split('/').all(plain), "{canonical}");
     let hidden = ["%2f", "%5c", "%2e", "%00", "%25"];
     assert!(!hidden.iter().any(|escape| canonical.to_ascii_lowercase().contains(escape)), "{canonical}");
+}
+
+/// Rego as the parser reads it: every line stays where it was, nothing is left to rewrite, and a module is compiled or refused.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn rego(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let written = rego::rewritten(text);
+    assert_eq!(written.matches('\n').count(), text.matches('\n').count(), "lines moved: {written}");
+    assert_eq!(rego::rewritten(&written), written, "a second rewriting differs");
+    let module = PolicyFile { path: "m.rego".to_owned(), text: text.to_owned() };
+    let _ = Library::compile(&[module], &serde_json::json!({}), &Dialects::default());
 }
 
 /// Hosts: one form, lower case, without a dot at the end.
