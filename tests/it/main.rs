@@ -17,6 +17,8 @@ mod hostile_policies;
 mod learn_import;
 mod nginx;
 mod opa;
+mod opa_builtins;
+mod opa_oracle;
 mod places;
 mod rego_suite;
 mod serving;

@@ -37,7 +37,7 @@ fn folder_of(folder: &Path, files: &[(&str, &str)]) {
 /// What a client of OPA says it understood.
 #[track_caller]
 fn client(command: &mut Command) -> Value {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `tests/setup/opa` fetches the clients"));
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `tests/setup/opa-clients` fetches the clients"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

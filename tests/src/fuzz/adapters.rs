@@ -19,7 +19,7 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_server::adapter::PEP_HEADER;
 use countersign_pdp_server::adapter::identity::IdentityHeaders;
 use countersign_pdp_server::clock::Clock;
-use countersign_pdp_server::config::{Enforcer, Patience, Site};
+use countersign_pdp_server::config::{Authzen, AuthzenUse, Enforcer, Patience, Site};
 use countersign_pdp_server::directory::Directory;
 use countersign_pdp_server::places::Places;
 use countersign_pdp_server::policies::{deep, source};
@@ -130,7 +130,16 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
     let source = source("authz", vec![("access.rego".to_owned(), b"package authz\ndefault allow = false".to_vec())]).unwrap();
     let policy = deep(|| Policy::compile(&source)).unwrap().unwrap();
     let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() };
-    let enforcer = Enforcer { pep, secret: Enforcer::digest(SECRET), from: vec![PEER.into()], links_sessions: false, certificate: None };
+    let enforcer = Enforcer {
+        pep,
+        secret: Some(Enforcer::digest(SECRET)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::default(),
+        from: vec![PEER.into()],
+        links_sessions: false,
+        certificate: None,
+    };
     let host = Host::new(HOST).unwrap();
     let site = Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false };
     let trusted = TrustedIssuer {
@@ -142,7 +151,6 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
-        check: Check::Signature,
     };
     Parts {
         snapshot: Snapshot::new(Revision::new("denies").unwrap(), policy),
@@ -161,8 +169,7 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         introspection: BTreeMap::new(),
         proofs: ProofSettings::default(),
         claim_maps: BTreeMap::new(),
-        introspection: BTreeMap::new(),
-        proofs: countersign_pdp_server::proofs::Settings::default(),
+        authzen: Authzen::default(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), DirectoryUser::new(Some("clerk".to_owned()), []))]),
         step_up: None,
