@@ -15,7 +15,8 @@ use countersign_pdp_engine::standing::Standing;
 use countersign_pdp_store::AuditMode;
 use countersign_sdk_types::{Action, DenialCode, Entity, Fault, Obligation, Timestamp};
 
-use super::{Patient, Pdp, Written, denied, written};
+use super::identify::denied;
+use super::{Patient, Pdp, Written, written};
 use crate::clock::Stopwatch;
 use crate::metrics::SearchOutcome;
 
