@@ -2,10 +2,9 @@
 
 mod adapters;
 
-pub use adapters::adapters;
-
 use std::collections::BTreeMap;
 
+pub use adapters::adapters;
 use countersign_pdp_engine::identify::{ProofRules, verify_proof};
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};

@@ -23,6 +23,7 @@ use countersign_pdp_server::config::{Enforcer, Patience, Site};
 use countersign_pdp_server::directory::Directory;
 use countersign_pdp_server::places::Places;
 use countersign_pdp_server::policies::{deep, source};
+use countersign_pdp_server::proofs::Settings as ProofSettings;
 use countersign_pdp_server::serve::{Parts, assemble, router};
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Weights;
@@ -133,6 +134,7 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
     let host = Host::new(HOST).unwrap();
     let site = Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false };
     let trusted = TrustedIssuer {
+        check: Check::Signature,
         keys: KeySet::parse(issuer.jwks().to_string().as_bytes()).unwrap(),
         algorithms: algorithm("ES256").into_iter().collect(),
         audiences: BTreeSet::from(["app".to_owned()]),
@@ -140,7 +142,6 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
-        check: Check::Signature,
     };
     Parts {
         snapshot: Snapshot::new(Revision::new("denies").unwrap(), policy),
@@ -156,9 +157,9 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         sites: BTreeMap::from([(host, site)]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
-        claim_maps: BTreeMap::new(),
         introspection: BTreeMap::new(),
-        proofs: countersign_pdp_server::proofs::Settings::default(),
+        proofs: ProofSettings::default(),
+        claim_maps: BTreeMap::new(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), DirectoryUser::new(Some("clerk".to_owned()), []))]),
         step_up: None,

@@ -29,6 +29,7 @@ use crate::config::{Enforcer, Patience, Site, StepUp};
 use crate::directory::Directory;
 use crate::places::Places;
 use crate::policies::{deep, source};
+use crate::proofs::Settings as ProofSettings;
 use crate::serve::{self, Decider, Parts};
 
 pub(super) const HOST: &str = "app.example";
@@ -114,6 +115,7 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
     let enforcer = Enforcer { pep, secret: Enforcer::digest(secret), from: vec![PEER.into()], links_sessions: false, certificate: None };
     let host = Host::new(HOST).unwrap();
     let trusted = TrustedIssuer {
+        check: Check::Signature,
         keys: KeySet::parse(issuer.jwks().to_string().as_bytes()).unwrap(),
         algorithms: algorithm("ES256").into_iter().collect(),
         audiences: BTreeSet::from(["app".to_owned()]),
@@ -121,7 +123,6 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
-        check: Check::Signature,
     };
     let user = DirectoryUser::new(Some("clerk".to_owned()), ["auditor".to_owned(), "a,b".to_owned()]);
     Parts {
@@ -142,9 +143,9 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
         )]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
-        claim_maps: BTreeMap::new(),
         introspection: BTreeMap::new(),
-        proofs: crate::proofs::Settings::default(),
+        proofs: ProofSettings::default(),
+        claim_maps: BTreeMap::new(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), user)]),
         step_up: Some(StepUp {
