@@ -129,3 +129,15 @@ fn metadata_is_at_its_one_address_and_may_be_kept() {
     }
     assert_eq!(Pdp::start("").ask("/.well-known/authzen-configuration", &json!({})).status, 405);
 }
+
+#[test]
+fn a_batch_has_one_deadline_and_what_comes_after_it_is_no() {
+    let pdp = Pdp::start("[authzen]\ndeadline_ms = 10\n");
+    let items = vec![json!({"resource": {"type": "record", "id": "record-1"}}); 1000];
+    let batch = json!({"subject": {"type": "user", "id": "alice"}, "action": {"name": "read"}, "evaluations": items});
+    let answer = pdp.ask("/access/v1/evaluations", &batch);
+    let items = answer.json()["evaluations"].clone();
+    assert_eq!((answer.status, items.as_array().unwrap().len()), (200, 1000));
+    assert_eq!(items[999]["decision"], false);
+    assert_eq!(items[999]["context"]["error"], json!({"status": 503, "message": "deadline"}));
+}
