@@ -255,15 +255,16 @@ impl Pdp {
         let asked = Asked::of(&request);
         let address = request.client_address();
         let snapshot = self.snapshot.load();
-        let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
-            let facts = batch.look_up(&identified, &credentials, || self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
+        let identified = batch.identify(request, &credentials, |request| self.identify(request, &credentials, now));
+        let looked_up = identified.and_then(|identified| {
+            let facts = batch.look_up(|| self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
             Ok((identified, facts))
         });
         match looked_up {
             Err(IdentifyError::UnknownKey(iss)) => Settled { asked, unknown_key: Some(iss.clone()), ..Settled::denied(unknown_key(&iss)) },
             Err(IdentifyError::Denied(denial)) => {
                 // A token that has expired was good once; one that never was is somebody's attempt.
-                if denial.code() == DenialCode::InvalidToken {
+                if denial.code() == DenialCode::InvalidToken && batch.charges_forgery() {
                     self.attempts.forged(address, credentials.device.as_ref(), now);
                 }
                 Settled { asked, ..Settled::denied(denial) }
