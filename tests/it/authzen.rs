@@ -8,7 +8,8 @@ mod search;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use countersign_tests::authzen::{BEARER, Pdp, cases};
+use countersign_tests::authzen::{BEARER, Pdp, cases, policy};
+use countersign_tests::issuer::{AUDIENCE, ISS, Issuer};
 use countersign_tests::process::countersign;
 use serde_json::{Value, json};
 
@@ -128,4 +129,44 @@ fn metadata_is_at_its_one_address_and_may_be_kept() {
         assert_eq!(at(&format!("/.well-known/authzen-configuration{elsewhere}")).status, 404, "{elsewhere}");
     }
     assert_eq!(Pdp::start("").ask("/.well-known/authzen-configuration", &json!({})).status, 405);
+}
+
+#[test]
+fn a_batch_has_one_deadline_and_what_comes_after_it_is_no() {
+    let pdp = Pdp::start("[authzen]\ndeadline_ms = 10\n");
+    let items = vec![json!({"resource": {"type": "record", "id": "record-1"}}); 1000];
+    let batch = json!({"subject": {"type": "user", "id": "alice"}, "action": {"name": "read"}, "evaluations": items});
+    let answer = pdp.ask("/access/v1/evaluations", &batch);
+    let items = answer.json()["evaluations"].clone();
+    assert_eq!((answer.status, items.as_array().unwrap().len()), (200, 1000));
+    assert_eq!(items[999]["decision"], false);
+    assert_eq!(items[999]["context"]["error"], json!({"status": 503, "message": "deadline"}));
+}
+
+#[test]
+fn each_question_of_a_batch_is_about_whom_it_presents() {
+    let issuer = Issuer::named("k");
+    let more = format!(
+        "[[host]]\norigin = \"https://payroll.example\"\n[[issuer]]\niss = \"{ISS}\"\njwks_file = \"jwks.json\"\nalgorithms = [\"ES256\"]\naudiences = [\"{AUDIENCE}\"]\n"
+    );
+    let jwks = issuer.jwks().to_string();
+    let pdp = Pdp::with_policy(&policy(), &more, |folder| std::fs::write(folder.join("jwks.json"), jwks).unwrap());
+    let presenting = |token: &str| {
+        let headers = [["authorization".to_owned(), format!("Bearer {token}")]];
+        json!({"http": {"method": "GET", "scheme": "https", "host": "payroll.example", "target": "/", "headers": headers}})
+    };
+    let token = |sub: &str| issuer.token_of("k", sub, &json!({}));
+    let (alice, bob, forged) = (presenting(&token("alice")), presenting(&token("bob")), presenting(&format!("{}x", token("alice"))));
+    let item = |action: &str, id: &str, context: Option<&Value>| {
+        let mut item = json!({"action": {"name": action}, "resource": {"type": "record", "id": id}});
+        context.into_iter().for_each(|context| item["context"] = context.clone());
+        item
+    };
+    let batch = json!({"subject": {"type": "token", "id": "presented"}, "context": alice, "evaluations": [
+        item("write", "record-1", None), item("write", "record-2", None), item("write", "record-2", Some(&bob)), item("write", "record-1", Some(&bob)),
+        item("read", "record-1", Some(&forged)), item("read", "record-1", Some(&json!({}))), item("read", "record-1", None)]});
+    let answer = pdp.ask("/access/v1/evaluations", &batch).json();
+    let decisions: Vec<&Value> = answer["evaluations"].as_array().unwrap().iter().map(|item| &item["decision"]).collect();
+    assert_eq!(decisions, [true, false, true, false, false, false, true], "{answer}");
+    assert_eq!(answer["evaluations"][4]["context"]["reason"], "invalid_token");
 }

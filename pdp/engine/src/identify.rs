@@ -11,7 +11,7 @@ mod token;
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_risk::BindingState;
-use countersign_sdk_types::{Acr, DenialCode, DeviceId, Digest, Seconds, SessionId, SubjectId, Timestamp};
+use countersign_sdk_types::{Acr, DenialCode, DeviceId, Digest, Entity, Seconds, SessionId, SubjectId, Timestamp};
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -293,13 +293,29 @@ fn invalid(why: impl Into<String>) -> Denial {
 }
 
 impl Identified {
-    /// Whether the same subject presents the same things from the same place: whatever is looked up for one request then holds for the other.
+    /// The same presentation with another question: who it is was proved once for both. `None` when the request presents anything else.
     #[must_use]
-    pub fn presents_as(&self, other: &Self) -> bool {
-        let of = |one: &Self| (one.request.client_address, one.binding, one.by);
-        of(self) == of(other)
-            && (&self.subject, &self.session, &self.device, &self.token) == (&other.subject, &other.session, &other.device, &other.token)
-            && (&self.request.agent, &self.request.client_certificate) == (&other.request.agent, &other.request.client_certificate)
+    pub fn asking(&self, request: &AccessRequest) -> Option<Self> {
+        // INVARIANT: whatever an identification rests on is compared; a new member of a request is judged here.
+        let AccessRequest {
+            tenant,
+            pep,
+            http,
+            asserted_subject,
+            client_address,
+            agent,
+            client_certificate,
+            action: _,
+            resource: _,
+            caller: _,
+            supported_obligations: _,
+        } = request;
+        let named = |subject: &Option<Entity>| subject.as_ref().map(|subject| (subject.kind.clone(), subject.id.clone()));
+        let known = &self.request;
+        let is_same = (tenant, pep, http) == (&known.tenant, &known.pep, &known.http)
+            && named(asserted_subject) == named(&known.asserted_subject)
+            && (client_address, agent, client_certificate) == (&known.client_address, &known.agent, &known.client_certificate);
+        is_same.then(|| Self { request: request.clone(), ..self.clone() })
     }
 
     /// The request.

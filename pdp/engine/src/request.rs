@@ -204,7 +204,7 @@ pub enum Scheme {
 }
 
 /// What the request proves itself with. Never serialized, never shown.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The access token.
     pub token: Option<(Scheme, String)>,

@@ -289,8 +289,9 @@ impl Pdp {
         }
         let address = request.client_address();
         let snapshot = self.snapshot.load();
-        let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
-            let facts = batch.look_up(&identified, &credentials, || self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
+        let identified = batch.identify(request, &credentials, |request| self.identify(request, &credentials, now));
+        let looked_up = identified.and_then(|identified| {
+            let facts = batch.look_up(|| self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
             Ok((identified, facts))
         });
         match looked_up {
@@ -303,7 +304,7 @@ impl Pdp {
             }
             Err(IdentifyError::Denied(denial)) => {
                 // A token that has expired was good once; one that never was is somebody's attempt, and so is a proof.
-                if matches!(denial.code(), DenialCode::InvalidToken | DenialCode::InvalidProof) {
+                if matches!(denial.code(), DenialCode::InvalidToken | DenialCode::InvalidProof) && batch.charges_forgery() {
                     self.attempts.forged(address, credentials.device.as_ref(), now);
                 }
                 Settled { asked, ..Settled::denied(denial) }

@@ -120,6 +120,23 @@ fn a_search_that_ends_early_says_so_and_goes_on() {
 }
 
 #[test]
+fn a_search_that_runs_into_its_deadline_says_so_and_goes_on_from_there() {
+    let policy = tempfile::tempdir().unwrap();
+    std::fs::write(policy.path().join("authz.rego"), "package authz\nimport rego.v1\ndefault allow := true\n").unwrap();
+    let users: serde_json::Map<String, Value> = (0..5000).map(|id| (format!("user-{id:04}"), json!({}))).collect();
+    std::fs::write(policy.path().join("data.json"), json!({"entities": {"subjects": {"user": users}}}).to_string()).unwrap();
+    let pdp = Pdp::with_policy(policy.path(), "[authzen]\ndeadline_ms = 10\nmost_candidates = 100000\n", |_| {});
+    let mut query = json!({"subject": {"type": "user"}, "action": {"name": "read"}, "resource": {"type": "record", "id": "1"}});
+    let first = pdp.ask("/access/v1/search/subject", &query).json();
+    assert_eq!(first["page"]["properties"]["ended_by"], "deadline", "{first}");
+    query["page"] = json!({"token": first["page"]["next_token"]});
+    let second = pdp.ask("/access/v1/search/subject", &query).json();
+    let (first, second) = (found(&first, "id"), found(&second, "id"));
+    assert!(!first.is_empty() && first.last() < second.first(), "{first:?} {second:?}");
+    assert_eq!(second.first().unwrap(), &format!("user-{:04}", first.len()), "nobody is left out in between");
+}
+
+#[test]
 fn what_the_directory_does_not_know_is_not_found() {
     let pdp = Pdp::start("");
     let record = json!({"type": "record", "id": "record-1"});

@@ -7,61 +7,81 @@ use std::time::Duration;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::Decision;
 use countersign_pdp_engine::facts::Facts;
-use countersign_pdp_engine::identify::Identified;
-use countersign_pdp_engine::request::{Credentials, RawCheck};
+use countersign_pdp_engine::identify::{Identified, IdentifyError};
+use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck};
 use countersign_sdk_types::{DenialCode, SubjectId};
 
 use super::{Answer, Patient, Pdp};
 use crate::clock::Stopwatch;
 use crate::metrics::Door;
 
-/// What the questions of a batch share. The facts are looked up once, so that the order of the questions changes no answer, and refusals are charged once: a
-/// list of what a page may show is no series of attempts.
+/// What the questions of a batch share. Who asks is found out once, so that a proof that is good for one request is good for its whole batch; the facts are
+/// looked up once, so that the order of the questions changes no answer; and what is refused is charged once: a list of what a page may show is no series of
+/// attempts.
 pub(super) struct Batch {
-    last: Option<Look>,
     is_shared: bool,
-    charged: BTreeSet<SubjectId>,
+    last: Option<Look>,
+    refused: BTreeSet<SubjectId>,
+    is_forged: bool,
 }
 
+/// A subject, as the last question presented it.
 struct Look {
     identified: Identified,
-    grant: Option<String>,
-    facts: Arc<Facts>,
+    credentials: Credentials,
+    facts: Option<Arc<Facts>>,
 }
 
 impl Batch {
     /// One question, which shares nothing.
     pub(super) const fn of_one() -> Self {
-        Self { last: None, is_shared: false, charged: BTreeSet::new() }
+        Self { is_shared: false, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 
     const fn of_many() -> Self {
-        Self { last: None, is_shared: true, charged: BTreeSet::new() }
+        Self { is_shared: true, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 
-    /// The facts of the last question, where this one is about the same subject in the same place.
-    pub(super) fn look_up(
+    /// Who asks: whoever asked the last question, where the same is presented.
+    pub(super) fn identify(
         &mut self,
-        identified: &Identified,
+        request: AccessRequest,
         credentials: &Credentials,
-        look: impl FnOnce() -> Result<Facts, Denial>,
-    ) -> Result<Arc<Facts>, Denial> {
-        let same = |last: &&Look| last.grant == credentials.grant && last.identified.presents_as(identified);
-        if let Some(last) = self.last.as_ref().filter(same) {
-            return Ok(Arc::clone(&last.facts));
+        identify: impl FnOnce(AccessRequest) -> Result<Identified, IdentifyError>,
+    ) -> Result<Identified, IdentifyError> {
+        let last = self.last.as_ref().filter(|last| last.credentials == *credentials);
+        if let Some(again) = last.and_then(|last| last.identified.asking(&request)) {
+            return Ok(again);
+        }
+        self.last = None;
+        let identified = identify(request)?;
+        if self.is_shared {
+            self.last = Some(Look { identified: identified.clone(), credentials: credentials.clone(), facts: None });
+        }
+        Ok(identified)
+    }
+
+    /// What is known of whom [`Batch::identify`] found.
+    pub(super) fn look_up(&mut self, look: impl FnOnce() -> Result<Facts, Denial>) -> Result<Arc<Facts>, Denial> {
+        if let Some(facts) = self.last.as_ref().and_then(|last| last.facts.clone()) {
+            return Ok(facts);
         }
         let facts = Arc::new(look()?);
         // Whether a demand comes again is a fact of the one question.
-        if self.is_shared && facts.grants.is_empty() {
-            let (identified, grant) = (identified.clone(), credentials.grant.clone());
-            self.last = Some(Look { identified, grant, facts: Arc::clone(&facts) });
+        if let Some(last) = self.last.as_mut().filter(|_| facts.grants.is_empty()) {
+            last.facts = Some(Arc::clone(&facts));
         }
         Ok(facts)
     }
 
     /// Whether a refusal of this subject counts.
     pub(super) fn charges(&mut self, subject: &SubjectId) -> bool {
-        !self.is_shared || self.charged.insert(subject.clone())
+        !self.is_shared || self.refused.insert(subject.clone())
+    }
+
+    /// Whether a forged token counts.
+    pub(super) const fn charges_forgery(&mut self) -> bool {
+        !self.is_shared || !std::mem::replace(&mut self.is_forged, true)
     }
 }
 
