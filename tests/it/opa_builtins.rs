@@ -102,11 +102,12 @@ fn shortened(text: &str) -> String {
 
 /// Compares one call. Gives how many cases there were, and the differences as text.
 fn compare(opa: &mut Opa, at: usize, row: &Row) -> (usize, Vec<String>) {
+    let cases = cases(row);
     let library = match Library::compile(&[module(at, row)], &json!({}), &Dialects::default()) {
         Ok(library) => library,
-        Err(problems) => return (1, vec![problems.to_string()]),
+        // What is missing differs in every case, so that it can only become less.
+        Err(problems) => return (cases.len(), vec![problems.to_string(); cases.len()]),
     };
-    let cases = cases(row);
     let question = |arguments: &Vec<Value>| oracle::Question { document: format!("f{at}.answer"), input: json!(arguments).to_string() };
     let answers = opa.ask_all(&cases.iter().map(question).collect::<Vec<_>>());
     assert_eq!(answers.len(), cases.len());
@@ -136,7 +137,6 @@ fn builtins_answer_as_opa_does() {
     let before: usize = found.values().sum();
     println!("{compared} calls of {} built-ins, {before} differences", TABLE.len());
     assert!(compared > 25_000, "{compared} comparisons only");
-    #[expect(clippy::disallowed_methods, reason = "the person who runs the test asks for new numbers")]
     if std::env::var_os("UPDATE").is_some() {
         known.shrink(&found);
     }

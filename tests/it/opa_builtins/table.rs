@@ -18,6 +18,12 @@ pub(super) const TABLE: &[Row] = &[
     ("json.marshal($0)", &[Anything]),
     ("json.marshal_with_options($0, {\"pretty\": true, \"indent\": \" \"})", &[Objects]),
     ("sprintf(\"%v\", [$0])", &[Anything]),
+    // Negation over what is undefined: there is no tenth argument.
+    ("true if { not input[9] }", &[Texts]),
+    ("true if { not input[9] == $0 }", &[Anything]),
+    ("true if { not input[9] > $0 }", &[Numbers]),
+    ("true if { not input[9] in $0 }", &[Lists]),
+    ("true if { not startswith(input[9], $0) }", &[Texts]),
     // Numbers.
     ("$0 + $1", &[Numbers, Numbers]),
     ("$0 - $1", &[Numbers, Numbers]),
