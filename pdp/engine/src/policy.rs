@@ -5,9 +5,9 @@
 
 pub mod builtins;
 pub mod candidate;
-mod check;
+pub(crate) mod check;
 mod document;
-mod scan;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +24,7 @@ use regorus::{Engine, LimitError, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
+pub use builtins::Semantics;
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
 pub use check::{MAX_CHAIN, MAX_PRODUCTS, MAX_RULES};
 pub use scan::{MAX_DEPTH, MAX_FILE, ScanError};
@@ -71,7 +72,9 @@ pub struct Dialects {
 }
 
 impl Dialects {
-    fn of(&self, path: &str) -> Option<u8> {
+    /// What is declared of a file.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Option<u8> {
         let bare = path.trim_start_matches('/');
         self.files.iter().find(|(listed, _)| listed.trim_start_matches('/') == bare).map(|(_, version)| *version).or(self.default)
     }
@@ -249,7 +252,7 @@ fn guarded(mut engine: Engine, entry: &str) -> Result<Value, PolicyError> {
     }
 }
 
-fn exhausted(error: &anyhow::Error) -> bool {
+pub(crate) fn exhausted(error: &anyhow::Error) -> bool {
     error.downcast_ref::<LimitError>().is_some() || error.to_string().contains("execution exceeded time limit")
 }
 
@@ -257,7 +260,7 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|character| *character != '\n').take(MAX_TEXT).collect()
 }
 
-fn timer(limit: Duration) -> ExecutionTimerConfig {
+pub(crate) fn timer(limit: Duration) -> ExecutionTimerConfig {
     ExecutionTimerConfig { limit, check_interval: NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN) }
 }
 
@@ -278,9 +281,9 @@ fn load<'a>(
     if !problems.is_empty() {
         return Err(PolicyError::Refused(problems));
     }
-    let (outline, problems) = check::check(engine.get_modules());
-    if !problems.is_empty() {
-        return Err(PolicyError::Refused(problems));
+    let (outline, findings) = check::check(engine.get_modules(), Semantics::Contract);
+    if !findings.is_empty() {
+        return Err(PolicyError::Refused(findings.into_iter().map(Problem::from).collect()));
     }
     builtins::install(&mut engine).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
     let refused = |error: anyhow::Error| PolicyError::Refused(vec![Problem::new(shortened(&format!("{error:#}")))]);

@@ -42,21 +42,32 @@ impl Refused {
     }
 }
 
-/// What is said of a name wherever it stands in a policy: called, replaced by `with`, or used as a replacement.
-#[must_use]
-pub fn denied(name: &str) -> Option<Refused> {
-    match name {
-        "time.now_ns" | "rand.intn" | "uuid.rfc4122" | "opa.runtime" => Some(Refused::NotDeterministic),
-        "http.send" | "net.lookup_ip_addr" => Some(Refused::Stubbed),
-        "graph.reachable_paths" => Some(Refused::Unbounded),
-        _ => None,
-    }
+/// Whose rules say which built-ins there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Semantics {
+    /// A policy that decides: its answer is a function of its input, and an error of a built-in ends the evaluation.
+    Contract,
+    /// OPA's: time and chance come with the question.
+    Opa,
 }
 
-/// Whether a name that no rule defines may be called.
-#[must_use]
-pub fn called(name: &str) -> Option<Refused> {
-    denied(name).or_else(|| (!BUILTINS.contains_key(name) && name != "print").then_some(Refused::Missing))
+impl Semantics {
+    /// What is said of a name wherever it stands in a policy: called, replaced by `with`, or used as a replacement.
+    #[must_use]
+    pub fn denied(self, name: &str) -> Option<Refused> {
+        match name {
+            "http.send" | "net.lookup_ip_addr" => Some(Refused::Stubbed),
+            "graph.reachable_paths" => Some(Refused::Unbounded),
+            "time.now_ns" | "rand.intn" | "uuid.rfc4122" | "opa.runtime" if self == Self::Contract => Some(Refused::NotDeterministic),
+            _ => None,
+        }
+    }
+
+    /// Whether a name that no rule defines may be called.
+    #[must_use]
+    pub fn called(self, name: &str) -> Option<Refused> {
+        self.denied(name).or_else(|| (!BUILTINS.contains_key(name) && name != "print").then_some(Refused::Missing))
+    }
 }
 
 /// Why a bounded built-in gave no value.
@@ -85,7 +96,7 @@ const BOUNDED: &[(&str, u8, Checked)] = &[
 ];
 
 /// Puts the bounded forms into an engine.
-pub(super) fn install(engine: &mut Engine) -> Result<(), String> {
+pub(crate) fn install(engine: &mut Engine) -> Result<(), String> {
     for &(name, arguments, check) in BOUNDED {
         let bounded = move |values: Vec<Value>| match check(name, &values) {
             Ok(Some(answer)) => Ok(answer),

@@ -8,6 +8,7 @@ use countersign_sdk_types::{Acr, Effect, RiskScore};
 use regorus::Value;
 use serde::{Deserialize, Serialize};
 
+use super::check::Finding;
 use super::{Policy, PolicyError, PolicySource, guarded, load};
 
 /// The time that one test may take. Tests are run apart from traffic.
@@ -30,6 +31,13 @@ impl Problem {
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self { file: None, line: None, text }
+    }
+}
+
+impl From<Finding> for Problem {
+    fn from(finding: Finding) -> Self {
+        let (file, line) = finding.place.map_or((None, None), |(file, line, _)| (Some(file), Some(line as usize)));
+        Self { file, line, text: finding.text }
     }
 }
 

@@ -49,7 +49,7 @@ impl ScanError {
 ///
 /// # Errors
 /// At the first thing that the parser should not see.
-pub(super) fn scan(text: &str) -> Result<(), ScanError> {
+pub(crate) fn scan(text: &str) -> Result<(), ScanError> {
     if text.len() > MAX_FILE {
         return Err(ScanError::TooLarge);
     }
