@@ -117,6 +117,8 @@ pub struct TlsFiles {
 pub struct Listeners {
     /// Enforcement points.
     pub decision: SocketAddr,
+    /// Enforcement points that speak gRPC.
+    pub grpc: Option<SocketAddr>,
     /// Browsers.
     pub public: Option<SocketAddr>,
     /// Operators, beside the local socket.

@@ -123,9 +123,16 @@ impl Reader<'_> {
     fn listeners(&mut self, listen: &settings::Listen) -> Option<Listeners> {
         let decision = self.address("listen.decision", &listen.decision);
         let operations = self.address("listen.operations", &listen.operations);
+        let grpc = listen.grpc.as_deref().map(|text| self.address("listen.grpc", text));
         let public = listen.public.as_deref().map(|text| self.address("listen.public", text));
         let control = listen.control.as_deref().map(|text| self.address("listen.control", text));
-        Some(Listeners { decision: decision?, operations: operations?, public: public.flatten(), control: control.flatten() })
+        Some(Listeners {
+            decision: decision?,
+            grpc: grpc.flatten(),
+            public: public.flatten(),
+            control: control.flatten(),
+            operations: operations?,
+        })
     }
 
     fn address(&mut self, key: &str, text: &str) -> Option<SocketAddr> {

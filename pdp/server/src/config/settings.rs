@@ -47,6 +47,8 @@ pub(super) struct Settings {
 pub(super) struct Listen {
     /// Where enforcement points ask.
     pub(super) decision: String,
+    /// Where enforcement points ask over gRPC: Envoy's external authorization.
+    pub(super) grpc: Option<String>,
     /// Where browsers meet `/.countersign/*` and the auth origin's pages.
     pub(super) public: Option<String>,
     /// The control API over TCP. The local socket in the data folder is always there.

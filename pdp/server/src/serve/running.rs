@@ -12,9 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::{Decider, Parts, assemble, control_router, public_router, router};
+use super::{Decider, Parts, assemble, control_router, grpc_router, public_router, router};
+use crate::adapter::envoy_grpc;
 use crate::config::Config;
-use crate::front_door::{self, Limits, Listener};
+use crate::front_door::{self, Limits, Listener, Protocol};
+use crate::grpc::health::Health;
 use crate::metrics::{ListenerName, ReloadOutcome};
 use crate::operations::{self, Readiness};
 use crate::policies::PolicyStatus;
@@ -41,7 +43,7 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
     let decider = Arc::new(assemble(parts)?);
     // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
     let socket = bind_socket(&socket)?;
-    let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
+    let (grpc, public, control) = (bind_if(listen.grpc).await?, bind_if(listen.public).await?, bind_if(listen.control).await?);
     let (operations_at, decision) = (bind(listen.operations).await?, bind(listen.decision).await?);
     if let Some(policies) = &decider.policies {
         policies.begin(&decider.pdp.store)?;
@@ -59,12 +61,19 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
         let key_sets = Arc::clone(&key_sets);
         Arc::new(move || key_sets.ready())
     };
+    let health = Health::new(&[envoy_grpc::SERVICE], Arc::clone(&draining), Arc::clone(&readiness));
     let observed = operations::router(Arc::clone(&draining), readiness, Arc::clone(&metrics));
     let mut doors = JoinSet::new();
     let (usual, operating) = (Limits::default(), Limits { answer_within: CONTROL, ..Limits::default() });
     doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), usual, stopped.clone()));
     doors.spawn(front_door::serve(encrypted(operations_at, ListenerName::Operations), observed, usual, stopped.clone()));
     doors.spawn(front_door::serve(socket, control_router(&decider, Vec::new()), operating, stopped.clone()));
+    if let Some(listener) = grpc {
+        let listener = encrypted(listener, ListenerName::Grpc).speaking(Protocol::Http2);
+        // Calls of Envoy are counted, and refused in its own terms, where they are answered.
+        let limits = Limits { in_flight: 4 * usual.in_flight, ..usual };
+        doors.spawn(front_door::serve(listener, grpc_router(&decider, health), limits, stopped.clone()));
+    }
     if let Some(listener) = public {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Public), public_router(&decider), usual, stopped.clone()));
     }
