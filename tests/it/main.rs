@@ -15,6 +15,7 @@ mod fuzz_replay;
 mod hostile_policies;
 mod learn_import;
 mod nginx;
+mod opa;
 mod places;
 mod serving;
 mod step_up;

@@ -14,6 +14,7 @@ pub mod fuzz;
 pub mod http;
 pub mod issuer;
 pub mod nginx;
+pub mod opa;
 pub mod process;
 pub mod stage;
 pub mod upstream;

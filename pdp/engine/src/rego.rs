@@ -16,25 +16,15 @@ use countersign_sdk_types::Timestamp;
 use regorus::{Engine, QueryResults, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::policy::builtins::{self, Semantics};
-use crate::policy::check;
-use crate::policy::{Dialects, PolicyFile, scan, timer};
+use crate::policy::builtins::{Extensions, Moment, Semantics};
+use crate::policy::json::json;
+use crate::policy::rewrite::Rewriter;
+use crate::policy::{Dialects, LENGTHS, PolicyFile, add, check, scan, timer};
+
+pub use crate::policy::builtins::BuiltinErrors;
 
 pub use document::Document;
 pub use fault::{Code, EvalError, Problem, Problems};
-
-/// The name that a query has in messages.
-const QUERY: &str = "query";
-
-/// What happens when a built-in fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BuiltinErrors {
-    /// The call is undefined: OPA's default.
-    #[default]
-    Undefined,
-    /// The evaluation ends with the error: `strict-builtin-errors`.
-    Fatal,
-}
 
 /// What a question brings along. The engine reads neither a clock nor entropy, so both come from whoever asks.
 #[derive(Debug, Clone)]
@@ -64,6 +54,8 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Library {
     engine: Engine,
+    rewriter: Rewriter,
+    extensions: Extensions,
 }
 
 impl std::fmt::Debug for Library {
@@ -85,13 +77,16 @@ impl Library {
         let mut engine = Engine::new();
         engine.set_strict_builtin_errors(false);
         engine.set_gather_prints(true);
-        Problems::of(modules.iter().filter_map(|module| parse(&mut engine, module, dialects.of(&module.path)).err()).collect())?;
-        let (_, findings) = check::check(engine.get_modules(), Semantics::Opa);
+        engine.set_policy_length_config(LENGTHS);
+        let rewriter = Rewriter::new(modules.iter().map(|module| module.text.as_str()));
+        let parsed = modules.iter().map(|module| parse(&mut engine, &rewriter, module, dialects.of(&module.path)));
+        Problems::of(parsed.filter_map(Result::err).collect())?;
+        let (outline, findings) = check::check(engine.get_modules(), Semantics::Opa);
         Problems::of(findings.into_iter().map(Problem::from).collect())?;
         engine.add_data(Value::from(data.clone())).map_err(|error| Problems::one(Problem::new(Code::Compile, &error)))?;
         // Asking anything prepares the engine; clones share what was prepared.
         engine.eval_query("true".to_owned(), false).map_err(|error| Problems::one(Problem::of_compiler(&error)))?;
-        Ok(Self { engine })
+        Ok(Self { engine, rewriter, extensions: Extensions::of(outline.names.iter().map(String::as_str)) })
     }
 
     /// The document at a path under `data`, as OPA's `/v1/data` gives it: rules and base data, whole packages as objects, sets as sorted arrays.
@@ -100,9 +95,10 @@ impl Library {
     /// # Errors
     /// When the evaluation fails, or used up its time.
     pub fn document(&self, path: &[&str], question: &Question) -> Result<Option<Json>, EvalError> {
-        let results = self.run(path.iter().fold("data".to_owned(), |at, step| at + &indexed(step)), question)?;
+        let reference = path.iter().fold("data".to_owned(), |at, step| at + &indexed(step));
+        let results = self.run(reference, &self.extensions, question)?;
         let value = results.result.into_iter().next().and_then(|result| result.expressions.into_iter().next());
-        Ok(value.and_then(|expression| document::json(&expression.value)))
+        Ok(value.and_then(|expression| json(&expression.value)))
     }
 
     /// Every way in which a query holds.
@@ -110,12 +106,13 @@ impl Library {
     /// # Errors
     /// When the query cannot be read, the evaluation fails, or it used up its time.
     pub fn query(&self, query: &str, question: &Question) -> Result<Vec<Answer>, EvalError> {
-        scan::scan(query).map_err(|error| EvalError::Failed { code: Code::Parse, text: error.to_string() })?;
-        let results = self.run(query.to_owned(), question)?;
+        let query = scan::rewritten(&self.rewriter, query).map_err(|error| EvalError::Failed { code: Code::Parse, text: error.to_string() })?;
+        let extensions = self.extensions.and(Extensions::in_text(&query));
+        let results = self.run(query.into_owned(), &extensions, question)?;
         Ok(results.result.iter().map(Answer::of).collect())
     }
 
-    fn run(&self, query: String, question: &Question) -> Result<QueryResults, EvalError> {
+    fn run(&self, query: String, extensions: &Extensions, question: &Question) -> Result<QueryResults, EvalError> {
         let mut engine = self.engine.clone();
         engine.set_execution_timer_config(timer(question.budget));
         if question.builtin_errors == BuiltinErrors::Fatal {
@@ -124,18 +121,22 @@ impl Library {
         if let Some(input) = &question.input {
             engine.set_input(input.value().clone());
         }
-        builtins::install(&mut engine).map_err(|text| EvalError::Failed { code: Code::Internal, text })?;
+        let moment = Moment { now: question.now, seed: question.seed };
+        let installed = extensions.install_fixed(&mut engine, question.builtin_errors);
+        installed
+            .and_then(|()| extensions.install_momentary(&mut engine, moment, question.builtin_errors))
+            .map_err(|text| EvalError::Failed { code: Code::Internal, text })?;
         guarded(move || engine.eval_query(query, false)).ok_or(EvalError::Panic)?.map_err(|error| EvalError::of(&error))
     }
 }
 
 impl Answer {
     fn of(result: &regorus::QueryResult) -> Self {
-        let bindings = match document::json(&result.bindings) {
+        let bindings = match json(&result.bindings) {
             Some(Json::Object(bindings)) => bindings,
             _ => Map::new(),
         };
-        Self { bindings, expressions: result.expressions.iter().filter_map(|expression| document::json(&expression.value)).collect() }
+        Self { bindings, expressions: result.expressions.iter().filter_map(|expression| json(&expression.value)).collect() }
     }
 }
 
@@ -154,19 +155,11 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// A module that no manifest speaks of is read as today's Rego, and then as the dialect before 1.0.
-fn parse(engine: &mut Engine, module: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
-    scan::scan(&module.text).map_err(|error| Problem::of_scan(&module.path, &error))?;
-    let mut add = |v0: bool| {
-        engine.set_rego_v0(v0);
-        engine.add_policy(module.path.clone(), module.text.clone())
-    };
-    let parsed = match dialect {
-        Some(0) => add(true),
-        Some(1) => add(false),
-        None => add(false).or_else(|error| add(true).map_err(|_| error)),
-        Some(other) => return Err(Problem::of_dialect(&module.path, other)),
-    };
+fn parse(engine: &mut Engine, rewriter: &Rewriter, module: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
+    let text = scan::rewritten(rewriter, &module.text).map_err(|error| Problem::of_scan(&module.path, &error))?;
+    let added = add(engine, &module.path, &text, dialect);
     // Queries are today's Rego.
     engine.set_rego_v0(false);
-    parsed.map(drop).map_err(|error| Problem::of_parser(&module.path, &error))
+    let added = added.ok_or_else(|| Problem::of_dialect(&module.path, dialect.unwrap_or_default()))?;
+    added.map_err(|error| Problem::of_parser(&module.path, &error))
 }

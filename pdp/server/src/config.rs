@@ -125,6 +125,8 @@ pub struct Listeners {
     pub control: Option<SocketAddr>,
     /// The platform.
     pub operations: SocketAddr,
+    /// OPA's clients.
+    pub opa: Option<SocketAddr>,
 }
 
 /// The configuration as meant.
@@ -132,6 +134,8 @@ pub struct Listeners {
 pub struct Config {
     /// Where everything listens.
     pub listen: Listeners,
+    /// What OPA's clients are answered from.
+    pub opa: Option<crate::opa::Options>,
     /// TLS on every TCP listener.
     pub tls: Option<TlsFiles>,
     /// The one tenant of this file.

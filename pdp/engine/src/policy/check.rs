@@ -23,6 +23,8 @@ pub(crate) struct Outline {
     pub(crate) rules: BTreeSet<String>,
     /// The full paths of rules whose name begins with `test_`, with their file.
     pub(crate) tests: BTreeSet<(String, String)>,
+    /// Every dotted name that stands anywhere: what may be a built-in.
+    pub(crate) names: BTreeSet<String>,
 }
 
 /// What is wrong, and where.
@@ -48,18 +50,26 @@ pub(crate) enum Fault {
 #[must_use]
 pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, Vec<Finding>) {
     let outline = outline(modules);
-    let mut walk = Walk { outline: &outline, semantics, findings: Vec::new(), needs: BTreeMap::new(), products: BTreeMap::new() };
+    let mut walk = Walk {
+        outline: &outline,
+        semantics,
+        findings: Vec::new(),
+        names: BTreeSet::new(),
+        needs: BTreeMap::new(),
+        products: BTreeMap::new(),
+    };
     let rules: usize = modules.iter().map(|module| module.policy.len()).sum();
     if rules > MAX_RULES {
         walk.findings.push(Finding { fault: Fault::Size, place: None, text: format!("policy has more than {MAX_RULES} rules") });
-        return (outline.clone(), walk.findings);
+        let findings = walk.findings;
+        return (outline, findings);
     }
     for module in modules {
         walk.module(module);
     }
-    let Walk { mut findings, needs, products, .. } = walk;
+    let Walk { mut findings, names, needs, products, .. } = walk;
     findings.extend(chains(&needs, &products));
-    (outline, findings)
+    (Outline { names, ..outline }, findings)
 }
 
 fn outline(modules: &[Ref<Module>]) -> Outline {
@@ -132,6 +142,7 @@ struct Walk<'a> {
     outline: &'a Outline,
     semantics: Semantics,
     findings: Vec<Finding>,
+    names: BTreeSet<String>,
     /// What each rule needs, and at how many places.
     needs: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many products of two computed numbers each rule holds itself.
@@ -286,6 +297,7 @@ impl Walk<'_> {
 
     fn reference(&mut self, place: &Place<'_>, span: &Span, expression: &Expr) {
         let (names, _) = constant_path(expression);
+        self.names.insert(names.join("."));
         if let Some(refused) = self.semantics.denied(&names.join(".")) {
             self.finding(span, refused.sentence(&names.join(".")));
         }
@@ -297,6 +309,7 @@ impl Walk<'_> {
     fn call(&mut self, place: &Place<'_>, span: &Span, function: &Expr) {
         let (names, whole) = constant_path(function);
         let name = names.join(".");
+        self.names.insert(name.clone());
         let defined = resolve(place, &names).filter(|path| self.outline.rules.contains(path));
         let refused = match &defined {
             _ if !whole => Some(Refused::Missing),

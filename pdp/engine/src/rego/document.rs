@@ -1,7 +1,7 @@
 //! Documents: values of the evaluator that were made from JSON, and JSON that is made from values.
 
 use regorus::{Engine, Value};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::{Code, EvalError, guarded};
 use crate::policy::scan;
@@ -34,28 +34,5 @@ impl Document {
 impl From<Json> for Document {
     fn from(json: Json) -> Self {
         Self(Value::from(json))
-    }
-}
-
-/// As OPA writes it: sets are sorted arrays, names of members that are no text are written as JSON. `None` for what is undefined.
-pub(super) fn json(value: &Value) -> Option<Json> {
-    match value {
-        Value::Null => Some(Json::Null),
-        Value::Bool(flag) => Some(Json::Bool(*flag)),
-        Value::Number(_) => serde_json::from_str(&value.to_json_str().ok()?).ok(),
-        Value::String(text) => Some(Json::String(text.to_string())),
-        Value::Array(items) => Some(Json::Array(items.iter().filter_map(json).collect())),
-        Value::Set(items) => Some(Json::Array(items.iter_sorted().filter_map(json).collect())),
-        Value::Object(members) => {
-            Some(Json::Object(members.iter().filter_map(|(name, member)| Some((text(name)?, json(member)?))).collect::<Map<_, _>>()))
-        }
-        _ => None,
-    }
-}
-
-fn text(name: &Value) -> Option<String> {
-    match name {
-        Value::String(text) => Some(text.to_string()),
-        other => Some(json(other)?.to_string()),
     }
 }

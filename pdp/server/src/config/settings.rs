@@ -1,5 +1,7 @@
 //! The configuration file as it is written. Unknown keys are refused; what the keys mean is decided by the reader beside it.
 
+pub(super) mod opa;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +42,7 @@ pub(super) struct Settings {
     pub(super) risk: Weights,
     #[serde(default)]
     pub(super) request: RequestSettings,
+    pub(super) opa: Option<opa::OpaSettings>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +58,8 @@ pub(super) struct Listen {
     pub(super) control: Option<String>,
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub(super) operations: String,
+    /// Where OPA's clients ask. Off by default.
+    pub(super) opa: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

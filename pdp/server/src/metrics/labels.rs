@@ -55,6 +55,8 @@ labels! {
         Control = "control",
         /// The platform.
         Operations = "operations",
+        /// OPA's clients.
+        Opa = "opa",
     }
 
     /// How a look at the policies ended.

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::front_door::{self, Limits, Listener, Protocol};
 use crate::grpc::health::Health;
 use crate::metrics::{ListenerName, ReloadOutcome};
+use crate::opa::{self, Opa, Options};
 use crate::operations::{self, Readiness};
 use crate::policies::PolicyStatus;
 use crate::tls::Tls;
@@ -33,17 +34,20 @@ const CONTROL: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// What kept it from starting.
-pub(crate) async fn run(config: Config) -> Result<(), String> {
+pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     for danger in &config.dangers {
         tracing::warn!("{danger}");
     }
     let (listen, socket, operators) = (config.listen, config.control_socket(), config.operators.clone());
+    let opa = config.opa.take().map(|options| (options, config.store.clone()));
     let parts = Parts::load(config)?;
     let tls = parts.tls.clone();
     let decider = Arc::new(assemble(parts)?);
     // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
     let socket = bind_socket(&socket)?;
-    let (grpc, public, control) = (bind_if(listen.grpc).await?, bind_if(listen.public).await?, bind_if(listen.control).await?);
+    let opa = opa.map(|(options, store)| open_opa(options, &store, &decider)).transpose()?;
+    let (grpc, opa_at) = (bind_if(listen.grpc).await?, bind_if(listen.opa).await?);
+    let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
     let (operations_at, decision) = (bind(listen.operations).await?, bind(listen.decision).await?);
     if let Some(policies) = &decider.policies {
         policies.begin(&decider.pdp.store)?;
@@ -82,9 +86,14 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Control), router, operating, stopped.clone()));
     }
     let mut looks = JoinSet::new();
-    looks.spawn(key_sets.run(stopped));
+    looks.spawn(key_sets.run(stopped.clone()));
     looks.spawn(refresh(Arc::clone(&decider), tls));
     looks.spawn(watch_policies(Arc::clone(&decider)));
+    if let (Some(opa), Some(listener)) = (&opa, opa_at) {
+        opa.start().await;
+        doors.spawn(front_door::serve(encrypted(listener, ListenerName::Opa), opa::router(Arc::clone(opa)), usual, stopped.clone()));
+        looks.spawn(Arc::clone(opa).run(stopped));
+    }
     let ended = end(&mut doors, &mut looks).await;
     tracing::info!("draining");
     draining.store(true, Ordering::SeqCst);
@@ -93,8 +102,17 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
     }
     let _ = stop.send(true);
     while doors.join_next().await.is_some() {}
+    if let Some(opa) = &opa {
+        opa.end().await;
+    }
     looks.abort_all();
     ended
+}
+
+/// What OPA's clients are answered from. It shares nothing with the decision point but the clock, what is counted, and the data folder.
+fn open_opa(options: Options, store: &Path, decider: &Decider) -> Result<Arc<Opa>, String> {
+    let pdp = &decider.pdp;
+    Opa::new(options, store, pdp.clock.clone(), Arc::clone(&pdp.metrics)).map(Arc::new)
 }
 
 /// Until told to end, or until something that runs for good ended by itself. Better no decision point, which a supervisor starts again, than one without
