@@ -127,6 +127,16 @@ pub struct Listeners {
     pub operations: SocketAddr,
     /// OPA's clients.
     pub opa: Option<SocketAddr>,
+    /// Envoy, with policies of `opa-envoy-plugin`.
+    pub opa_grpc: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Where `[opa]` is served, each with its key.
+    fn of_opa(&self) -> Vec<(&'static str, SocketAddr)> {
+        let both = [("listen.opa", self.opa), ("listen.opa_grpc", self.opa_grpc)];
+        both.into_iter().filter_map(|(key, address)| Some((key, address?))).collect()
+    }
 }
 
 /// The configuration as meant.

@@ -11,5 +11,7 @@ mod response;
 pub(crate) use attributes::*;
 pub(crate) use response::*;
 
+/// The name of the service, for health checks.
+pub(crate) const SERVICE: &str = "envoy.service.auth.v3.Authorization";
 /// Where the service is called.
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";

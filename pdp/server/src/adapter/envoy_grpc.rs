@@ -25,9 +25,6 @@ use crate::grpc;
 use crate::metrics::Door;
 use crate::serve::Decider;
 
-/// The name of the service, for health checks.
-pub const SERVICE: &str = "envoy.service.auth.v3.Authorization";
-
 /// Calls that are answered at once; more are refused at once.
 const AT_ONCE: usize = 256;
 

@@ -72,7 +72,8 @@ impl Reader<'_> {
             key: self.folder.join(tls.key),
             client_ca: self.in_folder(tls.client_ca),
         });
-        let opa = self.opa(listen.as_ref().and_then(|listen| listen.opa), tls.as_ref(), settings.opa);
+        let opa_at = listen.as_ref().map(Listeners::of_opa).unwrap_or_default();
+        let opa = self.opa(&opa_at, tls.as_ref(), settings.opa);
         Some(Config {
             listen: listen?,
             opa,
@@ -132,6 +133,7 @@ impl Reader<'_> {
         let public = listen.public.as_deref().map(|text| self.address("listen.public", text));
         let control = listen.control.as_deref().map(|text| self.address("listen.control", text));
         let opa = listen.opa.as_deref().map(|text| self.address("listen.opa", text));
+        let opa_grpc = listen.opa_grpc.as_deref().map(|text| self.address("listen.opa_grpc", text));
         Some(Listeners {
             decision: decision?,
             grpc: grpc.flatten(),
@@ -139,6 +141,7 @@ impl Reader<'_> {
             control: control.flatten(),
             operations: operations?,
             opa: opa.flatten(),
+            opa_grpc: opa_grpc.flatten(),
         })
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Listen {
     pub(super) operations: String,
     /// Where OPA's clients ask. Off by default.
     pub(super) opa: Option<String>,
+    /// Where Envoy asks as it asks `opa-envoy-plugin`.
+    pub(super) opa_grpc: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,7 +11,7 @@ use countersign_sdk_types::{Acr, Seconds};
 use super::*;
 use crate::adapter::answer::reply;
 use crate::adapter::identity::IdentityHeaders;
-use crate::ext_authz::{CheckResponse, HttpResponse, code};
+use crate::ext_authz::{CheckResponse, HttpResponse, SERVICE, code};
 use crate::grpc::health::{HealthCheckRequest, HealthCheckResponse, Standing};
 use crate::pipeline::Answer;
 use scene::{Scene, denied, get, header, metadata, passed};

@@ -30,7 +30,7 @@ use crate::config::{Enforcer, Patience, Site};
 use crate::directory::Directory;
 use crate::ext_authz::{
     Address, AddressKind, AttributeContext, CHECK, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
-    HttpResponse, OkHttpResponse, Peer, Request, SocketAddress,
+    HttpResponse, OkHttpResponse, Peer, Request, SERVICE, SocketAddress,
 };
 use crate::front_door::{self, Limits, Listener, Protocol};
 use crate::grpc::health::Health;
@@ -79,7 +79,7 @@ impl Scene {
         let (folder, issuer) = (tempfile::tempdir().unwrap(), Issuer::new("https://issuer.example").unwrap());
         let decider = Arc::new(assemble(parts(&issuer, folder.path())).unwrap());
         let draining = Arc::new(AtomicBool::new(false));
-        let health = Health::new(&[super::SERVICE], Arc::clone(&draining), Arc::new(|| Ok(())));
+        let health = Health::new(&[SERVICE], Arc::clone(&draining), Arc::new(|| Ok(())));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
