@@ -80,3 +80,6 @@ pub(crate) fn enforcer<'a>(headers: &HeaderMap, peer: IpAddr, enforcers: &'a [En
     };
     enforcers.iter().find(matches).ok_or_else(refused)
 }
+
+#[cfg(test)]
+mod tests;
