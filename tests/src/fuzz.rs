@@ -1,8 +1,10 @@
 //! The bodies of the fuzz targets, so that stable `cargo test` replays what a fuzzer found.
 
 mod adapters;
+mod check_request;
 
 pub use adapters::adapters;
+pub use check_request::check_request;
 
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};

@@ -8,7 +8,7 @@ mod bundle;
 mod bundles;
 mod chance;
 mod data;
-pub(crate) mod envoy;
+pub mod envoy;
 mod failure;
 mod health;
 mod kept;

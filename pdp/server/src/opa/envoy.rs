@@ -102,5 +102,14 @@ async fn answer(opa: &Opa, request: Request) -> Result<CheckResponse, Refused> {
     result::response(answered.result.ok_or_else(|| Refused::Shape("the document is undefined".to_owned()))?)
 }
 
+/// The plugin's input in the bytes of a `CheckRequest`.
+///
+/// # Errors
+/// When they are no such message, or it is refused before a policy is asked.
+pub fn read(message: &[u8]) -> Result<serde_json::Value, String> {
+    let message: CheckRequest = prost::Message::decode(message).map_err(|error| error.to_string())?;
+    input::input(message).map_err(|refused| refused.to_string())
+}
+
 #[cfg(test)]
 mod tests;

@@ -24,18 +24,17 @@ pub(super) fn input(message: CheckRequest) -> Result<Value, Refused> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let headers = headers(&http)?;
     let (parsed_body, truncated_body) = body::parsed(&http, &headers)?;
-    let mut input = json!({
-        "attributes": attributes::json(&attributes)?,
-        "version": {"ext_authz": "v3", "encoding": "protojson"},
-        "parsed_path": segments(path)?,
-        "parsed_query": pairs(query)?,
-        "parsed_body": parsed_body,
-        "truncated_body": truncated_body,
-    });
-    if !principal.is_empty() {
-        input["source_principal"] = text(&principal)?.into();
-    }
-    Ok(input)
+    let principal = (!principal.is_empty()).then(|| text(&principal).map(Value::from)).transpose()?;
+    let members = [
+        ("attributes", Some(attributes::json(&attributes)?)),
+        ("version", Some(json!({"ext_authz": "v3", "encoding": "protojson"}))),
+        ("parsed_path", Some(json!(segments(path)?))),
+        ("parsed_query", Some(pairs(query)?.into())),
+        ("parsed_body", Some(parsed_body)),
+        ("truncated_body", Some(truncated_body.into())),
+        ("source_principal", principal),
+    ];
+    Ok(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into())
 }
 
 fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, Refused> {

@@ -43,7 +43,7 @@ fn post(headers: &[(&str, &str)], body: &str) -> CheckRequest {
 #[track_caller]
 fn check(message: CheckRequest, pointer: &str, expected: Value) {
     let input = input(message).unwrap();
-    assert_eq!(input.pointer(pointer), Some(&expected), "{input}");
+    assert_eq!(input.pointer(pointer).cloned(), Some(expected), "{input}");
 }
 
 #[track_caller]
