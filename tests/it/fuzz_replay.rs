@@ -134,6 +134,24 @@ fn adapters() {
     replay("adapters", countersign_tests::fuzz::adapters);
 }
 
+/// Seeds cut short, and with one bit of each byte changed: lengths, tags and texts.
+#[test]
+fn check_request() {
+    replay("check_request", countersign_tests::fuzz::check_request);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/check_request");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let seed = std::fs::read(entry.unwrap().path()).unwrap();
+        for at in 0..seed.len() {
+            countersign_tests::fuzz::check_request(&seed[..at]);
+            for bit in [0x01, 0x08, 0x80] {
+                let mut changed = seed.clone();
+                changed[at] ^= bit;
+                countersign_tests::fuzz::check_request(&changed);
+            }
+        }
+    }
+}
+
 #[test]
 fn past_log() {
     replay("past_log", countersign_tests::fuzz::past_log);

@@ -1,10 +1,12 @@
 //! The bodies of the fuzz targets, so that stable `cargo test` replays what a fuzzer found.
 
 mod adapters;
+mod check_request;
 
 use std::collections::BTreeMap;
 
 pub use adapters::adapters;
+pub use check_request::check_request;
 use countersign_pdp_engine::identify::{ProofRules, verify_proof};
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};

@@ -128,6 +128,8 @@ pub struct TlsFiles {
 pub struct Listeners {
     /// Enforcement points.
     pub decision: SocketAddr,
+    /// Enforcement points that speak gRPC.
+    pub grpc: Option<SocketAddr>,
     /// Browsers.
     pub public: Option<SocketAddr>,
     /// Operators, beside the local socket.
@@ -136,6 +138,16 @@ pub struct Listeners {
     pub operations: SocketAddr,
     /// OPA's clients.
     pub opa: Option<SocketAddr>,
+    /// Envoy, with policies of `opa-envoy-plugin`.
+    pub opa_grpc: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Where `[opa]` is served, each with its key.
+    fn of_opa(&self) -> Vec<(&'static str, SocketAddr)> {
+        let both = [("listen.opa", self.opa), ("listen.opa_grpc", self.opa_grpc)];
+        both.into_iter().filter_map(|(key, address)| Some((key, address?))).collect()
+    }
 }
 
 /// The configuration as meant.

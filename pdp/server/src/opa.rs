@@ -8,6 +8,7 @@ mod bundle;
 mod bundles;
 mod chance;
 mod data;
+pub mod envoy;
 mod failure;
 mod health;
 mod kept;

@@ -73,7 +73,8 @@ impl Reader<'_> {
             key: self.folder.join(tls.key),
             client_ca: self.in_folder(tls.client_ca),
         });
-        let opa = self.opa(listen.as_ref().and_then(|listen| listen.opa), tls.as_ref(), settings.opa);
+        let opa_at = listen.as_ref().map(Listeners::of_opa).unwrap_or_default();
+        let opa = self.opa(&opa_at, tls.as_ref(), settings.opa);
         Some(Config {
             listen: listen?,
             opa,
@@ -132,11 +133,20 @@ impl Reader<'_> {
     fn listeners(&mut self, listen: &settings::Listen) -> Option<Listeners> {
         let decision = self.address("listen.decision", &listen.decision);
         let operations = self.address("listen.operations", &listen.operations);
+        let grpc = listen.grpc.as_deref().map(|text| self.address("listen.grpc", text));
         let public = listen.public.as_deref().map(|text| self.address("listen.public", text));
         let control = listen.control.as_deref().map(|text| self.address("listen.control", text));
         let opa = listen.opa.as_deref().map(|text| self.address("listen.opa", text));
-        let (public, control, opa) = (public.flatten(), control.flatten(), opa.flatten());
-        Some(Listeners { decision: decision?, operations: operations?, public, control, opa })
+        let opa_grpc = listen.opa_grpc.as_deref().map(|text| self.address("listen.opa_grpc", text));
+        Some(Listeners {
+            decision: decision?,
+            grpc: grpc.flatten(),
+            public: public.flatten(),
+            control: control.flatten(),
+            operations: operations?,
+            opa: opa.flatten(),
+            opa_grpc: opa_grpc.flatten(),
+        })
     }
 
     fn address(&mut self, key: &str, text: &str) -> Option<SocketAddr> {

@@ -56,6 +56,8 @@ pub(super) struct Settings {
 pub(super) struct Listen {
     /// Where enforcement points ask.
     pub(super) decision: String,
+    /// Where enforcement points ask over gRPC: Envoy's external authorization.
+    pub(super) grpc: Option<String>,
     /// Where browsers meet `/.countersign/*` and the auth origin's pages.
     pub(super) public: Option<String>,
     /// The control API over TCP. The local socket in the data folder is always there.
@@ -64,6 +66,8 @@ pub(super) struct Listen {
     pub(super) operations: String,
     /// Where OPA's clients ask. Off by default.
     pub(super) opa: Option<String>,
+    /// Where Envoy asks as it asks `opa-envoy-plugin`.
+    pub(super) opa_grpc: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

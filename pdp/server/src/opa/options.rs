@@ -18,6 +18,8 @@ pub struct Options {
     pub(crate) token: Option<Digest>,
     /// The document at `POST /`, as the steps below `data`.
     pub(crate) default_decision: Vec<String>,
+    /// The document that says whether a request behind Envoy passes, as the steps below `data`.
+    pub(crate) envoy_decision: Vec<String>,
     /// The time that one evaluation may take.
     pub(crate) budget: Duration,
     /// The bytes of a request's body, inflated.

@@ -35,6 +35,7 @@ fn options(folder: &Path) -> Options {
         bundles: vec![Configured { name: String::new(), origin: Origin::Folder(folder.to_owned()), trust, delay }],
         token: None,
         default_decision: vec!["authz".to_owned(), "allow".to_owned()],
+        envoy_decision: vec!["envoy".to_owned(), "authz".to_owned(), "allow".to_owned()],
         budget: Duration::from_secs(10),
         largest_body: 64 * 1024,
         labels: BTreeMap::from([("app".to_owned(), "test".to_owned())]),
@@ -45,13 +46,18 @@ fn options(folder: &Path) -> Options {
 }
 
 async fn opa_with(change: impl FnOnce(&mut Options)) -> Arc<Opa> {
+    let data = r#"{"servers": [{"id": "s1"}, {"id": "s2"}], "a-b": 1.50, "big": 12345678901234567890}"#;
+    let write = |folder: &Path| {
+        std::fs::write(folder.join("authz.rego"), POLICY).unwrap();
+        std::fs::write(folder.join("data.json"), data).unwrap();
+    };
+    opa_on(write, change).await
+}
+
+/// A listener on a folder, with options.
+pub(super) async fn opa_on(write: impl FnOnce(&Path), change: impl FnOnce(&mut Options)) -> Arc<Opa> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("authz.rego"), POLICY).unwrap();
-    std::fs::write(
-        folder.path().join("data.json"),
-        r#"{"servers": [{"id": "s1"}, {"id": "s2"}], "a-b": 1.50, "big": 12345678901234567890}"#,
-    )
-    .unwrap();
+    write(folder.path());
     let mut options = options(folder.path());
     change(&mut options);
     let opa = Arc::new(Opa::checked_by(here, options, folder.path(), Clock::system(), Arc::default()).unwrap());

@@ -12,9 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::{Decider, Parts, assemble, control_router, public_router, router};
+use super::{Decider, Parts, assemble, control_router, grpc_router, public_router, router};
 use crate::config::Config;
-use crate::front_door::{self, Limits, Listener};
+use crate::ext_authz::SERVICE;
+use crate::front_door::{self, Limits, Listener, Protocol};
+use crate::grpc::health::Health;
 use crate::metrics::{ListenerName, ReloadOutcome};
 use crate::opa::{self, Opa, Options};
 use crate::operations::{self, Readiness};
@@ -44,7 +46,8 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
     let socket = bind_socket(&socket)?;
     let opa = opa.map(|(options, store)| open_opa(options, &store, &decider)).transpose()?;
-    let (public, control, opa_at) = (bind_if(listen.public).await?, bind_if(listen.control).await?, bind_if(listen.opa).await?);
+    let (grpc, opa_at, opa_grpc) = (bind_if(listen.grpc).await?, bind_if(listen.opa).await?, bind_if(listen.opa_grpc).await?);
+    let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
     let (operations_at, decision) = (bind(listen.operations).await?, bind(listen.decision).await?);
     if let Some(policies) = &decider.policies {
         policies.begin(&decider.pdp.store)?;
@@ -62,12 +65,20 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
         let key_sets = Arc::clone(&key_sets);
         Arc::new(move || key_sets.ready())
     };
+    let health = Health::new(&[SERVICE], Arc::clone(&draining), Arc::clone(&readiness));
     let observed = operations::router(Arc::clone(&draining), readiness, Arc::clone(&metrics));
     let mut doors = JoinSet::new();
     let (usual, operating) = (Limits::default(), Limits { answer_within: CONTROL, ..Limits::default() });
     doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), usual, stopped.clone()));
     doors.spawn(front_door::serve(encrypted(operations_at, ListenerName::Operations), observed, usual, stopped.clone()));
     doors.spawn(front_door::serve(socket, control_router(&decider, Vec::new()), operating, stopped.clone()));
+    // Calls of Envoy are counted, and refused in its own terms, where they are answered.
+    let calling = Limits { in_flight: 4 * usual.in_flight, ..usual };
+    let encrypted_grpc = |listener: TcpListener, name: ListenerName| encrypted(listener, name).speaking(Protocol::Http2);
+    if let Some(listener) = grpc {
+        let listener = encrypted_grpc(listener, ListenerName::Grpc);
+        doors.spawn(front_door::serve(listener, grpc_router(&decider, health), calling, stopped.clone()));
+    }
     if let Some(listener) = public {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Public), public_router(&decider), usual, stopped.clone()));
     }
@@ -79,9 +90,15 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     looks.spawn(key_sets.run(stopped.clone()));
     looks.spawn(refresh(Arc::clone(&decider), tls.clone()));
     looks.spawn(watch_policies(Arc::clone(&decider)));
-    if let (Some(opa), Some(listener)) = (&opa, opa_at) {
+    if let Some(opa) = &opa {
         opa.start().await;
-        doors.spawn(front_door::serve(encrypted(listener, ListenerName::Opa), opa::router(Arc::clone(opa)), usual, stopped.clone()));
+        if let Some(listener) = opa_at {
+            doors.spawn(front_door::serve(encrypted(listener, ListenerName::Opa), opa::router(Arc::clone(opa)), usual, stopped.clone()));
+        }
+        if let Some(listener) = opa_grpc {
+            let router = opa::envoy::router(Arc::clone(opa), Arc::clone(&draining));
+            doors.spawn(front_door::serve(encrypted_grpc(listener, ListenerName::Opa), router, calling, stopped.clone()));
+        }
         looks.spawn(Arc::clone(opa).run(stopped));
     }
     let ended = end(&mut doors, &mut looks).await;

@@ -25,20 +25,20 @@ fn bare(url: &str) -> String {
 }
 
 impl Reader<'_> {
-    /// The listener and what it serves come together.
-    pub(super) fn opa(&mut self, listen: Option<SocketAddr>, tls: Option<&TlsFiles>, settings: Option<OpaSettings>) -> Option<Options> {
+    /// The listeners, each with its key, and what they serve come together.
+    pub(super) fn opa(&mut self, listen: &[(&str, SocketAddr)], tls: Option<&TlsFiles>, settings: Option<OpaSettings>) -> Option<Options> {
         let settings = match (listen, settings) {
-            (None, None) => return None,
-            (Some(_), None) => {
-                self.problem("opa", "`listen.opa` is given, and no section says what is served there");
+            ([], None) => return None,
+            ([(key, _), ..], None) => {
+                self.problem("opa", &format!("`{key}` is given, and no section says what is served there"));
                 return None;
             }
-            (None, Some(_)) => {
+            ([], Some(_)) => {
                 self.problem("listen.opa", "the section `[opa]` is given, and no address to serve it at");
                 return None;
             }
-            (Some(listen), Some(settings)) => {
-                self.who_may_ask(listen, tls, &settings);
+            (listen, Some(settings)) => {
+                listen.iter().for_each(|(key, listen)| self.who_may_ask(key, *listen, tls, &settings));
                 settings
             }
         };
@@ -73,6 +73,7 @@ impl Reader<'_> {
             bundles,
             token: token.flatten(),
             default_decision: self.decision("opa.default_decision", &settings.default_decision),
+            envoy_decision: self.decision("opa.envoy_decision", &settings.envoy_decision),
             budget: Duration::from_millis(settings.budget_ms),
             largest_body: settings.body_kib.saturating_mul(1024),
             labels: settings.labels,
@@ -83,13 +84,13 @@ impl Reader<'_> {
     }
 
     /// Whoever reaches the listener can ask about any input, so it is for this machine, or for those who prove who they are.
-    fn who_may_ask(&mut self, listen: SocketAddr, tls: Option<&TlsFiles>, settings: &OpaSettings) {
+    fn who_may_ask(&mut self, key: &str, listen: SocketAddr, tls: Option<&TlsFiles>, settings: &OpaSettings) {
         let proves = settings.token_file.is_some() || tls.is_some_and(|tls| tls.client_ca.is_some());
         if !listen.ip().is_loopback() && !proves {
-            self.problem("listen.opa", "anybody in the network could ask: give `opa.token_file`, `tls.client_ca`, or a loopback address");
+            self.problem(key, "anybody in the network could ask: give `opa.token_file`, `tls.client_ca`, or a loopback address");
         }
         if !listen.ip().is_loopback() && settings.token_file.is_some() && tls.is_none() {
-            self.problem("listen.opa", "the token would cross the network in the clear: give `[tls]`, or a loopback address");
+            self.problem(key, "the token would cross the network in the clear: give `[tls]`, or a loopback address");
         }
     }
 

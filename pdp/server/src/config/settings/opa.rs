@@ -12,6 +12,8 @@ pub(in crate::config) struct OpaSettings {
     pub(in crate::config) path: Option<PathBuf>,
     /// The document at `POST /`.
     pub(in crate::config) default_decision: String,
+    /// The document that says whether a request behind Envoy passes.
+    pub(in crate::config) envoy_decision: String,
     /// A file whose first line is the token that callers bring.
     pub(in crate::config) token_file: Option<PathBuf>,
     /// The time that one evaluation may take.
@@ -30,6 +32,7 @@ impl Default for OpaSettings {
         Self {
             path: None,
             default_decision: "/system/main".to_owned(),
+            envoy_decision: "/envoy/authz/allow".to_owned(),
             token_file: None,
             budget_ms: 1_000,
             body_kib: 1024,
