@@ -32,8 +32,8 @@ use load::{Loaded, load};
 
 pub use builtins::{BuiltinErrors, Moment, Semantics};
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
-pub use check::{MAX_CHAIN, MAX_PRODUCTS, MAX_RULES};
-pub use scan::{MAX_DEPTH, MAX_FILE, ScanError};
+pub use check::{MAX_CHAIN, MAX_IMPORTS, MAX_PRODUCTS, MAX_RULES};
+pub use scan::{MAX_DEPTH, MAX_FILE, MAX_OPERATORS, ScanError};
 
 /// The most files of a policy.
 pub const MAX_FILES: usize = 500;

@@ -19,8 +19,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::policy::builtins::{Extensions, Moment, Semantics};
 use crate::policy::json::json;
-use crate::policy::rewrite::Rewriter;
 use crate::policy::load::{LENGTHS, add, add_stand_ins};
+use crate::policy::rewrite::Rewriter;
 use crate::policy::{Dialects, PolicyFile, check, scan, timer};
 
 pub use crate::policy::builtins::BuiltinErrors;
@@ -112,7 +112,7 @@ impl Library {
     pub fn query(&self, query: &str, question: &Question) -> Result<Vec<Answer>, EvalError> {
         let query =
             scan::rewritten(&self.rewriter, query).map_err(|error| EvalError::Failed { code: Code::Parse, text: error.to_string() })?;
-        let extensions = self.extensions.and(Extensions::in_text(&query));
+        let extensions = self.extensions.and(&Extensions::in_text(&query));
         let results = self.run(query.into_owned(), &extensions, question)?;
         let holds = |result: &&QueryResult| !result.expressions.iter().any(|expression| expression.value == Value::Bool(false));
         Ok(results.result.iter().filter(holds).map(Answer::of).collect())

@@ -68,6 +68,7 @@ impl Semantics {
     pub fn denied(self, name: &str) -> Option<Refused> {
         match name {
             "http.send" | "net.lookup_ip_addr" if self == Self::Contract => Some(Refused::Stubbed),
+            "graph.reachable_paths" if self == Self::Contract => Some(Refused::Unbounded),
             "time.now_ns" | "rand.intn" | "uuid.rfc4122" | "opa.runtime" if self == Self::Contract => Some(Refused::NotDeterministic),
             _ => None,
         }
@@ -153,7 +154,7 @@ impl Extensions {
     }
 
     /// These, and others.
-    pub(crate) fn and(&self, others: Self) -> Self {
+    pub(crate) fn and(&self, others: &Self) -> Self {
         let all = self.fixed.iter().chain(&self.momentary).chain(&others.fixed).chain(&others.momentary);
         Self::of(all.map(|builtin| builtin.name))
     }

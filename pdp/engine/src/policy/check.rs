@@ -18,6 +18,9 @@ pub const MAX_PRODUCTS: u64 = 12;
 /// The most rules in a policy.
 pub const MAX_RULES: usize = 4_000;
 
+/// The most imports of a file: the library's time grows with their square.
+pub const MAX_IMPORTS: usize = 500;
+
 /// What the modules of a policy define.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Outline {
@@ -67,6 +70,10 @@ pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, 
         return (outline, findings);
     }
     for module in modules {
+        if module.imports.len() > MAX_IMPORTS {
+            let place = Some((module.package.span.source.file().clone(), module.package.span.line, module.package.span.col));
+            walk.findings.push(Finding { fault: Fault::Size, place, text: format!("file has more than {MAX_IMPORTS} imports") });
+        }
         walk.module(module);
     }
     let Walk { mut findings, names, needs, products, .. } = walk;

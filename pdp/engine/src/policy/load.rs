@@ -36,7 +36,11 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// [`PolicyError::Refused`] with every problem that was found.
-pub(super) fn load<'a>(source: &PolicySource, files: impl Iterator<Item = &'a PolicyFile>, budget: Duration) -> Result<Loaded, PolicyError> {
+pub(super) fn load<'a>(
+    source: &PolicySource,
+    files: impl Iterator<Item = &'a PolicyFile>,
+    budget: Duration,
+) -> Result<Loaded, PolicyError> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
     engine.set_gather_prints(true);
@@ -102,4 +106,3 @@ fn line_of(message: &str, path: &str) -> Option<usize> {
     let (_, rest) = message.split_once(&format!("{path}:"))?;
     rest.split(':').next()?.trim().parse().ok()
 }
-

@@ -21,6 +21,10 @@ use super::scan::MAX_FILE;
 
 /// The deepest nesting of template strings.
 pub(crate) const MAX_TEMPLATES: usize = 8;
+/// How far is looked for the other end of a reference, a pattern or a `with`: every token is looked at so often at most.
+const MAX_STEPS: usize = 64;
+/// The most tokens between the brackets of a call that is rewritten.
+const MAX_ARGUMENTS: usize = 4_096;
 /// What the name of a rule becomes that begins with a keyword.
 const ESCAPE: &str = "__keyword_";
 

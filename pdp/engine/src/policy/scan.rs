@@ -6,6 +6,8 @@ use super::rewrite::Rewriter;
 
 /// The deepest nesting of brackets in a policy file.
 pub const MAX_DEPTH: usize = 8;
+/// The most operators, dots and indices of one expression: the parser and the evaluator go one call deeper for each.
+pub const MAX_OPERATORS: usize = 500;
 /// The largest policy file.
 pub const MAX_FILE: usize = 256 * 1024;
 /// The most digits of a number, and of its exponent.
@@ -30,6 +32,12 @@ pub enum ScanError {
         /// The line of the string.
         line: usize,
     },
+    /// More than [`MAX_OPERATORS`] in an expression.
+    #[error("expression has more than {MAX_OPERATORS} operators")]
+    LongExpression {
+        /// The line that it reaches.
+        line: usize,
+    },
     /// A number that takes unbounded time to hold.
     #[error("number is too long")]
     LongNumber {
@@ -44,12 +52,12 @@ impl ScanError {
     pub const fn line(&self) -> Option<usize> {
         match self {
             Self::TooLarge => None,
-            Self::TooDeep { line } | Self::OpenString { line } | Self::LongNumber { line } => Some(*line),
+            Self::TooDeep { line } | Self::OpenString { line } | Self::LongExpression { line } | Self::LongNumber { line } => Some(*line),
         }
     }
 }
 
-/// Checks the size, the depth of brackets outside strings and comments, and the length of numbers.
+/// Checks the size, the depth of brackets outside strings and comments, and the length of expressions and numbers.
 ///
 /// # Errors
 /// At the first thing that the parser should not see.
@@ -58,7 +66,7 @@ pub(crate) fn scan(text: &str) -> Result<(), ScanError> {
         return Err(ScanError::TooLarge);
     }
     let mut bytes = text.bytes().peekable();
-    let (mut line, mut depth) = (1, 0_usize);
+    let (mut line, mut expressions) = (1, Expressions::default());
     let mut before = b' ';
     while let Some(byte) = bytes.next() {
         match byte {
@@ -66,19 +74,70 @@ pub(crate) fn scan(text: &str) -> Result<(), ScanError> {
             b'#' => while bytes.next_if(|next| *next != b'\n').is_some() {},
             b'"' => quoted(&mut bytes).then_some(()).ok_or(ScanError::OpenString { line })?,
             b'`' => line += raw(&mut bytes).ok_or(ScanError::OpenString { line })?,
-            b'[' | b'{' | b'(' => depth += 1,
-            b']' | b'}' | b')' => depth = depth.saturating_sub(1),
             b'0'..=b'9' if !before.is_ascii_alphanumeric() && before != b'_' => {
                 number(&mut bytes).then_some(()).ok_or(ScanError::LongNumber { line })?;
             }
             _ => {}
         }
-        if depth > MAX_DEPTH {
-            return Err(ScanError::TooDeep { line });
-        }
+        expressions.read(byte, line)?;
         before = byte;
     }
     Ok(())
+}
+
+/// The expressions that are open, from the outermost in.
+#[derive(Default)]
+struct Expressions {
+    /// How many operators each has so far.
+    operators: [usize; MAX_DEPTH + 1],
+    depth: usize,
+    /// The last byte was the end of a line, and before it the expression was whole.
+    may_end: bool,
+    /// An operator was the last that was not space.
+    goes_on: bool,
+}
+
+impl Expressions {
+    fn read(&mut self, byte: u8, line: usize) -> Result<(), ScanError> {
+        let is_operator = matches!(byte, b'+' | b'-' | b'*' | b'/' | b'%' | b'|' | b'&' | b'.' | b'[' | b'(' | b'{');
+        match byte {
+            b' ' | b'\t' | b'\r' | b'#' => return Ok(()),
+            b'\n' => {
+                self.may_end |= !self.goes_on;
+                return Ok(());
+            }
+            b',' | b';' | b':' => self.begin(),
+            // An expression goes on where the next line begins with an operator.
+            _ if self.may_end && !is_operator => self.begin(),
+            _ => {}
+        }
+        (self.may_end, self.goes_on) = (false, is_operator);
+        if is_operator {
+            let here = self.operators.get_mut(self.depth).ok_or(ScanError::TooDeep { line })?;
+            *here += 1;
+            if *here > MAX_OPERATORS {
+                return Err(ScanError::LongExpression { line });
+            }
+        }
+        match byte {
+            b'[' | b'{' | b'(' => {
+                self.depth += 1;
+                self.begin();
+                if self.depth > MAX_DEPTH {
+                    return Err(ScanError::TooDeep { line });
+                }
+            }
+            b']' | b'}' | b')' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        if let Some(here) = self.operators.get_mut(self.depth) {
+            *here = 0;
+        }
+    }
 }
 
 /// The text as the parser reads it: newer constructs written in older ones, and scanned.
@@ -154,6 +213,20 @@ mod tests {
         check(&format!("x := `\n{}`", "{".repeat(50)), None);
         check(&format!("# {}\nx := 1", "(".repeat(50)), None);
         check(&format!("x := \"\\\"\"\n{}", "{\"a\":".repeat(20)), ScanError::TooDeep { line: 2 });
+    }
+
+    #[test]
+    fn operators_are_counted_by_expression() {
+        let long = |part: &str| format!("x := y{}", part.repeat(501));
+        for part in [" + 1", " -1", " +\n1", "\n+ 1", "\n\n+ f(1, 2)", "\n# c\n+ 1", ".a", "[0]", "(1; 2)", "| {1: 2}"] {
+            assert!(matches!(scan(&long(part)), Err(ScanError::LongExpression { .. })), "{part}");
+        }
+        check(&format!("x := {}", "- ".repeat(501)), ScanError::LongExpression { line: 1 });
+        check(&format!("x := 1{}", " + 1".repeat(500)), None);
+        check(&"x := a.b + 1\n".repeat(1_000), None);
+        check(&format!("x := [{}]", "a.b - 1, ".repeat(1_000)), None);
+        check(&format!("p if {{\n{}}}", "a.b > c[0]; ".repeat(1_000)), None);
+        check(&"# a.b + c\n".repeat(1_000), None);
     }
 
     #[test]

@@ -117,3 +117,26 @@ fn a_term_may_hold_sets() {
     assert!(Document::term("1; 2").is_err());
     assert!(Document::term("http.send({})").is_err());
 }
+
+/// What has no end of brackets to count: each must be answered or refused, on the small stack of a test.
+#[test]
+fn long_chains_do_not_end_the_process() {
+    let repeated = |first: &str, part: &str, last: &str| format!("package a\np := {first}{}{last}\n", part.repeat(5_000));
+    let chains = [
+        repeated("1", " + 1", ""),
+        repeated("", "- ", "1"),
+        repeated("input", ".a", ""),
+        repeated("input", "[0]", ""),
+        repeated("{1}", " | {1}", ""),
+        repeated("1 if input.x", "\nelse := 1 if input.x", ""),
+        repeated("1 if true", " with input.x as 1", ""),
+        repeated("1 if ", "not ", "true"),
+    ];
+    for module in chains {
+        if let Ok(library) = Library::compile(&files(&[&module]), &json!({}), &Dialects::default()) {
+            let _ = library.document(&["a", "p"], &question(json!({"x": false})));
+        }
+    }
+    let imports: String = (0..501).map(|at| format!("import data.x{at}\n")).collect();
+    refused(&format!("package a\n{imports}p := 1\n"), Code::Compile, 1);
+}

@@ -16,7 +16,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 /// Run a file of cases, and say which passed.
 #[derive(Debug, Subcommand)]
 pub(super) enum ConformanceCommand {
-    /// OPA's compliance cases, one JSON a line; gzip where the name ends in `.gz`.
+    /// OPA's compliance cases, one JSON a line, plain or gzip.
     Rego(Cases),
     /// AuthZEN scenarios, against a running decision point.
     Authzen(Authzen),

@@ -36,7 +36,7 @@ fn sign_request(call: &Call<'_>) -> Result<Value, Failure> {
     signed.extend(chosen.filter(|(name, _)| !UNSIGNED.contains(&name.as_str())));
     let lines: String = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
     let names = signed.keys().map(String::as_str).collect::<Vec<_>>().join(";");
-    let canonical = format!("{}\n{}\n{}\n{lines}\n{names}\n{payload}", method.to_uppercase(), place.path, place.query);
+    let canonical = format!("{}\n{}\n{}\n{lines}\n{names}\n{payload}", method, place.path, place.query);
     added.insert("Authorization".to_owned(), scope.authorize(&names, &canonical));
     let all: BTreeMap<Value, Value> = headers.into_iter().chain(added).map(|(name, value)| (name.into(), value.into())).collect();
     let members = call.object(0)?.iter().map(|(name, value)| (name.clone(), value.clone()));

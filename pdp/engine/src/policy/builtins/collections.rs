@@ -6,8 +6,8 @@ use regorus::Value;
 
 use super::call::{Builtin, Call, Failure, MAX_ITEMS};
 
-/// The most steps of a search for paths.
-const MAX_STEPS: usize = 100_000;
+/// The most comparisons of a search for paths.
+const MAX_STEPS: usize = 1_000_000;
 
 pub(super) const TABLE: &[Builtin] =
     &[Builtin::new("array.flatten", 1, flatten), Builtin::new("graph.reachable_paths", 2, reachable_paths)];
@@ -37,9 +37,9 @@ fn reachable_paths(call: &Call<'_>) -> Result<Value, Failure> {
         .collect();
     let (mut paths, mut steps) = (BTreeSet::new(), 0_usize);
     while let Some(path) = open.pop() {
-        steps += path.len();
-        call.within(steps, MAX_STEPS)?;
         let edges = path.last().and_then(|node| graph.get(node)).and_then(members).unwrap_or_default();
+        steps = steps.saturating_add(path.len().saturating_mul(edges.len() + 1));
+        call.within(steps, MAX_STEPS)?;
         let next: Vec<&Value> = edges.into_iter().filter(|node| graph.get(node).is_some() && !path.contains(node)).collect();
         if next.is_empty() {
             paths.insert(Value::from(path.into_iter().cloned().collect::<Vec<_>>()));

@@ -10,9 +10,9 @@ use subtle::ConstantTimeEq;
 use super::call::{Builtin, Call, Failure};
 
 pub(super) const TABLE: &[Builtin] = &[
-    Builtin::new("crypto.md5", 1, |call| digest::<Md5>(call)),
-    Builtin::new("crypto.sha1", 1, |call| digest::<Sha1>(call)),
-    Builtin::new("crypto.sha256", 1, |call| digest::<Sha256>(call)),
+    Builtin::new("crypto.md5", 1, digest::<Md5>),
+    Builtin::new("crypto.sha1", 1, digest::<Sha1>),
+    Builtin::new("crypto.sha256", 1, digest::<Sha256>),
     Builtin::new("crypto.hmac.md5", 2, |call| code(call, Hmac::<Md5>::new_from_slice)),
     Builtin::new("crypto.hmac.sha1", 2, |call| code(call, Hmac::<Sha1>::new_from_slice)),
     Builtin::new("crypto.hmac.sha256", 2, |call| code(call, Hmac::<Sha256>::new_from_slice)),

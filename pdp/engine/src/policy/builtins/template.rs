@@ -11,6 +11,9 @@ use self::parse::{Node, Operand, parse};
 use super::call::{Builtin, Call, Failure, MAX_TEXT};
 use super::text::write;
 
+/// The most turns of all loops of a template together.
+const MAX_TURNS: usize = 100_000;
+
 pub(super) const TABLE: &[Builtin] = &[Builtin::new("strings.render_template", 2, render_template)];
 
 fn render_template(call: &Call<'_>) -> Result<Value, Failure> {
@@ -18,7 +21,7 @@ fn render_template(call: &Call<'_>) -> Result<Value, Failure> {
     call.within(text.len(), MAX_TEXT)?;
     call.object(1)?;
     let nodes = parse(text).map_err(|what| call.operand(what))?;
-    let mut rendering = Rendering { call, written: String::new(), variables: BTreeMap::new() };
+    let mut rendering = Rendering { call, written: String::new(), variables: BTreeMap::new(), turns: 0 };
     rendering.nodes(&nodes, call.value(1)?)?;
     Ok(Value::from(rendering.written))
 }
@@ -27,6 +30,7 @@ struct Rendering<'a, 'c> {
     call: &'a Call<'c>,
     written: String,
     variables: BTreeMap<String, Value>,
+    turns: usize,
 }
 
 impl Rendering<'_, '_> {
@@ -64,6 +68,8 @@ impl Rendering<'_, '_> {
             return self.nodes(otherwise, dot);
         }
         for (index, item) in items {
+            self.turns += 1;
+            self.call.within(self.turns, MAX_TURNS)?;
             match variables {
                 [value] => drop(self.variables.insert(value.clone(), item.clone())),
                 [key, value] => {

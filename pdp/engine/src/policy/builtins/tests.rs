@@ -11,7 +11,7 @@ use crate::rego::{Library, Question};
 
 /// 1750000000 seconds since the epoch.
 const NOW: Timestamp = Timestamp::from_secs(1_750_000_000);
-/// `{"alg":"HS256"}`, `{"exp":1750000001}` and its code under the key `secret`, made by `io.jwt.encode_sign` below.
+/// A token that expires a second after [`NOW`], under the key `secret`.
 const SIGN: &str = "io.jwt.encode_sign({\"alg\": \"HS256\"}, {\"exp\": 1750000001}, {\"kty\": \"oct\", \"k\": \"c2VjcmV0\"})";
 
 fn ask(expression: &str, builtin_errors: BuiltinErrors) -> Result<Option<Json>, String> {
@@ -133,6 +133,10 @@ fn templates() {
         render(wrong, None);
     }
     render(&"{{if .a}}".repeat(40), None);
+    let nested = "{{range $i, $x := .n}}{{range .n}}{{end}}{{end}}";
+    is_bounded(&format!(
+        "strings.render_template(`{nested}`, {{\"n\": [{{\"n\": numbers.range(1, 9999)}} | some _ in numbers.range(1, 20)]}})"
+    ));
 }
 
 #[test]

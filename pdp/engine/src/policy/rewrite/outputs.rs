@@ -2,8 +2,8 @@
 //! built-ins only. The other way round for `walk`, which the library only walks with an output argument: `[path, value] := walk(x)` would silently
 //! match nothing, and a rule that denies would never fire.
 
-use super::Edit;
 use super::lexer::{Kind, Token};
+use super::{Edit, MAX_ARGUMENTS, MAX_STEPS};
 use crate::policy::builtins;
 
 /// The replacements of output arguments.
@@ -15,11 +15,11 @@ pub(super) fn edits(text: &str, tokens: &[Token]) -> Vec<Edit> {
 /// `pattern := walk(x)` as `some …; walk(x, pattern)`, and `pattern = walk(x)` as `walk(x, pattern)`.
 fn walk(text: &str, tokens: &[Token], open: usize) -> Option<Vec<Edit>> {
     let called = open.checked_sub(1)?;
-    let arguments = Arguments::after(tokens, open)?;
     let equals = called.checked_sub(1).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b'=')))?;
-    if name(text, tokens.get(..open)?)? != "walk" || !arguments.commas.is_empty() {
+    if name(text, tokens.get(..open)?)? != "walk" {
         return None;
     }
+    let arguments = Arguments::after(tokens, open).filter(|arguments| arguments.commas.is_empty())?;
     let declares = equals.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|token| token.is(b':'));
     let end = if declares { equals.checked_sub(1)? } else { equals };
     let start = pattern_start(tokens, end)?;
@@ -38,7 +38,7 @@ fn walk(text: &str, tokens: &[Token], open: usize) -> Option<Vec<Edit>> {
 /// Where the pattern before a place begins: a name, or an array of patterns.
 fn pattern_start(tokens: &[Token], end: usize) -> Option<usize> {
     let mut depth = 0_usize;
-    for (at, token) in tokens.get(..end)?.iter().enumerate().rev() {
+    for (at, token) in tokens.get(..end)?.iter().enumerate().rev().take(MAX_STEPS) {
         match token.kind {
             Kind::Mark(b']') => depth += 1,
             Kind::Mark(b'[') => depth = depth.checked_sub(1)?,
@@ -47,10 +47,16 @@ fn pattern_start(tokens: &[Token], end: usize) -> Option<usize> {
             _ => return None,
         }
         if depth == 0 {
-            return Some(at);
+            return Some(at).filter(|at| !is_continued(tokens, *at));
         }
     }
     None
+}
+
+/// Whether a token goes on with what stands right before it: `y` in `x.y`, the brackets in `x[y]`.
+fn is_continued(tokens: &[Token], at: usize) -> bool {
+    let pair = at.checked_sub(1).and_then(|before| tokens.get(before..=at));
+    matches!(pair, Some([before, token]) if before.range.end == token.range.start && !matches!(before.kind, Kind::Mark(b'{' | b'(' | b'|' | b';')))
 }
 
 fn output(text: &str, tokens: &[Token], open: usize) -> Vec<Edit> {
@@ -82,7 +88,7 @@ struct Arguments {
 impl Arguments {
     fn after(tokens: &[Token], open: usize) -> Option<Self> {
         let (mut depth, mut commas) = (0_usize, Vec::new());
-        for (at, token) in tokens.iter().enumerate().skip(open + 1) {
+        for (at, token) in tokens.iter().enumerate().skip(open + 1).take(MAX_ARGUMENTS) {
             match token.kind {
                 Kind::Mark(b'[' | b'{' | b'(') => depth += 1,
                 Kind::Mark(b')') if depth == 0 => return Some(Self { commas, close: at }),
@@ -103,7 +109,7 @@ impl Arguments {
 fn name(text: &str, tokens: &[Token]) -> Option<String> {
     let mut start = tokens.last().filter(|token| token.kind == Kind::Name)?.range.start;
     let end = tokens.last()?.range.end;
-    for pair in tokens.get(..tokens.len() - 1)?.rchunks_exact(2) {
+    for pair in tokens.get(..tokens.len() - 1)?.rchunks_exact(2).take(MAX_STEPS) {
         let [name, dot] = pair else { break };
         if !(dot.is(b'.') && dot.range.end == start && name.range.end == dot.range.start && name.kind == Kind::Name) {
             break;

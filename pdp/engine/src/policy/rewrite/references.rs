@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::lexer::{Kind, Token};
-use super::{ESCAPE, Edit};
+use super::{ESCAPE, Edit, MAX_STEPS};
 
 const KEYWORDS: &[&str] =
     &["as", "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null", "package", "some", "true", "with"];
@@ -67,8 +67,9 @@ pub(super) fn edits(text: &str, tokens: &[Token], defined: &Defined) -> Vec<Edit
 
 /// Whether the rest of a reference leads to a call, or to the head of a function.
 fn is_of_function(tokens: &[Token], mut at: usize) -> bool {
+    let end = at + 2 * MAX_STEPS;
     while let Some([before, dot, name]) = at.checked_sub(1).and_then(|before| tokens.get(before..before + 3)) {
-        if !(dot.is(b'.') && name.kind == Kind::Name && touch(before, dot) && touch(dot, name)) {
+        if at > end || !(dot.is(b'.') && name.kind == Kind::Name && touch(before, dot) && touch(dot, name)) {
             break;
         }
         at += 2;
@@ -103,7 +104,7 @@ fn touch(first: &Token, second: &Token) -> bool {
 /// The reference that ends with the last token, as far as it is names with dots between them.
 fn path(text: &str, tokens: &[Token]) -> String {
     let mut names = Vec::new();
-    for pair in tokens.rchunks(2) {
+    for pair in tokens.rchunks(2).take(MAX_STEPS) {
         match pair {
             [dot, name] if name.kind == Kind::Name => {
                 names.push(name.text(text));

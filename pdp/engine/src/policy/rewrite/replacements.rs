@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Edit;
 use super::lexer::{Kind, Token};
+use super::{Edit, MAX_STEPS};
 use crate::policy::builtins::{self, Semantics};
 
 /// The package of the functions.
@@ -44,7 +44,7 @@ impl Stand {
             return Vec::new();
         }
         let edit = |at: usize| {
-            let name = dotted(text, tokens, at).filter(|_| starts(tokens, at))?;
+            let name = starts(tokens, at).then(|| dotted(text, tokens, at))??;
             let found = self.ins.get(name.text)?;
             let before = at.checked_sub(1).map_or("", |before| word(text, tokens, before));
             let replaces = before == "as" && is_replacement(text, tokens, at - 1);
@@ -103,7 +103,7 @@ fn starts(tokens: &[Token], at: usize) -> bool {
 
 /// Whether an `as` is that of a `with`, and not of an import.
 fn is_replacement(text: &str, tokens: &[Token], at: usize) -> bool {
-    let before = tokens.get(..at).unwrap_or_default().iter().rev();
+    let before = tokens.get(..at).unwrap_or_default().iter().rev().take(MAX_STEPS);
     let mut words = before.take_while(|token| matches!(token.kind, Kind::Name | Kind::Text | Kind::Mark(b'.' | b'[' | b']')));
     words.find(|token| matches!(token.text(text), "with" | "import")).is_some_and(|token| token.text(text) == "with")
 }

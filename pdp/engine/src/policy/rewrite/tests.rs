@@ -85,6 +85,8 @@ fn walks_have_an_output_argument() {
     check("p := [v | [_, v] := walk(input.in)]", "p := [v | some v; walk(input[\"in\"], [_, v])]");
     same("p if { walk(x, [path, v]) }");
     same("p if { x := myown.walk(y) }");
+    same("p if { input.pair = walk(x) }");
+    same("p if { input[pair] = walk(x) }");
 }
 
 #[test]
@@ -114,4 +116,29 @@ fn hostile_text_is_left_alone() {
         let _ = Rewriter::new([text], Semantics::Opa).rewrite(text);
     }
     same(&deep);
+}
+
+#[test]
+fn long_text_takes_no_longer_than_it_is_long() {
+    let with = "p if q with f as count\n";
+    for part in [
+        "(",
+        "walk(",
+        "= walk(",
+        "] = walk(x)",
+        "as ",
+        "with a as ",
+        ".in",
+        "x.in",
+        "a.",
+        "if.",
+        "io.jwt.decode(",
+        "$\"{",
+        "$\"\"",
+        "\"\"",
+        "`",
+    ] {
+        let text = format!("{with}{}", part.repeat(200_000 / part.len()));
+        let _ = Rewriter::new([text.as_str()], Semantics::Opa).rewrite(&text);
+    }
 }
