@@ -8,31 +8,56 @@ use crate::policy::builtins;
 
 /// The replacements of output arguments.
 pub(super) fn edits(text: &str, tokens: &[Token]) -> Vec<Edit> {
-    let calls = (0..tokens.len()).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b'(')));
-    calls.flat_map(|open| walk(text, tokens, open).unwrap_or_else(|| output(text, tokens, open))).collect()
+    // Outside brackets a module has heads of rules, where `p := walk(x)` is no condition; a query is one body.
+    let is_query = tokens.first().is_some_and(|first| first.text(text) != "package");
+    let (mut depth, mut edits) = (0_usize, Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is(b'(') {
+            let walked = walk(text, tokens, at).filter(|walk| is_query || depth > 0 || walk.is_after_if);
+            edits.extend(walked.map(|walk| Vec::from(walk.edits)).or_else(|| output(text, tokens, at)).unwrap_or_default());
+        }
+        match token.kind {
+            Kind::Mark(b'[' | b'{' | b'(') => depth += 1,
+            Kind::Mark(b']' | b'}' | b')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    edits
+}
+
+/// How a `walk` with a pattern before it is rewritten.
+struct Walk {
+    /// The body of the rule is this single expression.
+    is_after_if: bool,
+    edits: [Edit; 2],
 }
 
 /// `pattern := walk(x)` as `some …; walk(x, pattern)`, and `pattern = walk(x)` as `walk(x, pattern)`.
-fn walk(text: &str, tokens: &[Token], open: usize) -> Option<Vec<Edit>> {
+fn walk(text: &str, tokens: &[Token], open: usize) -> Option<Walk> {
     let called = open.checked_sub(1)?;
     let equals = called.checked_sub(1).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b'=')))?;
     if name(text, tokens.get(..open)?)? != "walk" {
         return None;
     }
     let arguments = Arguments::after(tokens, open).filter(|arguments| arguments.commas.is_empty())?;
-    let declares = equals.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|token| token.is(b':'));
-    let end = if declares { equals.checked_sub(1)? } else { equals };
+    let colon = equals.checked_sub(1).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b':')));
+    let end = colon.unwrap_or(equals);
     let start = pattern_start(tokens, end)?;
     let pattern = tokens.get(start..end)?;
     let range = pattern.first()?.range.start..tokens.get(called)?.range.start;
     let written = text.get(range.start..pattern.last()?.range.end)?;
-    // Where the body is a single expression there is no room for a declaration.
-    let alone = start.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.text(text) == "if");
-    let variables: Vec<&str> = pattern.iter().filter(|token| token.kind == Kind::Name).map(|token| token.text(text)).collect();
-    let variables: Vec<&str> = variables.into_iter().filter(|name| *name != "_").collect();
-    let declared = if declares && !alone && !variables.is_empty() { format!("some {}; ", variables.join(", ")) } else { String::new() };
+    let is_after_if = start.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.text(text) == "if");
+    // A single expression leaves no room for a declaration.
+    let declared = if colon.is_some() && !is_after_if { declaration(text, pattern) } else { String::new() };
     let close = tokens.get(arguments.close)?.range.start;
-    Some(vec![Edit { range, with: declared }, Edit { range: close..close, with: format!(", {written}") }])
+    Some(Walk { is_after_if, edits: [Edit { range, with: declared }, Edit { range: close..close, with: format!(", {written}") }] })
+}
+
+/// What declares the variables of a pattern.
+fn declaration(text: &str, pattern: &[Token]) -> String {
+    let names = pattern.iter().filter(|token| token.kind == Kind::Name).map(|token| token.text(text));
+    let names: Vec<&str> = names.filter(|name| *name != "_").collect();
+    if names.is_empty() { String::new() } else { format!("some {}; ", names.join(", ")) }
 }
 
 /// Where the pattern before a place begins: a name, or an array of patterns.
@@ -59,24 +84,16 @@ fn is_continued(tokens: &[Token], at: usize) -> bool {
     matches!(pair, Some([before, token]) if before.range.end == token.range.start && !matches!(before.kind, Kind::Mark(b'{' | b'(' | b'|' | b';')))
 }
 
-fn output(text: &str, tokens: &[Token], open: usize) -> Vec<Edit> {
-    let edited = || {
-        let arity = builtins::extended(&name(text, tokens.get(..open)?)?)?;
-        let arguments = Arguments::after(tokens, open)?;
-        let separator = arguments.commas.get(usize::from(arity).checked_sub(1)?)?;
-        let is_last = |at: &usize| arguments.commas.last() == Some(at) || arguments.is_trailing(tokens);
-        let given = arguments.commas.len() + usize::from(!arguments.is_trailing(tokens));
-        if given != usize::from(arity) + 1 || !is_last(separator) {
-            return None;
-        }
-        let mut edits = vec![Edit { range: tokens.get(*separator)?.range.clone(), with: ") =".to_owned() }];
-        if arguments.is_trailing(tokens) {
-            edits.push(Edit { range: tokens.get(*arguments.commas.last()?)?.range.clone(), with: String::new() });
-        }
-        edits.push(Edit { range: tokens.get(arguments.close)?.range.clone(), with: String::new() });
-        Some(edits)
-    };
-    edited().unwrap_or_default()
+/// `f(a, out)` as `f(a) = out`.
+fn output(text: &str, tokens: &[Token], open: usize) -> Option<Vec<Edit>> {
+    let arity = usize::from(builtins::extended(&name(text, tokens.get(..open)?)?)?);
+    let arguments = Arguments::after(tokens, open)?;
+    let trailing = arguments.trailing(tokens);
+    let between = arguments.commas.len() - usize::from(trailing.is_some());
+    let separator = arguments.commas.get(arity.checked_sub(1)?).filter(|_| between == arity)?;
+    let edit = |at: usize, with: &str| Some(Edit { range: tokens.get(at)?.range.clone(), with: with.to_owned() });
+    let edits = [edit(*separator, ") ="), trailing.and_then(|at| edit(at, "")), edit(arguments.close, "")];
+    Some(edits.into_iter().flatten().collect())
 }
 
 /// The commas between the arguments of a call, and its closing bracket, as places among the tokens.
@@ -100,8 +117,9 @@ impl Arguments {
         None
     }
 
-    fn is_trailing(&self, tokens: &[Token]) -> bool {
-        self.close.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|token| token.is(b','))
+    /// The comma right before the closing bracket.
+    fn trailing(&self, tokens: &[Token]) -> Option<usize> {
+        self.close.checked_sub(1).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b',')))
     }
 }
 
