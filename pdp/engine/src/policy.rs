@@ -176,17 +176,23 @@ fn refused_file(path: &str, error: &impl ToString) -> PolicyError {
     PolicyError::Refused(vec![Problem { file: Some(path.to_owned()), line: None, text: error.to_string() }])
 }
 
+/// Puts a document where its folder says. What is no object, such as a list, is the whole of what is there.
 fn graft(data: &mut serde_json::Value, folder: &str, document: serde_json::Value) -> Result<(), &'static str> {
-    let serde_json::Value::Object(members) = document else { return Err("data document is not an object") };
+    const OVERLAP: &str = "data documents overlap";
+    let (way, members) = match (document, folder.rsplit_once('/').unwrap_or(("", folder))) {
+        (serde_json::Value::Object(members), _) => (folder, members),
+        (_, (_, "")) => return Err("data document at the top is not an object"),
+        (other, (way, name)) => (way, Map::from_iter([(name.to_owned(), other)])),
+    };
     let mut at = data;
-    for name in folder.split('/').filter(|name| !name.is_empty()) {
-        let object = at.as_object_mut().ok_or("data documents overlap")?;
+    for name in way.split('/').filter(|name| !name.is_empty()) {
+        let object = at.as_object_mut().ok_or(OVERLAP)?;
         at = object.entry(name).or_insert_with(|| serde_json::Value::Object(Map::new()));
     }
-    let object = at.as_object_mut().ok_or("data documents overlap")?;
+    let object = at.as_object_mut().ok_or(OVERLAP)?;
     for (name, member) in members {
         if object.insert(name, member).is_some() {
-            return Err("data documents overlap");
+            return Err(OVERLAP);
         }
     }
     Ok(())

@@ -79,6 +79,19 @@ fn a_bundle_as_opa_builds_it() {
 }
 
 #[test]
+fn a_document_in_a_folder_may_be_anything() {
+    let packed = Packed::new().file("/a/b/c/data.json", "[1,2,3]").file("/a/b/d/data.json", "true").file("/a/data.json", r#"{"e": null}"#);
+    let bundle = Bundle::open(&packed.gz(), &Trust::default()).unwrap();
+    assert_eq!(bundle.source.data, serde_json::json!({"a": {"b": {"c": [1, 2, 3], "d": true}, "e": null}}));
+    for overlapping in [[("a/data.json", "[]"), ("a/b/data.json", "{}")], [("a/b/data.json", "{}"), ("a/data.json", "[]")]] {
+        let packed = overlapping.iter().fold(Packed::new(), |packed, (name, content)| packed.file(name, content));
+        assert!(Bundle::open(&packed.gz(), &Trust::default()).unwrap_err().to_string().contains("overlap"), "{overlapping:?}");
+    }
+    let packed = Packed::new().file("data.json", "[]");
+    assert!(Bundle::open(&packed.gz(), &Trust::default()).unwrap_err().to_string().contains("not an object"));
+}
+
+#[test]
 fn data_keeps_to_its_folder_and_overlaps_nothing() {
     let packed = Packed::new().file("a/b/data.json", r#"{"k": 1}"#).file("data.json", r#"{"a": {"b": {"k": 2}}}"#);
     assert!(Bundle::open(&packed.gz(), &Trust::default()).unwrap_err().to_string().contains("overlap"));

@@ -91,9 +91,6 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn about(&self, path: &[String]) -> Result<Option<Value>, EvalError> {
-        if !self.happened.active.has_rules_at(path) {
-            return Ok(None);
-        }
         let question = Question { input: Some(Document::from(self.whole.clone())), ..self.happened.question.clone() };
         self.happened.active.document(path, &question)
     }

@@ -63,6 +63,14 @@ async fn a_mask_that_fails_hides_everything() {
 }
 
 #[tokio::test]
+async fn masks_may_be_plain_data() {
+    let activation = Activation::new(here).unwrap();
+    let data = r#"{"system": {"log": {"mask": ["/input/password"]}}}"#;
+    activation.activate("b", bundle("r1", &[""], &[("data.json", data)])).await.unwrap();
+    assert_eq!(sent(&activation.now())[0]["input"], json!({"user": "alice"}));
+}
+
+#[tokio::test]
 async fn without_rules_everything_is_told() {
     assert_eq!(sent(&active("package a\n").await)[0]["input"]["password"], "s3cret");
 }
