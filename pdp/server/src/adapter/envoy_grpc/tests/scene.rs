@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::http::uri::PathAndQuery;
@@ -76,8 +77,12 @@ impl Drop for Scene {
 
 impl Scene {
     pub(super) async fn open() -> Self {
+        Self::with_deadline(Duration::from_secs(10)).await
+    }
+
+    pub(super) async fn with_deadline(deadline: Duration) -> Self {
         let (folder, issuer) = (tempfile::tempdir().unwrap(), Issuer::new("https://issuer.example").unwrap());
-        let decider = Arc::new(assemble(parts(&issuer, folder.path())).unwrap());
+        let decider = Arc::new(assemble(parts(&issuer, folder.path(), deadline)).unwrap());
         let draining = Arc::new(AtomicBool::new(false));
         let health = Health::new(&[SERVICE], Arc::clone(&draining), Arc::new(|| Ok(())));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,7 +122,7 @@ impl Scene {
     }
 }
 
-fn parts(issuer: &Issuer, folder: &std::path::Path) -> Parts {
+fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts {
     let policy = PolicySource::from_files("authz", [("authz.rego".to_owned(), POLICY.as_bytes().to_vec())]).unwrap();
     let host = canonical_host("app.example.com", "http").unwrap();
     let origin = "http://app.example.com".to_owned();
@@ -156,7 +161,7 @@ fn parts(issuer: &Issuer, folder: &std::path::Path) -> Parts {
         places: Places::table(|_| None),
         directory: Directory::default(),
         step_up: None,
-        patience: Patience { deadline: std::time::Duration::from_secs(10), ..Patience::default() },
+        patience: Patience { deadline, ..Patience::default() },
         weights: Weights::default(),
         store: folder.to_owned(),
         audit: AuditMode::Required,
