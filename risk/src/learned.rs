@@ -87,7 +87,7 @@ pub struct Shared {
     pub subject: Keyed,
     /// The network prefix.
     pub prefix: Option<Keyed>,
-    /// The device by its cookie.
+    /// The device, by the key that it proved or by its cookie.
     pub device: Option<Keyed>,
 }
 

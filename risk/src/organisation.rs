@@ -26,7 +26,7 @@ pub enum Thing {
     Prefix(Keyed),
     /// An autonomous system.
     Network(Asn),
-    /// A device by its cookie, keyed under the organisation's salt.
+    /// A device by its key or its cookie, keyed under the organisation's salt.
     Device(Keyed),
 }
 

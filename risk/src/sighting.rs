@@ -180,7 +180,7 @@ impl Sighting {
             shared: Shared {
                 subject: salt.key("subject", &[]),
                 prefix: located.map(|address| organisation.key("prefix", &leading(address, 24, 48))),
-                device: raw.cookie.map(|device| organisation.device(device)),
+                device: raw.key.or(raw.cookie).map(|device| organisation.device(device)),
             },
             binding: raw.binding,
             counter_regressed: raw.counter_regressed,

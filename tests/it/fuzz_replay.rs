@@ -22,6 +22,42 @@ const LOG_PARTS: [&str; 16] = [
     "{\"at\":1772500000000,\"sub\":\"ada\",\"methods\":[\"otp\"]}",
 ];
 
+/// What Rego is made of.
+const REGO_PARTS: [&str; 32] = [
+    "package a\n",
+    "p",
+    " := ",
+    "walk(x)",
+    "io.jwt.decode(",
+    "$\"",
+    "$`",
+    "\"",
+    "`",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    ", ",
+    ".in",
+    "if",
+    " with ",
+    " as ",
+    "count",
+    ".",
+    "\n",
+    "\\",
+    "# ",
+    " = ",
+    "x",
+    "1",
+    "some ",
+    "not ",
+    "data.",
+    "http.send",
+];
+
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let mut replayed = 0;
@@ -59,6 +95,11 @@ fn canonical_path() {
 }
 
 #[test]
+fn rego() {
+    replay("rego", countersign_tests::fuzz::rego);
+}
+
+#[test]
 fn canonical_host() {
     replay("canonical_host", countersign_tests::fuzz::canonical_host);
 }
@@ -66,6 +107,16 @@ fn canonical_host() {
 #[test]
 fn token() {
     replay("token", countersign_tests::fuzz::token);
+}
+
+#[test]
+fn dpop_proof() {
+    replay("dpop_proof", countersign_tests::fuzz::dpop_proof);
+}
+
+#[test]
+fn client_certificate() {
+    replay("client_certificate", countersign_tests::fuzz::client_certificate);
 }
 
 #[test]
@@ -113,6 +164,8 @@ proptest::proptest! {
         countersign_tests::fuzz::canonical_path(format!("/{text}").as_bytes());
         countersign_tests::fuzz::canonical_host(text.as_bytes());
         countersign_tests::fuzz::token(text.as_bytes());
+        countersign_tests::fuzz::dpop_proof(text.as_bytes());
+        countersign_tests::fuzz::client_certificate(text.as_bytes());
         countersign_tests::fuzz::assertion(text.as_bytes());
         countersign_tests::fuzz::pointer_batch(format!(r#"{{"features":["duration","distance"],"actions":[[1,{text}]]}}"#).as_bytes());
         countersign_tests::fuzz::past_log(text.as_bytes());
@@ -130,6 +183,12 @@ proptest::proptest! {
         countersign_tests::fuzz::past_log(log.as_bytes());
         countersign_tests::fuzz::past_log(format!("[{log}]").as_bytes());
         countersign_tests::fuzz::past_log(format!("{{\"x\":1,{log}}}").as_bytes());
+    }
+
+    #[test]
+    fn any_rego_holds_the_properties(parts in proptest::collection::vec(0..REGO_PARTS.len(), 0..40)) {
+        let module: String = parts.into_iter().map(|part| REGO_PARTS[part]).collect();
+        countersign_tests::fuzz::rego(module.as_bytes());
     }
 
     #[test]

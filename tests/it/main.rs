@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, with what it saw"
 )]
 
+mod authzen;
 mod behavior;
 mod control;
 mod demo;
@@ -16,10 +17,14 @@ mod hostile_policies;
 mod learn_import;
 mod nginx;
 mod opa;
+mod opa_builtins;
+mod opa_oracle;
 mod places;
+mod rego_suite;
 mod serving;
 mod step_up;
 mod step_up_hostile;
 mod strict_json;
 mod tidy;
+mod tokens;
 mod trails;

@@ -6,7 +6,7 @@ use std::process::Command;
 use countersign_tests::direct::Direct;
 use countersign_tests::http::{self, Answer};
 use countersign_tests::opa::{Service, TOKEN, archive, bundle, signed_bundle};
-use countersign_tests::process::{countersign, wait_for};
+use countersign_tests::process::{countersign, parts, wait_for};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -32,6 +32,14 @@ fn folder_of(folder: &Path, files: &[(&str, &str)]) {
     for (name, content) in files {
         std::fs::write(folder.join("policies").join(name), content).unwrap();
     }
+}
+
+/// What a client of OPA says it understood.
+#[track_caller]
+fn client(command: &mut Command) -> Value {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `tests/setup/opa-clients` fetches the clients"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The bundle `main` of a service that is asked every second.
@@ -83,6 +91,34 @@ fn a_folder_is_answered_from_in_opas_form() {
     folder_of(direct.folder.path(), &[("broken.rego", "package authz\n\nallow := \n")]);
     assert!(wait_for(|| direct.pdp.output().contains("the last good one stays")), "{}", direct.pdp.output());
     assert_eq!(allow(&direct, "eve"), true);
+}
+
+#[test]
+fn opas_own_clients_need_not_be_changed() {
+    const TOKEN: &str = "the token of all callers";
+    let direct = Direct::with_opa("[opa]\npath = \"policies\"\ntoken_file = \"caller\"\ndefault_decision = \"authz/allow\"\n", |folder| {
+        std::fs::write(folder.join("caller"), TOKEN).unwrap();
+        folder_of(folder, &[("authz.rego", AUTHZ), ("data.json", "{\"users\": [\"alice\", \"bob\"]}")]);
+    });
+    let (parts, scripts) = (parts().join("opa"), Path::new(env!("CARGO_MANIFEST_DIR")).join("clients"));
+    let url = format!("http://127.0.0.1:{}", direct.opa);
+    let said = client(Command::new("node").arg(scripts.join("opa.mjs")).arg(&parts).args([url.as_str(), TOKEN]));
+    let expected = json!({
+        "known": true, "unknown": false, "package": {"allow": true}, "without_input": false, "default": true, "undefined": null,
+        "batch": {"a": true, "b": false}, "refused": 401,
+    });
+    assert_eq!(said, expected);
+    let said = client(Command::new(parts.join("venv/bin/python")).arg(scripts.join("opa.py")).args([&direct.opa.to_string(), TOKEN]));
+    let expected = json!({
+        "reached": true, "healthy": true, "policies": ["authz.rego"], "policy": "authz.rego", "data": ["alice", "bob"], "known": true, "unknown": false,
+        "query": [{"i": 0, "user": "alice"}, {"i": 1, "user": "bob"}], "bulk": [true, false], "plugins": {"bundle": {"state": "OK"}},
+        "decision": "/authz/allow", "measured": true,
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&said[name], value, "{name}");
+    }
+    assert!(said["put"].as_str().unwrap().contains("invalid_operation"), "{said}");
+    assert!(said["compile"].as_str().unwrap().contains("501"), "{said}");
 }
 
 #[test]

@@ -3,11 +3,17 @@
 mod adapters;
 mod check_request;
 
+use std::collections::BTreeMap;
+
 pub use adapters::adapters;
 pub use check_request::check_request;
-
+use countersign_pdp_engine::identify::{ProofRules, verify_proof};
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};
+use countersign_pdp_engine::policy::{Dialects, PolicyFile};
+use countersign_pdp_engine::rego::{self, Library};
+use countersign_pdp_engine::request::{ClientKind, HttpRequest};
+use countersign_pdp_server::adapter::certificate::{self, Form};
 use countersign_pdp_server::behavior::Batch;
 use countersign_pdp_server::learn::{self, Format};
 use countersign_pdp_stepup::assertion::{Expected, screen};
@@ -16,9 +22,9 @@ use countersign_risk::pointer::{PointerProfile, PointerVerifier};
 use countersign_risk::{
     Baseline, Hints, Known, Organisation, RawSighting, Salts, Sighting, Strength, SubjectSalt, Trail, Weights, observe, score,
 };
-use countersign_sdk_types::Timestamp;
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{Asn, Country, DeviceId, Place, PlaceRecord, SessionId};
+use countersign_sdk_types::{Seconds, Timestamp};
 
 /// Strict JSON: what is accepted has a second reading that is equal, and nothing is accepted that repeats a member name.
 ///
@@ -44,6 +50,19 @@ pub fn canonical_path(bytes: &[u8]) {
     assert!(canonical.starts_with('/') && !canonical.contains("//") && canonical.split('/').all(plain), "{canonical}");
     let hidden = ["%2f", "%5c", "%2e", "%00", "%25"];
     assert!(!hidden.iter().any(|escape| canonical.to_ascii_lowercase().contains(escape)), "{canonical}");
+}
+
+/// Rego as the parser reads it: every line stays where it was, nothing is left to rewrite, and a module is compiled or refused.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn rego(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let written = rego::rewritten(text);
+    assert_eq!(written.matches('\n').count(), text.matches('\n').count(), "lines moved: {written}");
+    assert_eq!(rego::rewritten(&written), written, "a second rewriting differs");
+    let module = PolicyFile { path: "m.rego".to_owned(), text: text.to_owned() };
+    let _ = Library::compile(&[module], &serde_json::json!({}), &Dialects::default());
 }
 
 /// Hosts: one form, lower case, without a dot at the end.
@@ -91,6 +110,53 @@ pub fn token(bytes: &[u8]) {
     let of_the_rfc = text.ends_with("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
     assert!(verified.is_err() || of_the_rfc, "a signature that nobody made");
     let _ = KeySet::parse(bytes);
+}
+
+/// DPoP proofs: no bytes prove a key for a request but the proof of the RFC, which is for that request, that token and that minute.
+///
+/// # Panics
+/// When some do, or the proof of the RFC does elsewhere.
+pub fn dpop_proof(bytes: &[u8]) {
+    const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let request = |path: &str| HttpRequest {
+        method: "GET".to_owned(),
+        scheme: "https".to_owned(),
+        host: path::canonical_host("resource.example.org", "https").expect("a host"),
+        path: CanonicalPath::parse(path).expect("a path"),
+        raw_path: path.to_owned(),
+        query: String::new(),
+        headers: BTreeMap::new(),
+        kind: ClientKind::default(),
+        page: None,
+    };
+    let now = Timestamp::from_secs(1_562_262_618);
+    let verified = |token, path| verify_proof(text, token, &request(path), &ProofRules::default(), Seconds(5), now);
+    let of_the_rfc = text.ends_with("2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA");
+    assert!(verified(TOKEN, "/protectedresource").is_err() || of_the_rfc, "a proof that nobody made");
+    assert!(verified("another", "/protectedresource").is_err() && verified(TOKEN, "/other").is_err());
+}
+
+/// Certificates in headers: what is read is a thumbprint, and of several hops the last one's.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn client_certificate(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for form in [Form::Xfcc, Form::EscapedPem, Form::Base64Der] {
+        let Some(read) = certificate::thumbprint(text, form) else { continue };
+        assert!(read.len() == 43 && read.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{read}");
+    }
+    let hop = format!("Hash={}", "ab".repeat(32));
+    let last = certificate::thumbprint(&hop, Form::Xfcc);
+    assert!(last.is_some());
+    let quoted = text.replace(['"', '\\'], "");
+    for before in [format!("Subject=\"{quoted}\",{hop}"), format!("Hash=\"{quoted}\",{hop}")] {
+        assert!(
+            before.len() > 16 * 1024 || certificate::thumbprint(&before, Form::Xfcc) == last,
+            "an earlier hop speaks for the last: {before}"
+        );
+    }
 }
 
 /// Assertions: a response that passes the screen was made on our page for our user, as far as it says.

@@ -8,13 +8,19 @@
     reason = "a harness fails by panicking, with what it saw"
 )]
 
+pub mod authzen;
 pub mod browser;
 pub mod direct;
+pub mod dpop;
 pub mod fuzz;
 pub mod http;
+pub mod inputs;
+pub mod introspection;
 pub mod issuer;
+pub mod mtls;
 pub mod nginx;
 pub mod opa;
+pub mod oracle;
 pub mod process;
 pub mod stage;
 pub mod upstream;

@@ -62,6 +62,8 @@ pub struct Scenery {
     pub past: &'static [&'static str],
     /// What else the journal holds before the decision point starts.
     pub more: fn() -> Vec<StateEvent>,
+    /// What else the configuration says.
+    pub settings: String,
 }
 
 impl Default for Scenery {
@@ -73,6 +75,7 @@ impl Default for Scenery {
             devices: json!({}),
             past: &["alice", "bob"],
             more: Vec::new,
+            settings: String::new(),
         }
     }
 }
@@ -110,17 +113,15 @@ impl Stage {
         write_configuration(folder.path(), &issuer, ports, scenery);
         teach(&folder.path().join("data"), scenery);
         let pdp = serve(folder.path(), ports);
-        let configuration = EXAMPLE
-            .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
-            .replace("127.0.0.1:9181", &format!("127.0.0.1:{public}"))
-            .replace("127.0.0.1:9000", &format!("127.0.0.1:{}", app.port()))
-            .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"))
-            .replace("replace-this-secret", SECRET)
-            .replace("proxy_connect_timeout 200ms", "proxy_connect_timeout 10s")
-            .replace("proxy_read_timeout 500ms", "proxy_read_timeout 10s");
-        let from = format!("set_real_ip_from 127.0.0.1; real_ip_header {FROM};\n");
-        let nginx = crate::nginx::start(folder.path(), &(from + &configuration), port);
+        let nginx = crate::nginx::start(folder.path(), &proxying(ports, app.port()), port);
         Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, public, operations, folder }
+    }
+
+    /// The same configuration of nginx on another port.
+    #[must_use]
+    pub fn proxying_on(&self, port: u16) -> String {
+        let Self { decision, public, operations, .. } = *self;
+        proxying(Ports { port, decision, public, operations }, self.app.port())
     }
 
     /// An address on one of the hosts: `payroll`, `wiki` or `auth`.
@@ -190,6 +191,19 @@ struct Ports {
     operations: u16,
 }
 
+/// The configuration of nginx that the example shows, with these ports.
+fn proxying(ports: Ports, app: u16) -> String {
+    let configuration = EXAMPLE
+        .replace("127.0.0.1:9180", &format!("127.0.0.1:{}", ports.decision))
+        .replace("127.0.0.1:9181", &format!("127.0.0.1:{}", ports.public))
+        .replace("127.0.0.1:9000", &format!("127.0.0.1:{app}"))
+        .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", ports.port))
+        .replace("replace-this-secret", SECRET)
+        .replace("proxy_connect_timeout 200ms", "proxy_connect_timeout 10s")
+        .replace("proxy_read_timeout 500ms", "proxy_read_timeout 10s");
+    format!("set_real_ip_from 127.0.0.1; real_ip_header {FROM};\n{configuration}")
+}
+
 fn serve(folder: &Path, ports: Ports) -> Process {
     let pdp = process::serve(folder, &[ports.decision, ports.public, ports.operations]);
     // The ports are bound first, and served last: an answer says that everything else is there too.
@@ -219,6 +233,7 @@ trusted = ["127.0.0.1"]
 id = "nginx"
 secret_file = "secret"
 from = ["127.0.0.1"]
+client_certificate = "nginx"
 [[pep]]
 id = "wiki"
 secret_file = "secret"
@@ -254,10 +269,12 @@ dir = "data"
 [decision]
 deadline_ms = 8000
 policy_budget_ms = 4000
+{}
 "#,
             parts.join("city.mmdb").display(),
             parts.join("asn.mmdb").display(),
-            policy.display()
+            policy.display(),
+            scenery.settings
         ),
     );
 }

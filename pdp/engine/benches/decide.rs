@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use countersign_pdp_engine::decide;
 use countersign_pdp_engine::facts::{DirectoryUser, Facts, Inventory};
-use countersign_pdp_engine::identify::{Identified, Issuers, identify};
+use countersign_pdp_engine::identify::{Given, Identified, Issuers, ProofRules, identify};
 use countersign_pdp_engine::policy::{Policy, PolicySource};
 use countersign_pdp_engine::request::{Pep, RawCheck, RequestRules, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
@@ -34,7 +34,9 @@ fn identified() -> Option<Identified> {
         EvaluationRequest { subject: entity("user", "alice"), action, resource: entity("record", "1"), context: serde_json::Map::new() };
     let raw = RawCheck { tenant: Tenant::new("default").ok()?, pep, http: None, asked: Some(asked) };
     let (request, credentials) = normalize(raw, &RequestRules::default()).ok()?;
-    identify(request, &credentials, &Issuers::default(), None, NOW).ok()
+    let (issuers, proofs) = (Issuers::default(), ProofRules::default());
+    let given = Given { issuers: &issuers, proofs: &proofs, linked: None, introspected: None, now: NOW };
+    identify(request, &credentials, given).ok()?.confirm(|_| Ok(())).ok()
 }
 
 fn facts() -> Facts {

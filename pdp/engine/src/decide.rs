@@ -205,7 +205,7 @@ pub fn sight(identified: &Identified, facts: &Facts, now: Timestamp) -> Sighting
     Sighting::new(&raw, &facts.salts)
 }
 
-fn assess(sighting: &Sighting, facts: &Facts, snapshot: &Snapshot) -> Assessment {
+pub(crate) fn assess(sighting: &Sighting, facts: &Facts, snapshot: &Snapshot) -> Assessment {
     let weights = &snapshot.weights;
     let is_privileged = facts.user.as_ref().is_some_and(|user| user.roles.iter().any(|role| weights.privileged_roles.contains(role)));
     let known = Known {
@@ -235,7 +235,21 @@ pub(crate) struct Case<'a> {
 
 impl Case<'_> {
     pub(crate) fn input(&self, facts: &Facts) -> Input {
-        input::build(self.identified, facts, self.sighting, self.assessment, &self.snapshot.ladder, self.now)
+        let mut input = input::build(self.identified, facts, self.sighting, self.assessment, &self.snapshot.ladder, self.now);
+        self.snapshot.policy.entities().complete(&mut input);
+        input
+    }
+
+    /// What the verdict comes to at this enforcement point: an allow that it cannot carry out is a deny.
+    pub(crate) fn effect(&self, verdict: &Verdict) -> Effect {
+        let unsupported = verdict.effect == Effect::Allow && self.unsupported(&self.obligations(verdict)).is_some();
+        if unsupported { Effect::Deny } else { verdict.effect }
+    }
+
+    /// The first obligation that the enforcement point says it does not support. One that says nothing may support all.
+    fn unsupported<'o>(&self, obligations: &'o [Obligation]) -> Option<&'o Obligation> {
+        let supported = self.identified.request.supported_obligations.as_ref()?;
+        obligations.iter().find(|obligation| !supported.contains(&obligation.kind))
     }
 
     fn settle(&self, input: &Input) -> (Decision, Option<Verdict>, Vec<Attempt>) {
@@ -247,32 +261,49 @@ impl Case<'_> {
             Err(error) => return (Decision::Deny(error.into()), None, Vec::new()),
         };
         if verdict.effect == Effect::Allow {
-            return (Decision::Allow(self.permit(&verdict)), Some(verdict), Vec::new());
+            return (self.allow(&verdict), Some(verdict), Vec::new());
         }
+        let obliged = |denial: Denial| Decision::Deny(denial.obliging(verdict.obligations.clone()));
         if verdict.is_final {
-            return (deny(DenialCode::PolicyDenied, "the policy's no is final"), Some(verdict), Vec::new());
+            return (obliged(Denial::new(DenialCode::PolicyDenied, "the policy's no is final")), Some(verdict), Vec::new());
         }
         let (remedy, tried) = remedy::look(self, &verdict);
         let decision = match remedy {
             Remedy::Level(acr) => Decision::StepUp(self.demand(acr, &verdict)),
-            Remedy::None(denial) => Decision::Deny(denial),
+            Remedy::None(denial) => obliged(denial),
         };
         (decision, Some(verdict), tried)
     }
 
-    /// What no policy is asked about.
-    fn barred(&self) -> Option<Denial> {
-        let revoked = self.facts.revoked.as_ref().map(|what| Denial::new(DenialCode::Revoked, what.clone()));
-        let locked = || self.facts.locked_until.filter(|until| *until > self.now);
-        revoked.or_else(|| locked().map(|_| Denial::new(DenialCode::Locked, "the session is locked for a while")))
+    /// An enforcement point denies what it cannot carry out; one that forgets to must not let it pass either.
+    fn allow(&self, verdict: &Verdict) -> Decision {
+        let obligations = self.obligations(verdict);
+        if let Some(obligation) = self.unsupported(&obligations) {
+            let why = format!("the enforcement point does not support the obligation `{}`", obligation.kind);
+            return Decision::Deny(Denial::new(DenialCode::ObligationUnsupported, why));
+        }
+        Decision::Allow(self.permit(obligations))
     }
 
-    fn permit(&self, verdict: &Verdict) -> Permit {
+    /// What no policy is asked about.
+    pub(crate) fn barred(&self) -> Option<Denial> {
+        let revoked = self.facts.revoked.as_ref().map(|what| Denial::new(DenialCode::Revoked, what.clone()));
+        let locked = || self.facts.locked_until.filter(|until| *until > self.now);
+        let stolen = self.identified.unproved();
+        revoked.or(stolen).or_else(|| locked().map(|_| Denial::new(DenialCode::Locked, "the session is locked for a while")))
+    }
+
+    /// What comes with an allow.
+    pub(crate) fn obligations(&self, verdict: &Verdict) -> Vec<Obligation> {
         let mut obligations = verdict.obligations.clone();
         if self.facts.break_glass {
             let properties = serde_json::Map::new();
             obligations.push(Obligation { id: "break-glass".to_owned(), kind: "break-glass".to_owned(), properties });
         }
+        obligations
+    }
+
+    fn permit(&self, obligations: Vec<Obligation>) -> Permit {
         Permit {
             subject: self.identified.subject.clone(),
             roles: self.facts.user.as_ref().map(|user| user.roles.iter().cloned().collect()).unwrap_or_default(),
@@ -286,8 +317,4 @@ impl Case<'_> {
         let reasons = self.assessment.reasons().into_iter().filter(|reason| reason.points > 0).collect();
         Demand { acr, max_age: verdict.max_age.map_or(self.snapshot.max_age, Seconds), reasons }
     }
-}
-
-fn deny(code: DenialCode, detail: &str) -> Decision {
-    Decision::Deny(Denial::new(code, detail))
 }

@@ -1,6 +1,6 @@
 //! A refusal: a stable code for the wire, and a detail for records and operators. Every error becomes one in its own `From`, here and nowhere else.
 
-use countersign_sdk_types::{DenialCode, Fault};
+use countersign_sdk_types::{DenialCode, Fault, Obligation};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::PolicyError;
@@ -10,13 +10,15 @@ use crate::policy::PolicyError;
 pub struct Denial {
     code: DenialCode,
     detail: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    obligations: Vec<Obligation>,
 }
 
 impl Denial {
     /// A denial with a sentence for operators. The detail reaches records and the operator's explanation, never the wire; it holds no secret.
     #[must_use]
     pub fn new(code: DenialCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), obligations: Vec::new() }
     }
 
     /// The stable code.
@@ -29,6 +31,18 @@ impl Denial {
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// The same denial, with what the policy has the enforcement point do besides denying.
+    #[must_use]
+    pub(crate) fn obliging(self, obligations: Vec<Obligation>) -> Self {
+        Self { obligations, ..self }
+    }
+
+    /// What the enforcement point must do besides denying.
+    #[must_use]
+    pub fn obligations(&self) -> &[Obligation] {
+        &self.obligations
     }
 
     /// Who is at fault.

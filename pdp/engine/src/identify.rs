@@ -1,25 +1,48 @@
-//! Proves who asks: the token's signature and claims, the session that it belongs to, and what this presentation proves.
+//! Proves who asks: the token's signature or its issuer's word, its claims, the session that it belongs to, and what this presentation proves.
 //!
 //! The library that checks signatures accepts tokens without `aud`, `iss` that are lists, and any `typ`: the claims are read here, strictly.
+
+mod binding;
+mod claims;
+mod dpop;
+mod introspected;
+mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_risk::BindingState;
-use countersign_sdk_types::strict::{self, Limits};
-use countersign_sdk_types::{Acr, DenialCode, DeviceId, Digest, Seconds, SessionId, SubjectId, Timestamp};
+use countersign_sdk_types::{Acr, DenialCode, DeviceId, Digest, Entity, Seconds, SessionId, SubjectId, Timestamp};
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use self::binding::{Confirmation, Proved};
+use self::claims::bounded;
+pub use self::dpop::{Proof, ProofId, ProofRules, verify as verify_proof};
+pub use self::introspected::Introspected;
 use crate::Denial;
-use crate::keys::{KeySet, SignatureError, Verified};
+use crate::keys::KeySet;
 use crate::request::{AccessRequest, Credentials, Scheme};
+
+/// How tokens of an issuer are checked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Check {
+    /// By their signature.
+    #[default]
+    Signature,
+    /// By their signature, and by asking the issuer whether they are still active.
+    SignatureAndIntrospection,
+    /// By asking the issuer, whatever they look like.
+    Introspection,
+}
 
 /// What is configured for an issuer, with its current keys.
 #[derive(Debug, Clone)]
 pub struct Issuer {
     /// Its current keys.
     pub keys: KeySet,
+    /// How its tokens are checked.
+    pub check: Check,
     /// The algorithms that it may use.
     pub algorithms: Vec<Algorithm>,
     /// The audiences of which a token must name one.
@@ -39,6 +62,8 @@ pub struct Issuer {
 pub struct Issuers {
     /// By their `iss`, exactly.
     pub by_iss: BTreeMap<String, Issuer>,
+    /// The one that is asked about tokens which name no issuer.
+    pub opaque: Option<String>,
     /// How far clocks may differ.
     pub skew: Seconds,
 }
@@ -114,6 +139,8 @@ pub struct Identified {
 pub enum IdentifyError {
     /// A key of this issuer is not known here: fetching its key set once more may help.
     UnknownKey(String),
+    /// This issuer must be asked about the token.
+    Unasked(String),
     /// No.
     Denied(Denial),
 }
@@ -124,44 +151,100 @@ impl From<Denial> for IdentifyError {
     }
 }
 
+/// What an identification rests on beside the request, as values.
+#[derive(Debug, Clone)]
+pub struct Given<'a> {
+    /// Whose tokens are taken.
+    pub issuers: &'a Issuers,
+    /// What a DPoP proof must be.
+    pub proofs: &'a ProofRules,
+    /// Whose session cookie this is, as linked earlier.
+    pub linked: Option<LinkedSession>,
+    /// What its issuer answered about the token.
+    pub introspected: Option<&'a Introspected>,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// A subject that is identified, provided that its proof is used for the first time. Only [`identify`] makes one, and only the keeper of the book of used
+/// proofs can tell.
+#[derive(Debug)]
+#[must_use]
+pub struct Provisional {
+    identified: Identified,
+    proof: Option<ProofId>,
+}
+
+impl Provisional {
+    /// Confirms it. The book is asked where the identification rests on a proof, and must keep it in the same step, so that of two who bring one proof
+    /// at once one is refused.
+    ///
+    /// # Errors
+    /// What the book says against it.
+    pub fn confirm(self, first_use: impl FnOnce(&ProofId) -> Result<(), Denial>) -> Result<Identified, Denial> {
+        self.proof.as_ref().map_or(Ok(()), first_use)?;
+        Ok(self.identified)
+    }
+}
+
 /// Identifies the subject of a request.
 ///
 /// # Errors
-/// A denial of the unauthenticated kind, or the name of an issuer whose keys should be fetched again.
-pub fn identify(
-    request: AccessRequest,
-    credentials: &Credentials,
-    issuers: &Issuers,
-    linked: Option<LinkedSession>,
-    now: Timestamp,
-) -> Result<Identified, IdentifyError> {
+/// A denial of the unauthenticated kind, the name of an issuer whose keys should be fetched again, or of one that must be asked about the token.
+pub fn identify(request: AccessRequest, credentials: &Credentials, given: Given<'_>) -> Result<Provisional, IdentifyError> {
     let device = credentials.device.clone();
     if let Some(asserted) = &request.asserted_subject {
         let sub = if asserted.kind == "user" { asserted.id.clone() } else { format!("{}/{}", asserted.kind, asserted.id) };
         let subject = SubjectId { tenant: request.tenant.clone(), iss: format!("pep:{}", request.pep), sub: bounded(&sub)? };
         let session = session_id("pep", &[&subject.iss, &subject.sub])?;
         let (token, binding) = (TokenFacts::default(), BindingState::NotDeclared);
-        return Ok(Identified { request, subject, session, device, token, binding, by: IdentifiedBy::Pep });
+        return Ok(unproved(Identified { request, subject, session, device, token, binding, by: IdentifiedBy::Pep }));
     }
     if let Some((scheme, token)) = &credentials.token {
-        let (facts, confirmation) = read_token(token, *scheme, issuers, now)?;
-        let subject = SubjectId { tenant: request.tenant.clone(), iss: facts.iss.clone(), sub: facts.sub.clone() };
-        let binding = confirmation.state(request.client_certificate.as_deref());
-        let session = session_of(&facts, &confirmation, binding, credentials)?;
-        let device = match (&confirmation, binding) {
-            (Confirmation::Certificate(thumbprint), BindingState::Proved) => DeviceId::new(format!("x5t:{thumbprint}")).ok(),
-            _ => device,
-        };
-        return Ok(Identified { request, subject, session, device, token: facts, binding, by: IdentifiedBy::Token });
+        return identify_by_token(request, credentials, *scheme, token, &given);
     }
-    match (&credentials.session_cookie, linked) {
+    match (&credentials.session_cookie, given.linked) {
         (Some(cookie), Some(linked)) if linked.subject.tenant == request.tenant => {
             let session = session_id("cookie", &[cookie])?;
             let (subject, token) = (linked.subject, linked.token);
-            Ok(Identified { request, subject, session, device, token, binding: BindingState::NotDeclared, by: IdentifiedBy::Session })
+            let (binding, by) = (BindingState::NotDeclared, IdentifiedBy::Session);
+            Ok(unproved(Identified { request, subject, session, device, token, binding, by }))
         }
         _ => Err(Denial::new(DenialCode::NoCredentials, "no token, no known session and no stated subject").into()),
     }
+}
+
+const fn unproved(identified: Identified) -> Provisional {
+    Provisional { identified, proof: None }
+}
+
+fn identify_by_token(
+    request: AccessRequest,
+    credentials: &Credentials,
+    scheme: Scheme,
+    token: &str,
+    given: &Given<'_>,
+) -> Result<Provisional, IdentifyError> {
+    let (facts, confirmation) = token::read(token, given)?;
+    let proof = match (scheme, &confirmation) {
+        (Scheme::Dpop, Confirmation::Dpop(_)) => proof(&request, credentials, token, given)?,
+        // RFC 9449 §7.1: the scheme says that the token is bound to a key, and it is not.
+        (Scheme::Dpop, _) => return Err(invalid("a token that is bound to no DPoP key came under the scheme of such tokens").into()),
+        (Scheme::Bearer | Scheme::Cookie, _) => None,
+    };
+    let key = proof.as_ref().map(|proof| proof.thumbprint.as_str());
+    let binding = confirmation.state(Proved { certificate: request.client_certificate.as_deref(), key });
+    let session = session_of(&facts, &confirmation, binding, credentials)?;
+    let device = if binding == BindingState::Proved { confirmation.device() } else { credentials.device.clone() };
+    let subject = SubjectId { tenant: request.tenant.clone(), iss: facts.iss.clone(), sub: facts.sub.clone() };
+    let identified = Identified { request, subject, session, device, token: facts, binding, by: IdentifiedBy::Token };
+    Ok(Provisional { identified, proof: proof.filter(|_| binding == BindingState::Proved).map(|proof| proof.id) })
+}
+
+/// The proof that came with the token, checked against the request as the trusted proxy has it.
+fn proof(request: &AccessRequest, credentials: &Credentials, token: &str, given: &Given<'_>) -> Result<Option<Proof>, Denial> {
+    let (Some(proof), Some(http)) = (&credentials.proof, &request.http) else { return Ok(None) };
+    dpop::verify(proof, token, http, given.proofs, given.issuers.skew, given.now).map(Some)
 }
 
 /// The name of a session: a digest, so that neither cookie nor key reaches a record.
@@ -189,8 +272,9 @@ fn session_of(
     binding: BindingState,
     credentials: &Credentials,
 ) -> Result<SessionId, Denial> {
-    if let (Confirmation::Certificate(thumbprint), BindingState::Proved) = (confirmation, binding) {
-        return session_id("x5t", &[thumbprint]);
+    // With the subject: a client that acts for many has one key, and they have a session each.
+    if let (Some((kind, thumbprint)), BindingState::Proved) = (confirmation.key(), binding) {
+        return session_id(kind, &[thumbprint, &facts.iss, &facts.sub]);
     }
     if let Some(sid) = &facts.sid {
         return issuer_session(&facts.iss, sid);
@@ -204,185 +288,36 @@ fn session_of(
     session_id("client", &[&facts.iss, &facts.sub, facts.client.as_deref().unwrap_or_default()])
 }
 
-/// The key that a token says it is bound to (RFC 7800).
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Confirmation {
-    None,
-    /// SHA-256 of the client certificate (RFC 8705 §3.1).
-    Certificate(String),
-    /// A DPoP key (RFC 9449 §6.1). Proofs are not verified yet, so such a token is never proved: fail closed.
-    DpopKey,
-}
-
-impl Confirmation {
-    fn state(&self, presented: Option<&str>) -> BindingState {
-        match (self, presented) {
-            (Self::None, _) => BindingState::NotDeclared,
-            (Self::Certificate(declared), Some(presented)) if declared == presented => BindingState::Proved,
-            (Self::Certificate(_), Some(_)) => BindingState::Mismatch,
-            (Self::Certificate(_), None) | (Self::DpopKey, _) => BindingState::Missing,
-        }
-    }
-}
-
 fn invalid(why: impl Into<String>) -> Denial {
     Denial::new(DenialCode::InvalidToken, why)
 }
 
-fn read_token(token: &str, scheme: Scheme, issuers: &Issuers, now: Timestamp) -> Result<(TokenFacts, Confirmation), IdentifyError> {
-    if scheme == Scheme::Dpop {
-        return Err(invalid("DPoP proofs are not verified here").into());
-    }
-    // The unverified `iss` only picks one of the configured issuers; the verified one is compared with it again.
-    let iss = unverified_issuer(token).ok_or_else(|| invalid("token names no issuer"))?;
-    let issuer = issuers.by_iss.get(&iss).ok_or_else(|| invalid("token is from an issuer that is not configured"))?;
-    let verified = issuer.keys.verify(token, &issuer.algorithms).map_err(|error| match error {
-        SignatureError::UnknownKey => IdentifyError::UnknownKey(iss.clone()),
-        other => invalid(other.to_string()).into(),
-    })?;
-    let (mut facts, confirmation) = read_claims(&verified, &iss, issuer, issuers.skew, now)?;
-    facts.digest = Some(Digest(*blake3::hash(token.as_bytes()).as_bytes()));
-    Ok((facts, confirmation))
-}
-
-fn unverified_issuer(token: &str) -> Option<String> {
-    use base64::Engine as _;
-    let payload = token.split('.').nth(1).filter(|part| part.len() <= Limits::CLAIMS.bytes * 2)?;
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims = strict::value(&payload, Limits::CLAIMS).ok()?;
-    claims.get("iss").and_then(Value::as_str).map(ToOwned::to_owned)
-}
-
-/// Reads the claims of an access token (RFC 9068 §4, RFC 8725 §3).
-fn read_claims(
-    verified: &Verified,
-    iss: &str,
-    issuer: &Issuer,
-    skew: Seconds,
-    now: Timestamp,
-) -> Result<(TokenFacts, Confirmation), Denial> {
-    check_typ(verified.typ.as_deref(), issuer)?;
-    let value = strict::value(&verified.payload, Limits::CLAIMS).map_err(|error| invalid(error.to_string()))?;
-    let claims = Claims(value.as_object().ok_or_else(|| invalid("claims are no object"))?);
-    if claims.text("iss")?.as_deref() != Some(iss) {
-        return Err(invalid("`iss` changed under the signature"));
-    }
-    if claims.0.contains_key("events") {
-        return Err(invalid("a security event token is no access token"));
-    }
-    let audiences = claims.one_or_many("aud")?;
-    if audiences.is_disjoint(&issuer.audiences) {
-        return Err(invalid("`aud` does not name this service"));
-    }
-    let expires = check_times(&claims, issuer, skew, now)?;
-    let client = claims.text("client_id")?.or(claims.text("azp")?);
-    if !issuer.clients.is_empty() && !client.as_ref().is_some_and(|client| issuer.clients.contains(client)) {
-        return Err(invalid("token was issued to a client that is not configured"));
-    }
-    let auth_time = claims.time("auth_time")?;
-    if auth_time.is_some_and(|at| at > now.after(skew)) {
-        return Err(invalid("`auth_time` lies in the future"));
-    }
-    let mapped = claims.0.iter().filter(|(name, _)| issuer.mapped_claims.contains(*name));
-    let facts = TokenFacts {
-        iss: iss.to_owned(),
-        sub: bounded(&claims.text("sub")?.ok_or_else(|| invalid("`sub` is missing"))?)?,
-        acr: claims.text("acr")?.map(Acr::new).transpose().map_err(|_| invalid("`acr` is not a level"))?,
-        amr: claims.one_or_many("amr")?,
-        auth_time,
-        scopes: claims.text("scope")?.unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()).map(ToOwned::to_owned).collect(),
-        claims: mapped.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        jti: claims.text("jti")?,
-        sid: claims.text("sid")?,
-        client,
-        expires: Some(expires),
-        digest: None,
-    };
-    Ok((facts, claims.confirmation()?))
-}
-
-/// `at+jwt` is an access token (RFC 9068 §2.1). Anything that says it is something else is something else.
-fn check_typ(typ: Option<&str>, issuer: &Issuer) -> Result<(), Denial> {
-    let typ = typ.map(str::to_ascii_lowercase);
-    let typ = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
-    match typ {
-        Some("at+jwt") => Ok(()),
-        None | Some("jwt") if issuer.takes_plain_jwt => Ok(()),
-        _ => Err(invalid("`typ` does not say that this is an access token")),
-    }
-}
-
-fn check_times(claims: &Claims<'_>, issuer: &Issuer, skew: Seconds, now: Timestamp) -> Result<Timestamp, Denial> {
-    let expires = claims.time("exp")?.ok_or_else(|| invalid("`exp` is missing"))?;
-    let expired = |why: &str| Denial::new(DenialCode::ExpiredToken, why);
-    if now >= expires.after(skew) {
-        return Err(expired("token has expired"));
-    }
-    if claims.time("nbf")?.is_some_and(|from| from > now.after(skew)) {
-        return Err(expired("token is not valid yet"));
-    }
-    match claims.time("iat")? {
-        Some(issued) if issued > now.after(skew) => Err(invalid("`iat` lies in the future")),
-        Some(issued) if expires.since(issued) > issuer.max_lifetime.into() => Err(invalid("token lives longer than is allowed")),
-        None if expires.since(now) > issuer.max_lifetime.into() => Err(invalid("token lives longer than is allowed")),
-        _ => Ok(expires),
-    }
-}
-
-/// Claims, each of one type. A claim of another type is an error, never an absence.
-struct Claims<'a>(&'a Map<String, Value>);
-
-impl Claims<'_> {
-    fn text(&self, name: &str) -> Result<Option<String>, Denial> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if text.len() <= 2048 => Ok(Some(text.clone())),
-            Some(_) => Err(invalid(format!("`{name}` is not a text"))),
-        }
-    }
-
-    /// A NumericDate (RFC 7519 §2) between the years 1970 and 9999; fractions are cut.
-    fn time(&self, name: &str) -> Result<Option<Timestamp>, Denial> {
-        const LATEST: f64 = 253_402_300_799.0;
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Value::Number(number)) => {
-                let seconds = number.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds));
-                let seconds = seconds.ok_or_else(|| invalid(format!("`{name}` is no date")))?;
-                #[expect(clippy::cast_possible_truncation, reason = "bounded to twelve digits above")]
-                Ok(Some(Timestamp::from_secs(seconds as i64)))
-            }
-            Some(_) => Err(invalid(format!("`{name}` is not a number"))),
-        }
-    }
-
-    fn one_or_many(&self, name: &str) -> Result<BTreeSet<String>, Denial> {
-        let wrong = || invalid(format!("`{name}` is neither a text nor a list of texts"));
-        match self.0.get(name) {
-            None => Ok(BTreeSet::new()),
-            Some(Value::String(one)) => Ok(BTreeSet::from([one.clone()])),
-            Some(Value::Array(many)) => many.iter().map(|one| one.as_str().map(ToOwned::to_owned).ok_or_else(wrong)).collect(),
-            Some(_) => Err(wrong()),
-        }
-    }
-
-    fn confirmation(&self) -> Result<Confirmation, Denial> {
-        let Some(cnf) = self.0.get("cnf") else { return Ok(Confirmation::None) };
-        let cnf = cnf.as_object().ok_or_else(|| invalid("`cnf` is no object"))?;
-        match (cnf.get("x5t#S256"), cnf.get("jkt")) {
-            (Some(Value::String(thumbprint)), None) if thumbprint.len() <= 64 => Ok(Confirmation::Certificate(thumbprint.clone())),
-            (None, Some(Value::String(_))) => Ok(Confirmation::DpopKey),
-            _ => Err(invalid("`cnf` names no key that is known here")),
-        }
-    }
-}
-
-fn bounded(sub: &str) -> Result<String, Denial> {
-    let fits = !sub.is_empty() && sub.len() <= 255 && !sub.chars().any(char::is_control);
-    fits.then(|| sub.to_owned()).ok_or_else(|| invalid("subject is empty, too long, or has control characters"))
-}
-
 impl Identified {
+    /// The same presentation with another question: who it is was proved once for both. `None` when the request presents anything else.
+    #[must_use]
+    pub fn asking(&self, request: &AccessRequest) -> Option<Self> {
+        // INVARIANT: whatever an identification rests on is compared; a new member of a request is judged here.
+        let AccessRequest {
+            tenant,
+            pep,
+            http,
+            asserted_subject,
+            client_address,
+            agent,
+            client_certificate,
+            action: _,
+            resource: _,
+            caller: _,
+            supported_obligations: _,
+        } = request;
+        let named = |subject: &Option<Entity>| subject.as_ref().map(|subject| (subject.kind.clone(), subject.id.clone()));
+        let known = &self.request;
+        let is_same = (tenant, pep, http) == (&known.tenant, &known.pep, &known.http)
+            && named(asserted_subject) == named(&known.asserted_subject)
+            && (client_address, agent, client_certificate) == (&known.client_address, &known.agent, &known.client_certificate);
+        is_same.then(|| Self { request: request.clone(), ..self.clone() })
+    }
+
     /// The request.
     #[must_use]
     pub const fn request(&self) -> &AccessRequest {
@@ -417,6 +352,16 @@ impl Identified {
     #[must_use]
     pub const fn binding(&self) -> BindingState {
         self.binding
+    }
+
+    /// Why this presentation is refused whatever a policy says: the token is bound to a key that this request did not prove (RFC 9449 §7.1, RFC 8705 §3).
+    #[must_use]
+    pub fn unproved(&self) -> Option<Denial> {
+        match self.binding {
+            BindingState::NotDeclared | BindingState::Proved => None,
+            BindingState::Missing => Some(invalid("the token is bound to a key that this request did not prove")),
+            BindingState::Mismatch => Some(invalid("the token is bound to another key than the one that this request proved")),
+        }
     }
 
     /// What the subject was identified by.

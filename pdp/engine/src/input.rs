@@ -83,8 +83,8 @@ fn token_proves(identified: &Identified, facts: &Facts, now: Timestamp) -> bool 
 
 fn subject(identified: &Identified) -> Entity {
     match &identified.request.asserted_subject {
-        Some(asserted) if asserted.id == identified.subject.sub => asserted.clone(),
-        _ => Entity { kind: "user".to_owned(), id: identified.subject.sub.clone(), properties: serde_json::Map::new() },
+        Some(asserted) => asserted.clone(),
+        None => Entity { kind: "user".to_owned(), id: identified.subject.sub.clone(), properties: serde_json::Map::new() },
     }
 }
 

@@ -2,13 +2,16 @@
 //! from the key, never from the token.
 
 mod named;
+mod roca;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk_types::strict::{self, Limits};
-use jsonwebtoken::{Algorithm, DecodingKey};
+pub use jsonwebtoken::Algorithm;
+use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -64,6 +67,9 @@ pub enum SignatureError {
     /// The signature is not by that key.
     #[error("token signature is wrong")]
     Wrong,
+    /// A key that should have stayed with its owner.
+    #[error("token header has a private key")]
+    PrivateKey,
 }
 
 /// A token whose signature holds.
@@ -73,6 +79,17 @@ pub struct Verified {
     pub typ: Option<String>,
     /// The payload, not yet read.
     pub payload: Vec<u8>,
+}
+
+/// A token that was signed by the key in its own header, which proves that whoever made it holds that key, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelfSigned {
+    /// The `typ` header parameter.
+    pub typ: Option<String>,
+    /// The payload, not yet read.
+    pub payload: Vec<u8>,
+    /// The thumbprint of the key (RFC 7638), SHA-256 in base64url.
+    pub thumbprint: String,
 }
 
 const MOST_KEYS: usize = 100;
@@ -120,23 +137,54 @@ impl KeySet {
     /// # Errors
     /// When it has not the form, asks for what is not implemented, or was not signed by its key with an allowed algorithm.
     pub fn verify(&self, token: &str, allowed: &[Algorithm]) -> Result<Verified, SignatureError> {
-        let (signed, header, payload, signature) = split(token, LONGEST_TOKEN)?;
-        let header = header_of(header)?;
-        let algorithm: Algorithm = header.alg.parse().map_err(|_| SignatureError::Algorithm)?;
-        if !allowed.contains(&algorithm) {
-            return Err(SignatureError::Algorithm);
-        }
-        let named = self.0.iter().filter(|key| header.kid.is_none() || key.kid == header.kid);
+        let token = Compact::read(token, allowed)?;
+        let named = self.0.iter().filter(|key| token.header.kid.is_none() || key.kid == token.header.kid);
         let mut named = named.peekable();
         named.peek().ok_or(SignatureError::UnknownKey)?;
         // Without a name, each key that may be used with the algorithm is tried: issuers with one key often name none.
-        let fitting = named.filter(|key| key.algorithms.contains(&algorithm));
-        let holds = |key: &VerifyingKey| jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key.key, algorithm).unwrap_or(false);
-        if !fitting.into_iter().any(holds) {
+        if !named.any(|key| token.is_signed_by(key)) {
             return Err(SignatureError::Wrong);
         }
-        Ok(Verified { typ: header.typ, payload: decode(payload)? })
+        Ok(Verified { typ: token.header.typ, payload: decode(token.payload)? })
     }
+}
+
+/// Checks a compact JWS by the public key in its own header.
+///
+/// # Errors
+/// As [`KeySet::verify`], and when the header has no public key, or one with its private part.
+pub fn verify_self_signed(token: &str, allowed: &[Algorithm]) -> Result<SelfSigned, SignatureError> {
+    let token = Compact::read(token, allowed)?;
+    let jwk = token.header.jwk.as_ref().and_then(Value::as_object).ok_or(SignatureError::UnknownKey)?;
+    if PRIVATE.iter().any(|member| jwk.contains_key(*member)) {
+        return Err(SignatureError::PrivateKey);
+    }
+    let key = VerifyingKey::from_jwk(jwk).ok_or(SignatureError::UnknownKey)?;
+    let thumbprint = thumbprint(jwk).ok_or(SignatureError::UnknownKey)?;
+    if !token.is_signed_by(&key) {
+        return Err(SignatureError::Wrong);
+    }
+    Ok(SelfSigned { typ: token.header.typ, payload: decode(token.payload)?, thumbprint })
+}
+
+/// What a private or symmetric key has beside its public part (RFC 7518 §6).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// SHA-256 over the required members in their order, in base64url (RFC 7638 §3).
+fn thumbprint(jwk: &Map<String, Value>) -> Option<String> {
+    let members: &[&str] = match text(jwk, "kty")? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
+    };
+    let required = members.iter().map(|name| Some((*name, text(jwk, name)?))).collect::<Option<BTreeMap<_, _>>>()?;
+    Some(sha256(&serde_json::to_vec(&required).ok()?))
+}
+
+/// SHA-256 in base64url, as thumbprints and hashes of tokens are written.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, bytes))
 }
 
 impl VerifyingKey {
@@ -182,19 +230,36 @@ pub const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::PS512,
 ];
 
+/// The name of an algorithm that is offered (RFC 7518 §3.1, RFC 8037 §3.1).
+#[must_use]
+pub const fn algorithm_name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::ES256 => "ES256",
+        Algorithm::ES384 => "ES384",
+        Algorithm::EdDSA => "EdDSA",
+        Algorithm::RS256 => "RS256",
+        Algorithm::RS384 => "RS384",
+        Algorithm::RS512 => "RS512",
+        Algorithm::PS256 => "PS256",
+        Algorithm::PS384 => "PS384",
+        Algorithm::PS512 => "PS512",
+        _ => "none",
+    }
+}
+
 /// Reads the name of an algorithm that may be configured.
 #[must_use]
 pub fn algorithm(name: &str) -> Option<Algorithm> {
     name.parse().ok().filter(|algorithm| ALGORITHMS.contains(algorithm))
 }
 
-/// At least 2,048 bits and an exponent from 65,537 that fits four bytes and is odd (NIST SP 800-56B).
+/// At least 2,048 bits and an exponent from 65,537 that fits four bytes and is odd (NIST SP 800-56B), and not of a library that is known for weak ones.
 fn rsa(modulus: &str, exponent: &str) -> Option<DecodingKey> {
     let n = decode(modulus).ok()?;
     let e = decode(exponent).ok()?;
     let significant = n.iter().skip_while(|byte| **byte == 0).count();
     let e = (e.len() <= 4).then(|| e.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))?;
-    let strong = (256..=1024).contains(&significant) && e >= 65_537 && e % 2 == 1;
+    let strong = (256..=1024).contains(&significant) && e >= 65_537 && e % 2 == 1 && !roca::is_marked(&n);
     strong.then(|| DecodingKey::from_rsa_components(modulus, exponent).ok()).flatten()
 }
 
@@ -221,16 +286,46 @@ fn split(token: &str, longest: usize) -> Result<(&str, &str, &str, &str), Signat
     Ok((signed, header, payload, signature))
 }
 
+/// A compact JWS, taken apart.
+struct Compact<'a> {
+    signed: &'a str,
+    header: Header,
+    algorithm: Algorithm,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Compact<'a> {
+    /// Reads what is said before any signature is looked at.
+    fn read(token: &'a str, allowed: &[Algorithm]) -> Result<Self, SignatureError> {
+        let (signed, header, payload, signature) = split(token, LONGEST_TOKEN)?;
+        let header = header_of(header)?;
+        let algorithm: Algorithm = header.alg.parse().map_err(|_| SignatureError::Algorithm)?;
+        if !allowed.contains(&algorithm) {
+            return Err(SignatureError::Algorithm);
+        }
+        Ok(Self { signed, header, algorithm, payload, signature })
+    }
+
+    /// Only with an algorithm that the key may be used with.
+    fn is_signed_by(&self, key: &VerifyingKey) -> bool {
+        let holds = || jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), &key.key, self.algorithm);
+        key.algorithms.contains(&self.algorithm) && holds().unwrap_or(false)
+    }
+}
+
 struct Header {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
+    /// Looked at in tokens that prove a key, and in no other.
+    jwk: Option<Value>,
 }
 
 fn header_of(part: &str) -> Result<Header, SignatureError> {
     let value = strict::value(&decode(part)?, Limits::CLAIMS).map_err(|_| SignatureError::Shape)?;
     let header = value.as_object().ok_or(SignatureError::Shape)?;
-    // `crit` and `b64` change what is signed, `zip` what is read, `enc` what it is. `jku`, `x5u`, `jwk` and `x5c` are never looked at.
+    // `crit` and `b64` change what is signed, `zip` what is read, `enc` what it is. `jku`, `x5u` and `x5c` are never looked at.
     if let Some(name) = ["crit", "b64", "zip", "enc"].into_iter().find(|name| header.contains_key(*name)) {
         return Err(SignatureError::Header(name));
     }
@@ -239,5 +334,10 @@ fn header_of(part: &str) -> Result<Header, SignatureError> {
         Some(Value::String(text)) if text.len() <= 512 => Ok(Some(text.clone())),
         Some(_) => Err(SignatureError::Shape),
     };
-    Ok(Header { alg: optional("alg")?.ok_or(SignatureError::Shape)?, kid: optional("kid")?, typ: optional("typ")? })
+    Ok(Header {
+        alg: optional("alg")?.ok_or(SignatureError::Shape)?,
+        kid: optional("kid")?,
+        typ: optional("typ")?,
+        jwk: header.get("jwk").cloned(),
+    })
 }

@@ -5,6 +5,7 @@
 
 pub mod decide;
 pub mod denial;
+pub mod entities;
 pub mod facts;
 pub mod identify;
 pub mod input;
@@ -15,7 +16,9 @@ pub mod record;
 pub mod rego;
 pub mod remedy;
 pub mod request;
+pub mod signing;
 pub mod snapshot;
+pub mod standing;
 
 pub use decide::{Decided, Decision, Demand, Permit, Witness, decide, witness};
 pub use denial::Denial;

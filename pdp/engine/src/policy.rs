@@ -8,26 +8,30 @@ pub mod candidate;
 pub(crate) mod check;
 mod document;
 pub(crate) mod json;
+pub(crate) mod load;
 pub(crate) mod rewrite;
 pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{Digest, Effect, Timestamp};
 use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{Engine, LimitError, PolicyLengthConfig, Value};
+use regorus::{Engine, LimitError, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
+use crate::entities::Entities;
+
 use builtins::Extensions;
-use rewrite::Rewriter;
+use load::{Loaded, load};
 
 pub use builtins::{BuiltinErrors, Moment, Semantics};
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
@@ -40,21 +44,8 @@ pub const MAX_FILES: usize = 500;
 pub const DEFAULT_PACKAGE: &str = "authz";
 /// The time that one entry point may take. Hundreds of times what a real policy needs: a busy machine must not turn an allow into a deny.
 pub const BUDGET: Duration = Duration::from_millis(50);
-/// How long lines and files may be for the parser. Lines are as long as certificates and key sets in them; [`MAX_FILE`] bounds the whole.
-pub(crate) const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
-    max_col: match NonZeroU32::new(MAX_FILE as u32) {
-        Some(columns) => columns,
-        None => NonZeroU32::MIN,
-    },
-    max_file_bytes: match NonZeroUsize::new(2 * MAX_FILE) {
-        Some(bytes) => bytes,
-        None => NonZeroUsize::MIN,
-    },
-    max_lines: match NonZeroUsize::new(20_000) {
-        Some(lines) => lines,
-        None => NonZeroUsize::MIN,
-    },
-};
+/// The obligation by which a step-up is told; a policy says `effect` instead.
+pub const STEP_UP: &str = "step-up";
 const MAX_TEXTS: usize = 32;
 const MAX_TEXT: usize = 512;
 
@@ -208,6 +199,7 @@ pub struct Policy {
     extensions: Extensions,
     decision: Option<String>,
     allow: Option<String>,
+    entities: Arc<Entities>,
 }
 
 impl std::fmt::Debug for Policy {
@@ -228,12 +220,19 @@ impl Policy {
             let path = format!("data.{}.{name}", source.package);
             outline.rules.contains(&path).then_some(path)
         };
-        let policy = Self { engine, extensions, decision: entry("decision"), allow: entry("allow") };
+        let entities = Entities::of(&source.data).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
+        let policy = Self { engine, extensions, decision: entry("decision"), allow: entry("allow"), entities: Arc::new(entities) };
         if policy.decision.is_none() && policy.allow.is_none() {
             let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
             return Err(PolicyError::Refused(vec![Problem::new(text)]));
         }
         Ok(policy)
+    }
+
+    /// The entity directory that lies beside the policy.
+    #[must_use]
+    pub fn entities(&self) -> &Entities {
+        &self.entities
     }
 
     /// Asks the policy. Same input, same answer.
@@ -287,71 +286,6 @@ pub(crate) fn timer(limit: Duration) -> ExecutionTimerConfig {
     ExecutionTimerConfig { limit, check_interval: NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN) }
 }
 
-/// A policy's engine, what it defines, and the extensions that it names.
-struct Loaded {
-    engine: Engine,
-    outline: check::Outline,
-    extensions: Extensions,
-}
-
-fn load<'a>(source: &PolicySource, files: impl Iterator<Item = &'a PolicyFile>, budget: Duration) -> Result<Loaded, PolicyError> {
-    let mut engine = Engine::new();
-    engine.set_strict_builtin_errors(true);
-    engine.set_gather_prints(true);
-    engine.set_policy_length_config(LENGTHS);
-    engine.set_execution_timer_config(timer(budget));
-    let files: Vec<&PolicyFile> = files.collect();
-    let rewriter = Rewriter::new(files.iter().map(|file| file.text.as_str()));
-    let mut problems = Vec::new();
-    for file in files {
-        if let Err(problem) = parse(&mut engine, &rewriter, file, source.dialects.of(&file.path)) {
-            problems.push(problem);
-        }
-    }
-    if !problems.is_empty() {
-        return Err(PolicyError::Refused(problems));
-    }
-    let (outline, findings) = check::check(engine.get_modules(), Semantics::Contract);
-    if !findings.is_empty() {
-        return Err(PolicyError::Refused(findings.into_iter().map(Problem::from).collect()));
-    }
-    let extensions = Extensions::of(outline.names.iter().map(String::as_str));
-    let refused = |text| PolicyError::Refused(vec![Problem::new(text)]);
-    extensions.install_fixed(&mut engine, BuiltinErrors::Fatal).map_err(refused)?;
-    engine.add_data(Value::from(source.data.clone())).map_err(|error| refused(shortened(&format!("{error:#}"))))?;
-    Ok(Loaded { engine, outline, extensions })
-}
-
-/// A file that no manifest speaks of is read as today's Rego, and then as the dialect before 1.0.
-fn parse(engine: &mut Engine, rewriter: &Rewriter, file: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
-    let of = |line: Option<usize>, text: String| Problem { file: Some(file.path.clone()), line, text };
-    let text = scan::rewritten(rewriter, &file.text).map_err(|error| of(error.line(), error.to_string()))?;
-    match add(engine, &file.path, &text, dialect) {
-        None => Err(of(None, format!("dialect {} of Rego is not known", dialect.unwrap_or_default()))),
-        Some(added) => added.map_err(|error| of(line_of(&error.to_string(), &file.path), shortened(&format!("{error:#}")))),
-    }
-}
-
-/// Hands a file to the parser; `None` for an unknown dialect.
-pub(crate) fn add(engine: &mut Engine, path: &str, text: &str, dialect: Option<u8>) -> Option<anyhow::Result<()>> {
-    let mut add = |v0: bool| {
-        engine.set_rego_v0(v0);
-        engine.add_policy(path.to_owned(), text.to_owned()).map(drop)
-    };
-    Some(match dialect {
-        Some(0) => add(true),
-        Some(1) => add(false),
-        None => add(false).or_else(|error| add(true).map_err(|_| error)),
-        Some(_) => return None,
-    })
-}
-
-/// The library's messages name the place as `--> path:line:column`.
-fn line_of(message: &str, path: &str) -> Option<usize> {
-    let (_, rest) = message.split_once(&format!("{path}:"))?;
-    rest.split(':').next()?.trim().parse().ok()
-}
-
 fn settle(decision: Value, allow: Value) -> Result<Verdict, PolicyError> {
     let allow = match allow {
         Value::Undefined => None,
@@ -382,7 +316,9 @@ fn verdict(decision: &Value) -> Result<Verdict, PolicyError> {
     let long = verdict.reasons.len() > MAX_TEXTS
         || verdict.obligations.len() > MAX_TEXTS
         || verdict.reasons.iter().any(|text| text.len() > MAX_TEXT);
+    let step_up = verdict.obligations.iter().any(|obligation| obligation.kind == STEP_UP);
     match () {
+        () if step_up => Err(PolicyError::Shape("a step-up is an effect, not an obligation".to_owned())),
         () if levels => Err(PolicyError::Shape("`acr` and `max_age` belong to a step-up".to_owned())),
         () if long => Err(PolicyError::Shape("too many or too long reasons or obligations".to_owned())),
         () => Ok(verdict),

@@ -12,8 +12,10 @@ use crate::request::AccessRequest;
 use crate::snapshot::Snapshot;
 
 mod explanation;
+mod search;
 
 pub use explanation::{Asked, Explanation, explain, rfc3339};
+pub use search::{SearchKind, SearchRecord, Told};
 
 #[cfg(test)]
 mod tests;

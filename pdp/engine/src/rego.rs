@@ -9,17 +9,19 @@ mod fault;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use countersign_sdk_types::Timestamp;
-use regorus::{Engine, QueryResults, Value};
+use regorus::{Engine, QueryResult, QueryResults, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::policy::builtins::{Extensions, Moment, Semantics};
 use crate::policy::json::json;
+use crate::policy::load::{LENGTHS, add, add_stand_ins};
 use crate::policy::rewrite::Rewriter;
-use crate::policy::{Dialects, LENGTHS, PolicyFile, add, check, scan, timer};
+use crate::policy::{Dialects, PolicyFile, check, scan, timer};
 
 pub use crate::policy::builtins::BuiltinErrors;
 
@@ -78,9 +80,11 @@ impl Library {
         engine.set_strict_builtin_errors(false);
         engine.set_gather_prints(true);
         engine.set_policy_length_config(LENGTHS);
-        let rewriter = Rewriter::new(modules.iter().map(|module| module.text.as_str()));
+        let rewriter = Rewriter::new(modules.iter().map(|module| module.text.as_str()), Semantics::Opa);
         let parsed = modules.iter().map(|module| parse(&mut engine, &rewriter, module, dialects.of(&module.path)));
         Problems::of(parsed.filter_map(Result::err).collect())?;
+        // Queries are today's Rego too.
+        add_stand_ins(&mut engine, &rewriter).map_err(|error| Problems::one(Problem::of_compiler(&error)))?;
         let (outline, findings) = check::check(engine.get_modules(), Semantics::Opa);
         Problems::of(findings.into_iter().map(Problem::from).collect())?;
         engine.add_data(Value::from(data.clone())).map_err(|error| Problems::one(Problem::new(Code::Compile, &error)))?;
@@ -106,10 +110,12 @@ impl Library {
     /// # Errors
     /// When the query cannot be read, the evaluation fails, or it used up its time.
     pub fn query(&self, query: &str, question: &Question) -> Result<Vec<Answer>, EvalError> {
-        let query = scan::rewritten(&self.rewriter, query).map_err(|error| EvalError::Failed { code: Code::Parse, text: error.to_string() })?;
+        let query =
+            scan::rewritten(&self.rewriter, query).map_err(|error| EvalError::Failed { code: Code::Parse, text: error.to_string() })?;
         let extensions = self.extensions.and(Extensions::in_text(&query));
         let results = self.run(query.into_owned(), &extensions, question)?;
-        Ok(results.result.iter().map(Answer::of).collect())
+        let holds = |result: &&QueryResult| !result.expressions.iter().any(|expression| expression.value == Value::Bool(false));
+        Ok(results.result.iter().filter(holds).map(Answer::of).collect())
     }
 
     fn run(&self, query: String, extensions: &Extensions, question: &Question) -> Result<QueryResults, EvalError> {
@@ -131,13 +137,19 @@ impl Library {
 }
 
 impl Answer {
-    fn of(result: &regorus::QueryResult) -> Self {
+    fn of(result: &QueryResult) -> Self {
         let bindings = match json(&result.bindings) {
             Some(Json::Object(bindings)) => bindings,
             _ => Map::new(),
         };
         Self { bindings, expressions: result.expressions.iter().filter_map(|expression| json(&expression.value)).collect() }
     }
+}
+
+/// The text of a module by itself as the parser reads it: newer syntax written as older, line by line.
+#[must_use]
+pub fn rewritten(module: &str) -> Cow<'_, str> {
+    Rewriter::new([module], Semantics::Opa).rewrite(module)
 }
 
 /// One step of a path as an index. Every step is quoted as JSON, which is how Rego quotes: it can name a document, and never become syntax.
@@ -158,8 +170,6 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
 fn parse(engine: &mut Engine, rewriter: &Rewriter, module: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
     let text = scan::rewritten(rewriter, &module.text).map_err(|error| Problem::of_scan(&module.path, &error))?;
     let added = add(engine, &module.path, &text, dialect);
-    // Queries are today's Rego.
-    engine.set_rego_v0(false);
     let added = added.ok_or_else(|| Problem::of_dialect(&module.path, dialect.unwrap_or_default()))?;
     added.map_err(|error| Problem::of_parser(&module.path, &error))
 }

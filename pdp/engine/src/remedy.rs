@@ -61,7 +61,8 @@ fn candidates(case: &Case<'_>, verdict: &Verdict) -> Vec<(Acr, bool)> {
 
 fn outcome(case: &Case<'_>, acr: &Acr) -> Result<Effect, Denial> {
     let facts = case.facts.with_grant(counterfactual(case, acr)?);
-    Ok(case.snapshot.ask(&case.input(&facts))?.effect)
+    let verdict = case.snapshot.ask(&case.input(&facts))?;
+    Ok(case.effect(&verdict))
 }
 
 /// The grant that a ceremony of this level would leave now.

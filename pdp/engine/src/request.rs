@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use countersign_risk::Hints;
-use countersign_sdk_types::contract::RESERVED_CONTEXT;
+use countersign_sdk_types::contract::{RESERVED_CONTEXT, SHADOWED_CONTEXT};
 use countersign_sdk_types::{Action, DenialCode, DeviceId, Digest, Entity, EvaluationRequest, Host, PepId, Tenant};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,9 @@ pub struct AccessRequest {
     pub(crate) client_address: Option<IpAddr>,
     pub(crate) agent: Agent,
     pub(crate) client_certificate: Option<String>,
+    /// The types of obligations that the enforcement point supports; `None` where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) supported_obligations: Option<BTreeSet<String>>,
 }
 
 /// How a token was presented.
@@ -201,10 +204,12 @@ pub enum Scheme {
 }
 
 /// What the request proves itself with. Never serialized, never shown.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The access token.
     pub token: Option<(Scheme, String)>,
+    /// The DPoP proof, not yet looked at.
+    pub proof: Option<String>,
     /// The application's session cookie.
     pub session_cookie: Option<String>,
     /// The device cookie.
@@ -253,6 +258,7 @@ pub fn normalize(raw: RawCheck, rules: &RequestRules) -> Result<(AccessRequest, 
         client_address: client,
         agent,
         client_certificate,
+        supported_obligations: question.supported_obligations,
     };
     Ok((request, credentials))
 }
@@ -262,6 +268,7 @@ struct Question {
     action: Action,
     resource: Entity,
     caller: Map<String, Value>,
+    supported_obligations: Option<BTreeSet<String>>,
 }
 
 /// The subject by which an enforcement point says: look at the presented token.
@@ -273,10 +280,12 @@ fn question(asked: Option<EvaluationRequest>, http: Option<&HttpRequest>, pep: &
         let action = Action { name: http.method.clone(), properties: Map::new() };
         let id = format!("{}{}", http.host, http.path.as_str());
         let resource = Entity { kind: "route".to_owned(), id, properties: Map::new() };
-        return Ok(Question { subject: None, action, resource, caller: Map::new() });
+        return Ok(Question { subject: None, action, resource, caller: Map::new(), supported_obligations: None });
     };
     asked.context.remove("http");
-    if let Some(name) = asked.context.keys().find(|name| RESERVED_CONTEXT.contains(&name.as_str())) {
+    let supported_obligations = asked.context.remove("supported_obligations").map(names).transpose()?;
+    let is_refused = |name: &str| RESERVED_CONTEXT.contains(&name) && !SHADOWED_CONTEXT.contains(&name);
+    if let Some(name) = asked.context.keys().find(|name| is_refused(name)) {
         return Err(Denial::new(DenialCode::ReservedName, format!("`context.{name}` is computed here")));
     }
     let may = |name: &String| pep.asserts.contains("*") || pep.asserts.contains(name);
@@ -289,7 +298,16 @@ fn question(asked: Option<EvaluationRequest>, http: Option<&HttpRequest>, pep: &
         return Err(Denial::new(DenialCode::NotAssertable, format!("`{}` may not state a subject", pep.id)));
     }
     let subject = (!presented).then_some(asked.subject);
-    Ok(Question { subject, action: asked.action, resource: asked.resource, caller: asked.context })
+    Ok(Question { subject, action: asked.action, resource: asked.resource, caller: asked.context, supported_obligations })
+}
+
+/// The most types of obligations that an enforcement point may list.
+const MOST_OBLIGATIONS: usize = 64;
+
+fn names(listed: Value) -> Result<BTreeSet<String>, Denial> {
+    let why = || Denial::new(DenialCode::MalformedRequest, "`context.supported_obligations` is not a list of at most 64 texts");
+    let names: BTreeSet<String> = serde_json::from_value(listed).map_err(|_| why())?;
+    if names.len() > MOST_OBLIGATIONS { Err(why()) } else { Ok(names) }
 }
 
 fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Credentials, Agent), Denial> {
@@ -398,6 +416,29 @@ impl AccessRequest {
     #[must_use]
     pub const fn asserted_subject(&self) -> Option<&Entity> {
         self.asserted_subject.as_ref()
+    }
+
+    /// The same question about another stated subject. A request that states none is about whom it presents, and nobody else.
+    ///
+    /// # Errors
+    /// `not_assertable`, when the request states no subject.
+    pub fn about(&self, subject: Entity) -> Result<Self, Denial> {
+        if self.asserted_subject.is_none() {
+            return Err(Denial::new(DenialCode::NotAssertable, "the request states no subject"));
+        }
+        Ok(Self { asserted_subject: Some(subject), ..self.clone() })
+    }
+
+    /// What is asked to be done.
+    #[must_use]
+    pub const fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// With what.
+    #[must_use]
+    pub const fn resource(&self) -> &Entity {
+        &self.resource
     }
 
     /// What is asked for, whoever asks: action, resource and the caller's context. A step-up is bound to it.

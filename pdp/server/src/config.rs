@@ -17,12 +17,17 @@ use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
+use crate::introspection;
 use crate::key_sets::Source;
+use crate::proofs;
 
+mod authzen;
 mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
+
+pub use authzen::{Authzen, AuthzenUse, CertificateName};
 
 /// An enforcement point as it authenticates.
 #[derive(Debug, Clone)]
@@ -30,7 +35,13 @@ pub struct Enforcer {
     /// What it may state.
     pub pep: Pep,
     /// BLAKE3 of its secret.
-    pub secret: Digest,
+    pub secret: Option<Digest>,
+    /// BLAKE3 of its bearer token.
+    pub bearer: Option<Digest>,
+    /// Its client certificates.
+    pub certificates: Vec<CertificateName>,
+    /// Which of AuthZEN's APIs it may use.
+    pub authzen: AuthzenUse,
     /// Where it calls from.
     pub from: Vec<IpNet>,
     /// It may link sessions to subjects.
@@ -164,6 +175,10 @@ pub struct Config {
     pub issuers: Issuers,
     /// Where their keys come from, by issuer.
     pub key_sources: BTreeMap<String, Source>,
+    /// Which of them are asked about their tokens, and where.
+    pub introspection: BTreeMap<String, introspection::Source>,
+    /// What DPoP proofs must be.
+    pub proofs: proofs::Settings,
     /// What claims stand in for, by issuer.
     pub claim_maps: BTreeMap<String, ClaimMap>,
     /// The databases of places.
@@ -182,6 +197,8 @@ pub struct Config {
     pub step_up: Option<StepUp>,
     /// How long a decision, and a policy in it, may take.
     pub patience: Patience,
+    /// What AuthZEN offers.
+    pub authzen: Authzen,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.

@@ -17,7 +17,7 @@ use countersign_pdp_demo::issuer::{Issuer, MAX_LIFE};
 use countersign_pdp_demo::places::PlaceTable;
 use countersign_pdp_demo::story::{self, Played};
 use countersign_pdp_demo::visitor::Stage;
-use countersign_pdp_engine::identify::{Issuer as TrustedIssuer, Issuers};
+use countersign_pdp_engine::identify::{Check, Issuer as TrustedIssuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::path::canonical_host;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
@@ -34,7 +34,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::adapter::identity::IdentityHeaders;
 use crate::clock::Clock;
-use crate::config::{Enforcer, Patience, Site, StepUp};
+use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site, StepUp};
 use crate::front_door::{self, Limits};
 use crate::places::Places;
 use crate::policies;
@@ -194,7 +194,10 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
     };
     let enforcer = Enforcer {
         pep,
-        secret: Enforcer::digest(pep_secret),
+        secret: Some(Enforcer::digest(pep_secret)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::Evaluate,
         from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
         links_sessions: false,
         certificate: None,
@@ -210,14 +213,17 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         rules: RequestRules { hosts: BTreeMap::from([(payroll.clone(), rules)]), ..RequestRules::default() },
         identity: IdentityHeaders::default(),
         sites: BTreeMap::from([(payroll, Site { origin, login_url: None, report: Vec::new(), passes_preflights: false })]),
-        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted(issuer)?)]), skew: Seconds(5) },
+        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted(issuer)?)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: crate::proofs::Settings::default(),
         claim_maps: BTreeMap::new(),
         places: Places::table(move |address| table.find(address).cloned()),
         directory: backstage::directory(),
         step_up: Some(StepUp { origin: auth, name: "Countersign demo".to_owned(), grant_life: Seconds(900), max_age: Seconds(300) }),
         // No proxy waits here, and the disk of a laptop may be busy.
         patience: Patience { deadline: Duration::from_secs(2), ..Patience::default() },
+        authzen: Authzen::default(),
         weights: Weights::default(),
         store: data.to_owned(),
         audit: AuditMode::Required,
@@ -230,6 +236,7 @@ fn trusted(issuer: &Issuer) -> Result<TrustedIssuer, String> {
     let keys = KeySet::parse(issuer.jwks().to_string().as_bytes()).map_err(|error| error.to_string())?;
     Ok(TrustedIssuer {
         keys,
+        check: Check::Signature,
         algorithms: algorithm("ES256").into_iter().collect(),
         audiences: std::collections::BTreeSet::from([AUDIENCE.to_owned()]),
         takes_plain_jwt: false,

@@ -102,8 +102,9 @@ impl Evaluation {
         if !step_up {
             trail.pass(sighting);
         }
-        let Some(strength) = verified(event, step_up) else { return };
         let baseline = self.baselines.entry(event.subject.clone()).or_default();
+        let is_continuous = sighting.key.is_some_and(|key| baseline.knows_device(key));
+        let Some(strength) = verified(event, step_up, is_continuous) else { return };
         teach(&mut self.organisation, &baseline.learn(&sighting.learned(strength)));
     }
 
@@ -127,14 +128,13 @@ fn teach(organisation: &mut BTreeMap<Thing, Sharing>, settled: &[Settled]) {
     }
 }
 
-/// What an event that was let through proves: a step-up, or how its login was done. A proved key teaches here and not yet in the server, which verifies no
-/// proofs.
-fn verified(event: &Event, step_up: bool) -> Option<Strength> {
+/// What an event that was let through proves: a step-up, how its login was done, or a key that the subject proved before.
+fn verified(event: &Event, step_up: bool, is_continuous: bool) -> Option<Strength> {
     match (step_up, event.auth, binding(event)) {
         (true, _, _) => Some(Strength::StepUp),
         (false, Login::Phr, _) => Some(Strength::PhishingResistant),
         (false, Login::Mfa, _) => Some(Strength::SecondFactor),
-        (false, _, BindingState::Proved) => Some(Strength::BoundLowRisk),
+        (false, _, BindingState::Proved) if is_continuous => Some(Strength::BoundLowRisk),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -270,7 +270,16 @@ impl Door {
         let _ = watcher.watch(connection).await;
     }
 
-    async fn answer(&self, mut request: Request, peer: Peer) -> Response {
+    async fn answer(&self, request: Request, peer: Peer) -> Response {
+        let id = request_id(&request);
+        let mut response = self.answer_unnamed(request, peer).await;
+        if let Some(id) = id {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+
+    async fn answer_unnamed(&self, mut request: Request, peer: Peer) -> Response {
         match self.protocol {
             Protocol::Http2 if !http2::is_call(&request) => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
             Protocol::Http2 => {}
@@ -290,6 +299,19 @@ impl Door {
         let answered = answered.unwrap_or_else(|_| Ok(StatusCode::REQUEST_TIMEOUT.into_response()));
         answered.unwrap_or_else(|never| match never {})
     }
+}
+
+/// The header by which a caller finds the answer to its request again (AuthZEN §10.1.4).
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest name of a request that is repeated.
+const LONGEST_ID: usize = 256;
+
+/// The one name of the request, as far as it can be repeated without harm: visible ASCII.
+fn request_id(request: &Request) -> Option<HeaderValue> {
+    let mut ids = request.headers().get_all(REQUEST_ID).iter();
+    let id = ids.next().filter(|_| ids.next().is_none())?;
+    let is_harmless = (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    is_harmless.then(|| id.clone())
 }
 
 /// What hyper lets through and two readers could read differently: no host or two, another authority in the target, a fragment, an upgrade. Only that to a

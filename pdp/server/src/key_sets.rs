@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use countersign_pdp_engine::identify::Issuers;
+use countersign_pdp_engine::identify::{Check, Issuers};
 use countersign_pdp_engine::keys::KeySet;
 use countersign_sdk_types::Timestamp;
 use futures_util::future::join_all;
@@ -128,11 +128,13 @@ impl KeySets {
     #[must_use]
     pub fn status(&self) -> BTreeMap<String, KeySetStatus> {
         let current = self.current();
+        // Whose tokens are all asked about needs no keys.
+        let signing = current.by_iss.iter().filter(|(_, issuer)| issuer.check != Check::Introspection);
         let status = |(iss, issuer): (&String, &countersign_pdp_engine::identify::Issuer)| {
             let keys = issuer.keys.len();
             (iss.clone(), self.watched.get(iss).map_or_else(|| fixed(keys), |watched| watched.status(keys)))
         };
-        current.by_iss.iter().map(status).collect()
+        signing.map(status).collect()
     }
 
     /// Whether the keys of every issuer were there once.

@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use self::labels::{BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, StepUpOutcome, StepUpStage};
+pub use self::labels::{BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage};
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,6 +68,7 @@ pub struct Metrics {
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
+    searches: Family<OutcomeLabel, Counter>,
     opa_events_lost: Counter,
 }
 
@@ -94,6 +95,7 @@ impl Metrics {
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
             behavior_batches: Family::default(),
+            searches: Family::default(),
             opa_events_lost: Counter::default(),
         };
         metrics.register();
@@ -112,6 +114,7 @@ impl Metrics {
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
+        registry.register("searches", "Pages of AuthZEN searches", self.searches.clone());
         registry.register("opa_events_lost", "Decisions missing from the decision log of OPA's clients", self.opa_events_lost.clone());
         registry.register("build", "Which build this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
@@ -157,6 +160,11 @@ impl Metrics {
     /// A browser told of the pointer.
     pub fn told_behavior(&self, outcome: BatchOutcome) {
         self.behavior_batches.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// A page of a search ended.
+    pub fn searched(&self, outcome: SearchOutcome) {
+        self.searches.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// The meters of one listener.

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -204,20 +205,28 @@ fn both_ways(path: &str, answered: MethodRouter<Arc<Opa>>) -> Router<Arc<Opa>> {
     Router::new().route(path, answered.clone()).route(&format!("{path}/"), answered)
 }
 
-/// Probes may ask about health without a token, and nobody about anything else.
+/// Reads the body before anybody answers: a connection whose body was left unread is closed, and clients that keep theirs would lose the next request.
 async fn guard(State(opa): State<Arc<Opa>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_probe = request.method() == Method::GET && (path == "/health" || path.starts_with("/health/"));
-    let mut response = if is_probe || opa.admits(request.headers()) {
-        next.run(request).await
-    } else {
-        let mut response = Failure::unauthorized().into_response();
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        response
+    let (parts, body) = request.into_parts();
+    let mut response = match to_bytes(body, opa.options.largest_body).await {
+        Ok(bytes) => admitted(&opa, Request::from_parts(parts, Body::from(bytes)), next).await,
+        Err(_) => Failure::parameter("request body too large").into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Probes may ask about health without a token, and nobody about anything else.
+async fn admitted(opa: &Opa, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_probe = request.method() == Method::GET && (path == "/health" || path.starts_with("/health/"));
+    if is_probe || opa.admits(request.headers()) {
+        return next.run(request).await;
+    }
+    let mut response = Failure::unauthorized().into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 

@@ -1,6 +1,9 @@
 //! One request from what an adapter read to a decision with a record: the steps of the decision point, in order.
 
+mod batch;
+mod identify;
 mod look_up;
+mod search;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,10 +16,12 @@ use arc_swap::ArcSwap;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, Demand, Witness, decide, witness};
 use countersign_pdp_engine::facts::Facts;
-use countersign_pdp_engine::identify::{Identified, IdentifiedBy, IdentifyError, LinkedSession, identify};
+use countersign_pdp_engine::identify::{Identified, IdentifiedBy, IdentifyError};
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
-use countersign_pdp_engine::request::{AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, client_address, normalize};
+use countersign_pdp_engine::request::{
+    AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, Scheme, client_address, normalize,
+};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
 use countersign_risk::{Sighting, Strength};
@@ -28,13 +33,18 @@ use crate::behavior::Behaviors;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ClaimMap, Site};
 use crate::directory::Directory;
+use crate::introspection::Introspection;
 use crate::key_sets::KeySets;
 use crate::metrics::{Door, Metrics};
 use crate::places::Places;
+use crate::proofs::{Proofs, Terms};
 use crate::step_up::StepUp;
 use crate::trails::Trails;
 
+use batch::Batch;
+use identify::{Need, unasked, unknown_key};
 pub(crate) use look_up::{grant_digest, salts};
+pub use search::{Bounds, Ended, Found, Hit, Search};
 
 /// How long a session stays locked that was asked for a proof from too many contexts.
 const LOCKED_FOR: Seconds = Seconds(15 * 60);
@@ -48,6 +58,10 @@ pub struct Pdp {
     pub rules: RequestRules,
     /// Whose tokens are taken, with their keys.
     pub key_sets: Arc<KeySets>,
+    /// The issuers that are asked about their tokens.
+    pub introspection: Arc<Introspection>,
+    /// DPoP proofs.
+    pub proofs: Proofs,
     /// Where addresses are.
     pub places: Places,
     /// Users and devices.
@@ -124,6 +138,30 @@ impl Answer {
     }
 }
 
+/// How long an answer may take, from when.
+#[derive(Debug, Clone, Copy)]
+struct Patient {
+    watch: Stopwatch,
+    deadline: Duration,
+}
+
+impl Patient {
+    fn left(self) -> Duration {
+        self.deadline.saturating_sub(self.watch.elapsed())
+    }
+
+    fn is_over(self) -> bool {
+        self.watch.elapsed() > self.deadline
+    }
+}
+
+/// A decision whose record is on its way.
+struct Pending {
+    answer: Answer,
+    receipt: Option<Receipt>,
+    lesson: Option<StateEvent>,
+}
+
 /// The request as a redirect, a report or a ceremony needs it: everything in it is canonical.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -139,6 +177,8 @@ pub struct Asked {
     pub page: Option<String>,
     /// GET or HEAD: repeating it does nothing.
     pub is_safe: bool,
+    /// The client proves a key with each request, and this is what its next proof must be.
+    pub proving: Option<Terms>,
 }
 
 /// A request that was looked at and not decided.
@@ -163,6 +203,7 @@ impl Asked {
             kind: http.kind,
             page: http.page.clone(),
             is_safe: matches!(http.method.as_str(), "GET" | "HEAD"),
+            proving: None,
         })
     }
 
@@ -179,11 +220,17 @@ impl Asked {
 impl Pdp {
     /// Decides a request and records it. Never panics, never answers late with an allow, and with a required audit never allows unrecorded.
     pub async fn check(&self, door: Door, raw: Result<RawCheck, Denial>) -> Answer {
-        let watch = Stopwatch::start();
-        let (mut answer, receipt, lesson) = self.settle(raw, watch).await;
+        let patience = Patient { watch: Stopwatch::start(), deadline: self.deadline };
+        let pending = self.settle(raw, patience, &mut Batch::of_one()).await;
+        self.finish(door, pending, patience).await
+    }
+
+    /// Waits for the record, where the answer depends on it.
+    async fn finish(&self, door: Door, pending: Pending, patience: Patient) -> Answer {
+        let Pending { mut answer, receipt, lesson } = pending;
         match (self.audit, receipt) {
             (AuditMode::BestEffort, _) => self.metrics.records_lost(self.store.decisions().lost()),
-            (AuditMode::Required, receipt) => match written(receipt, self.deadline.saturating_sub(watch.elapsed())).await {
+            (AuditMode::Required, receipt) => match written(receipt, patience.left()).await {
                 Written::InTime => {}
                 Written::Late => answer = answer.late(),
                 Written::Never => {
@@ -197,54 +244,67 @@ impl Pdp {
             // Nobody waits for it: a login that is not learned is learned with the next one.
             drop(self.store.append(lesson, Expect::Any));
         }
-        self.metrics.decided(door, answer.decision.effect(), answer.code(), watch.elapsed());
-        log(&answer, watch);
+        self.metrics.decided(door, answer.decision.effect(), answer.code(), patience.watch.elapsed());
+        log(&answer, patience.watch);
         answer
     }
 
-    async fn settle(&self, raw: Result<RawCheck, Denial>, watch: Stopwatch) -> (Answer, Option<Receipt>, Option<StateEvent>) {
+    async fn settle(&self, raw: Result<RawCheck, Denial>, patience: Patient, batch: &mut Batch) -> Pending {
         let now = self.clock.now();
         let id = match self.next_id() {
             Ok(id) => id,
-            Err(denial) => return (Settled::denied(denial).answer(String::new()), None, None),
+            Err(denial) => return Pending { answer: Settled::denied(denial).answer(String::new()), receipt: None, lesson: None },
         };
-        let mut settled = self.guarded(raw.clone(), &id, now);
-        // A token of a key that is not here yet: the issuer may have rotated, so its keys are looked at once and the token once more.
-        if let Some(iss) = &settled.unknown_key
-            && self.key_sets.unknown_key(iss).await
-        {
-            settled = self.guarded(raw, &id, now);
+        let mut settled = self.guarded(raw.clone(), &id, now, batch);
+        // Keys first, then what the issuer says: a token may need both, and nothing twice.
+        for _ in 0..2 {
+            let Some(need) = settled.need.take() else { break };
+            settled = match self.fetch(need, patience).await {
+                Ok(true) => self.guarded(raw.clone(), &id, now, batch),
+                Ok(false) => break,
+                Err(denial) => Settled { asked: settled.asked, ..Settled::denied(denial) },
+            };
         }
-        let mut settled = if watch.elapsed() > self.deadline { settled.late() } else { settled };
+        let mut settled = if patience.is_over() { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
         let receipt = self.store.append_decision(&id, &record, self.audit);
         let lesson = settled.lesson.take();
-        (settled.answer(id.to_string()), Some(receipt), lesson)
+        Pending { answer: settled.answer(id.to_string()), receipt: Some(receipt), lesson }
     }
 
-    fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, id, now)));
+    fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp, batch: &mut Batch) -> Settled {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, id, now, batch)));
         decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")))
     }
 
-    fn decide(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp) -> Settled {
+    fn decide(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp, batch: &mut Batch) -> Settled {
         let normalized = raw.and_then(|raw| normalize(raw, &self.rules));
         let (request, credentials) = match normalized {
             Ok(normalized) => normalized,
             Err(denial) => return Settled::denied(denial),
         };
-        let asked = Asked::of(&request);
+        let mut asked = Asked::of(&request);
+        if let (Some(asked), Some((Scheme::Dpop, _))) = (&mut asked, &credentials.token) {
+            asked.proving = Some(self.proofs.terms(now));
+        }
         let address = request.client_address();
         let snapshot = self.snapshot.load();
-        let looked_up = self.identify(request, &credentials, now).and_then(|identified| {
-            let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
+        let identified = batch.identify(request, &credentials, |request| self.identify(request, &credentials, now));
+        let looked_up = identified.and_then(|identified| {
+            let facts = batch.look_up(|| self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
             Ok((identified, facts))
         });
         match looked_up {
-            Err(IdentifyError::UnknownKey(iss)) => Settled { asked, unknown_key: Some(iss.clone()), ..Settled::denied(unknown_key(&iss)) },
+            Err(IdentifyError::UnknownKey(iss)) => {
+                Settled { asked, need: Some(Need::Keys(iss.clone())), ..Settled::denied(unknown_key(&iss)) }
+            }
+            Err(IdentifyError::Unasked(iss)) => {
+                let need = credentials.token.map(|(_, token)| Need::Answer { iss: iss.clone(), token });
+                Settled { asked, need, ..Settled::denied(unasked(&iss)) }
+            }
             Err(IdentifyError::Denied(denial)) => {
-                // A token that has expired was good once; one that never was is somebody's attempt.
-                if denial.code() == DenialCode::InvalidToken {
+                // A token that has expired was good once; one that never was is somebody's attempt, and so is a proof.
+                if matches!(denial.code(), DenialCode::InvalidToken | DenialCode::InvalidProof) && batch.charges_forgery() {
                     self.attempts.forged(address, credentials.device.as_ref(), now);
                 }
                 Settled { asked, ..Settled::denied(denial) }
@@ -253,7 +313,7 @@ impl Pdp {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let begins = self.trails.follow(&identified, &decided);
-                let lesson = if begins { lesson(&identified, &decided) } else { None };
+                let lesson = if begins { lesson(&identified, &facts, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => {
                         let asked = asked.as_ref().filter(|asked| begins_ceremonies(asked, &credentials));
@@ -261,7 +321,7 @@ impl Pdp {
                     }
                     Decision::Allow(_) => None,
                     Decision::Deny(denial) => {
-                        self.refused(denial, &identified, now);
+                        self.refused(denial, &identified, &credentials, now, batch);
                         None
                     }
                 };
@@ -289,10 +349,15 @@ impl Pdp {
         self.step_up.as_ref()?.demand(demand, identified, asked, site, record)
     }
 
-    /// A policy's no that no proof would have changed; what is refused for other reasons is counted where it fails.
-    fn refused(&self, denial: &Denial, identified: &Identified, now: Timestamp) {
-        if denial.code() == DenialCode::PolicyDenied {
-            self.attempts.refused(identified.subject(), now);
+    /// A policy's no that no proof would have changed, and a token that came without its key; what is refused for other reasons is counted where it fails.
+    fn refused(&self, denial: &Denial, identified: &Identified, credentials: &Credentials, now: Timestamp, batch: &mut Batch) {
+        match denial.code() {
+            DenialCode::PolicyDenied if batch.charges(identified.subject()) => self.attempts.refused(identified.subject(), now),
+            // Against the address, never the subject, from whom the token was taken.
+            DenialCode::InvalidToken => {
+                self.attempts.forged(identified.request().client_address(), credentials.device.as_ref(), now);
+            }
+            _ => {}
         }
     }
 
@@ -312,45 +377,13 @@ impl Pdp {
     ///
     /// # Errors
     /// When the request is malformed, identifies nobody, or facts cannot be read.
-    pub fn witness(&self, raw: RawCheck) -> Result<Witnessed, Denial> {
+    pub async fn witness(&self, raw: RawCheck) -> Result<Witnessed, Denial> {
         let now = self.clock.now();
-        let (request, credentials) = normalize(raw, &self.rules)?;
-        let identified = self.identify(request, &credentials, now).map_err(denied)?;
+        let (identified, credentials) = self.identify_asking(raw, now).await?;
         let snapshot = self.snapshot.load();
         let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
         let witness = witness(&identified, &facts, &snapshot, now);
         Ok(Witnessed { identified, facts, witness })
-    }
-
-    fn identify(&self, request: AccessRequest, credentials: &Credentials, now: Timestamp) -> Result<Identified, IdentifyError> {
-        let linked = self.linked(&request, credentials, now)?;
-        identify(request, credentials, &self.key_sets.current(), linked, now)
-    }
-
-    /// Whose session cookie this is, as an application that saw a token linked it.
-    fn linked(&self, request: &AccessRequest, credentials: &Credentials, now: Timestamp) -> Result<Option<LinkedSession>, Denial> {
-        let (Some(cookie), Some(http)) = (&credentials.session_cookie, request.http()) else { return Ok(None) };
-        let link = self.store.view().session_link(request.tenant(), &http.host, &session_digest(cookie), now).map_err(unavailable)?;
-        let Some(link) = link else { return Ok(None) };
-        let token = serde_json::from_value(link.claims).map_err(unavailable)?;
-        Ok(Some(LinkedSession { subject: link.subject, token }))
-    }
-
-    /// Links an application's session cookie to the subject of a token, until the token ends. Resolves when it is on the disk.
-    ///
-    /// # Errors
-    /// When the token identifies nobody, or the link cannot be written.
-    pub async fn link(&self, raw: RawCheck, host: Host, cookie: &str) -> Result<SubjectId, Denial> {
-        let now = self.clock.now();
-        let (request, credentials) = normalize(raw, &self.rules)?;
-        let identified = self.identify(request, &credentials, now).map_err(denied)?;
-        let (subject, token) = (identified.subject().clone(), identified.token().clone());
-        let expires = token.expires.ok_or_else(|| Denial::new(DenialCode::InvalidToken, "a session is linked by a token"))?;
-        let claims = serde_json::to_value(token).map_err(unavailable)?;
-        let (tenant, cookie) = (subject.tenant.clone(), session_digest(cookie));
-        let event = StateEvent::SessionLinked { tenant, host, cookie, subject: subject.clone(), claims, expires };
-        self.store.append(event, Expect::Any).await.map_err(unavailable)?;
-        Ok(subject)
     }
 
     /// The client's address, where it can be believed.
@@ -379,10 +412,13 @@ fn begins_ceremonies(asked: &Asked, credentials: &Credentials) -> bool {
 /// How long ago a login may be that teaches.
 const FRESH: Millis = Millis(120_000);
 
-/// What a login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk.
-fn lesson(identified: &Identified, decided: &Decided) -> Option<StateEvent> {
+/// What a login that was verified elsewhere a moment ago teaches with its first request here, when that is at low risk; and what a key teaches that the
+/// subject proved before. A new key is made known by such a login, or by a step-up, and never by itself.
+fn lesson(identified: &Identified, facts: &Facts, decided: &Decided) -> Option<StateEvent> {
     let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
-    let strength = verified(identified, decided.trace.sighting.at).filter(|_| is_low)?;
+    let is_continuous = || decided.trace.sighting.key.is_some_and(|key| facts.baseline.knows_device(key));
+    let bound = || is_continuous().then_some(Strength::BoundLowRisk);
+    let strength = verified(identified, decided.trace.sighting.at).or_else(bound).filter(|_| is_low)?;
     Some(StateEvent::Learned { subject: identified.subject().clone(), event: decided.trace.sighting.learned(strength) })
 }
 
@@ -426,22 +462,6 @@ fn context(sighting: &Sighting) -> Digest {
     Digest(*blake3::Hasher::new_derive_key("countersign demand context 1").update(&bytes).finalize().as_bytes())
 }
 
-/// A session cookie at rest.
-fn session_digest(cookie: &str) -> Digest {
-    Digest(*blake3::Hasher::new_derive_key("countersign session cookie 1").update(cookie.as_bytes()).finalize().as_bytes())
-}
-
-fn unknown_key(iss: &str) -> Denial {
-    Denial::new(DenialCode::UnknownKey, format!("no such key of `{iss}`"))
-}
-
-fn denied(error: IdentifyError) -> Denial {
-    match error {
-        IdentifyError::Denied(denial) => denial,
-        IdentifyError::UnknownKey(iss) => unknown_key(&iss),
-    }
-}
-
 fn unavailable(error: impl std::fmt::Display) -> Denial {
     Denial::new(DenialCode::FactsUnavailable, error.to_string())
 }
@@ -456,8 +476,8 @@ struct Settled {
     record: Option<Record>,
     /// What it teaches, if it is let through in the end.
     lesson: Option<StateEvent>,
-    /// The issuer whose keys should be looked at before this denial stands.
-    unknown_key: Option<String>,
+    /// What should be fetched before this denial stands.
+    need: Option<Need>,
 }
 
 impl Settled {
@@ -470,7 +490,7 @@ impl Settled {
             ceremony: None,
             record: None,
             lesson: None,
-            unknown_key: None,
+            need: None,
         }
     }
 
@@ -485,7 +505,7 @@ impl Settled {
 
     fn from(decided: Decided, identified: &Identified, asked: Option<Asked>) -> Self {
         let (subject, level) = (Some(identified.subject().clone()), Some(decided.trace.remaining.level()));
-        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, lesson: None, unknown_key: None }
+        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, lesson: None, need: None }
     }
 
     fn late(self) -> Self {

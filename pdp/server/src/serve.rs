@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, post, put};
+use axum::routing::{any, put};
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::request::RequestRules;
 use countersign_pdp_engine::snapshot::Snapshot;
@@ -25,16 +25,18 @@ use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
-use crate::config::{ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
+use crate::config::{Authzen, ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
 use crate::grpc;
 use crate::grpc::health::Health;
+use crate::introspection::{self, Introspection};
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
 use crate::pipeline::Pdp;
 use crate::places::Places;
 use crate::policies::Policies;
+use crate::proofs::{self, Proofs};
 use crate::public::{self, Public};
 use crate::step_up::StepUp;
 use crate::tls::Tls;
@@ -55,6 +57,8 @@ pub struct Decider {
     pub tenant: Tenant,
     /// The headers by which applications learn who asks.
     pub identity: IdentityHeaders,
+    /// What AuthZEN's APIs share.
+    pub authzen: authzen::Offer,
 }
 
 /// Everything that a decision point is made of.
@@ -77,6 +81,10 @@ pub struct Parts {
     pub issuers: Issuers,
     /// Where their keys come from.
     pub key_sources: BTreeMap<String, Source>,
+    /// Which of them are asked about their tokens, and where.
+    pub introspection: BTreeMap<String, introspection::Source>,
+    /// What DPoP proofs must be.
+    pub proofs: proofs::Settings,
     /// What claims stand in for, by issuer.
     pub claim_maps: BTreeMap<String, ClaimMap>,
     /// Where addresses are.
@@ -87,6 +95,8 @@ pub struct Parts {
     pub step_up: Option<StepUpConfig>,
     /// How long a decision, and a policy in it, may take.
     pub patience: Patience,
+    /// What AuthZEN offers.
+    pub authzen: Authzen,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.
@@ -116,11 +126,14 @@ impl Parts {
             sites: config.sites,
             issuers: config.issuers,
             key_sources: config.key_sources,
+            introspection: config.introspection,
+            proofs: config.proofs,
             claim_maps: config.claim_maps,
             places: Places::new(config.places, config.places_max_age),
             directory: Directory::load(config.users.as_deref(), config.devices.as_deref()).map_err(|error| error.to_string())?,
             step_up: config.step_up,
             patience: config.patience,
+            authzen: config.authzen,
             weights: config.weights,
             store: config.store,
             audit: config.audit,
@@ -146,9 +159,12 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let metrics = Arc::new(Metrics::new());
     let behaviors = Behaviors::default();
     behaviors.follow(store.view(), &parts.tenant, parts.clock.now()).map_err(|error| error.to_string())?;
+    let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
+        introspection: Introspection::new(parts.introspection, parts.clock.clone()),
+        proofs: Proofs::new(parts.proofs, parts.issuers.skew, parts.clock.now())?,
         key_sets: Arc::new(KeySets::new(parts.issuers, parts.key_sources, Timing::default(), Arc::clone(&metrics))),
         places: parts.places,
         directory: parts.directory,
@@ -173,6 +189,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         enforcers: parts.enforcers.into(),
         tenant: parts.tenant,
         identity: parts.identity,
+        authzen,
     })
 }
 
@@ -192,7 +209,7 @@ pub fn router(decider: Arc<Decider>) -> Router {
         .route("/authz/envoy", any(envoy::check))
         .route("/authz/envoy/", any(envoy::check))
         .route("/authz/envoy/{*path}", any(envoy::check))
-        .route("/access/v1/evaluation", post(authzen::evaluate))
+        .merge(authzen::router())
         .route("/countersign/v1/sessions", put(sessions::link))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
         .with_state(decider)

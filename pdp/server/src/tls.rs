@@ -26,9 +26,10 @@ use crate::front_door::Protocol;
 /// The largest certificate or key file.
 const LARGEST: u64 = 1024 * 1024;
 
-/// The client certificate of a connection, verified: SHA-256 of its DER in base64url, as `x5t#S256` has it (RFC 8705 §3.1).
+/// The client certificate of a connection, verified: SHA-256 of its DER in base64url, as `x5t#S256` has it (RFC 8705 §3.1), and its alternative names as
+/// `dns:…` and `uri:…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate(pub String);
+pub struct ClientCertificate(pub String, pub Arc<[String]>);
 
 /// Why TLS cannot be served with these files.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +166,7 @@ impl Tls {
         let shaken = tokio::time::timeout(within, acceptor.accept(stream)).await.map_err(|_| HandshakeError::Late)?;
         let stream = shaken.map_err(HandshakeError::Failed)?;
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let certificate = leaf.map(|leaf| ClientCertificate(thumbprint(leaf)));
+        let certificate = leaf.map(|leaf| ClientCertificate(thumbprint(leaf), names(leaf)));
         Ok((stream, certificate))
     }
 }
@@ -173,6 +174,13 @@ impl Tls {
 /// SHA-256 of a certificate, as `x5t#S256` has it.
 pub(crate) fn thumbprint(certificate: &CertificateDer<'_>) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, certificate))
+}
+
+/// What the certificate calls its holder. One whose names cannot be read has none.
+fn names(certificate: &CertificateDer<'_>) -> Arc<[String]> {
+    let Ok(leaf) = webpki::EndEntityCert::try_from(certificate) else { return Arc::from([]) };
+    let hosts = leaf.valid_dns_names().map(|name| format!("dns:{}", name.to_ascii_lowercase()));
+    hosts.chain(leaf.valid_uri_names().map(|name| format!("uri:{name}"))).collect()
 }
 
 impl Files {

@@ -111,7 +111,7 @@ impl Keyring {
         Ok(Salt(salt))
     }
 
-    fn known(&self, subject: &SubjectId) -> Result<Option<Salt>, KeyringError> {
+    pub(crate) fn known(&self, subject: &SubjectId) -> Result<Option<Salt>, KeyringError> {
         Ok(self.salts.read().map_err(|_| KeyringError::Poisoned)?.get(subject).copied().map(Salt))
     }
 

@@ -244,6 +244,14 @@ impl Store {
         self.0.keyring.salt(subject, fresh)
     }
 
+    /// The salt of a subject, if one was made.
+    ///
+    /// # Errors
+    /// When the keyring is not usable any more.
+    pub fn known_salt(&self, subject: &SubjectId) -> Result<Option<Salt>, KeyringError> {
+        self.0.keyring.known(subject)
+    }
+
     /// Destroys the salt of a subject: what was keyed with it can no longer be tied to anyone.
     ///
     /// # Errors

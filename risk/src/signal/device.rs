@@ -1,6 +1,7 @@
 //! The device: ln [ p(seen | attacker) / p(seen | subject) ].
 //!
-//! - A proved key that the subject has used before: −4 nats. It cannot be copied.
+//! - A proved key that the subject has used before: −4 nats. It cannot be copied. One that three others of the organisation prove too belongs to a client
+//!   that acts for them, and is no credit.
 //! - A known cookie: −1, since it is copied together with a token.
 //! - An unknown or hidden device: ln (0.7 / e), at most 3, where e = 0.4 / (n + 8) is how often a genuine event comes on a new device after n learned
 //!   events. A fingerprint whose components match a known device halves that: a cleared cookie or an updated browser is not a new device. Half only,
@@ -12,6 +13,7 @@
 
 use countersign_sdk_types::Signal;
 
+use crate::known::KIOSK;
 use crate::{EvidenceItem, Keyed, Known, Sighting};
 
 const PROVED: f64 = -4.0;
@@ -22,8 +24,6 @@ const BELIEF: f64 = 8.0;
 const MOST: f64 = 3.0;
 /// What a device that proved a key before, and now does not, is worth at least.
 const WITHOUT_ITS_KEY: f64 = 1.5;
-/// Other subjects from which on a device is a shared one.
-const KIOSK: u8 = 3;
 
 pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<EvidenceItem> {
     let baseline = known.baseline;
@@ -43,6 +43,7 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     let is_at_home = || baseline.prefix(sighting.prefix) > 0.0 || known.organisation.prefix >= KIOSK;
     if let Some(key) = sighting.key {
         return Some(match baseline.knows_device(key) {
+            true if is_shared => item(0.0, "the key is one that many subjects prove, so it is a client's and no person's"),
             true => item(PROVED, "the device proved a key that the subject has used before"),
             false => item(unseen(), "the device proved a key that is new to the subject"),
         });

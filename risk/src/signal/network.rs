@@ -17,6 +17,7 @@
 //! takes 0.3, and 1 when it is a mobile carrier.
 //! Lists add: a network known as hosting or as an anonymizer is worth one nat more where it is new. What no list says counts nothing, since most
 //! hosting networks are on none. A new network that a working place database does not list counts as a country of its own.
+//! With a key that the subject proved before, a network that is new to them counts nothing: what cannot be copied was not carried there by a thief alone.
 
 use countersign_sdk_types::Signal;
 
@@ -54,6 +55,7 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     };
     let salient = u64::from(prefix.0) << 32 | u64::from(sighting.asn.map_or(0, |asn| asn.0));
     let (nats, text) = compare(sighting, known);
+    let nats = if known.is_continuous(sighting) { nats.min(0.0) } else { nats };
     Some(EvidenceItem::new(Signal::Network, nats, &salient.to_be_bytes(), text))
 }
 

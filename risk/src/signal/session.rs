@@ -8,7 +8,7 @@
 //! | the system is new to the subject | 3.5 |
 //! | only the prefix is new | 1 + ½ ln (1 / m), at most 2.25 |
 //! | only the prefix is new, and the session stayed in its system | ln (1 / m), at most 2.5 |
-//! | everything is known | 0 |
+//! | everything is known, or the subject's key was proved | 0 |
 //!
 //! where m is how often the subject moves between prefixes of the system: nearly always with a mobile carrier, which then costs nothing. Another browser
 //! family or operating system is worth 1.5 more: a browser does not change under a session.
@@ -29,7 +29,7 @@ pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<Evidence
     let is_new = has_moved && known.baseline.prefix(sighting.prefix) <= 0.0;
     let unusual = || (-libm::log(network::moves(sighting, known))).clamp(0.0, MOST);
     let carried = match () {
-        () if !is_new => 0.0,
+        () if !is_new || known.is_continuous(sighting) => 0.0,
         () if origin.asn.is_some() && origin.asn == sighting.asn => unusual(),
         () if known.baseline.network(sighting.asn).weight > 0.0 => NEW_PREFIX + unusual() / 2.0,
         () => NEW_SYSTEM,

@@ -4,7 +4,7 @@
 //! airliner with a tail wind), d' > 100 km (1,000 km when a radius is 200 km or more: such places are guesses) and the autonomous system is new to
 //! the subject, which removes thirteen of fourteen false alarms. From where: the last verified point, or where the session was last let through at
 //! low risk; either is enough, so that what is not verified can raise a score and never lower one. Satellite and relay networks have exits far from
-//! their users, and say nothing. Worth 2 nats.
+//! their users, and say nothing; nor does a leap of a device that proves the subject's key. Worth 2 nats.
 
 use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Signal};
 
@@ -19,7 +19,7 @@ const NATS: f64 = 2.0;
 
 pub(crate) fn observe(sighting: &Sighting, known: &Known<'_>) -> Option<EvidenceItem> {
     let asn = sighting.asn?;
-    if known.baseline.network(Some(asn)).weight > 0.0 || is_elsewhere_by_design(asn) {
+    if known.baseline.network(Some(asn)).weight > 0.0 || is_elsewhere_by_design(asn) || known.is_continuous(sighting) {
         return None;
     }
     let from = [known.baseline.last(), known.trail.and_then(|trail| trail.last.as_ref())];

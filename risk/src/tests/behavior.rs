@@ -190,6 +190,31 @@ fn a_subject_with_keys_is_expected_to_prove_one() {
 }
 
 #[test]
+fn with_a_key_of_the_past_it_does_not_matter_from_where() {
+    let own = |scene: Scene<'static>| Scene { cookie: None, key: Some("jkt:laptop"), ..scene };
+    let events: Vec<_> = (0..20).map(|day| own(at_home(MONDAY + day * DAY + 9 * HOUR)).learned(Strength::StepUp)).collect();
+    let baseline = Baseline::fold(&events);
+    let trail = Trail::begin(&own(at_home(NEXT)).sighting());
+    let known = Known { trail: Some(&trail), ..known(&baseline) };
+    let placed = |scene: Scene<'static>, known: &Known<'_>| {
+        let assessment = assess(&scene, known);
+        [Signal::Network, Signal::Travel, Signal::Session].map(|signal| nats(&assessment, signal))
+    };
+    let keyed = own(abroad(NEXT));
+    assert!(placed(keyed.clone(), &known).into_iter().all(|nats| nats <= 0.0), "{:?}", placed(keyed.clone(), &known));
+    // A new key, and a key that is a client's and not a person's, are as good as a new device.
+    let stranger = Scene { key: Some("jkt:thief"), ..keyed.clone() };
+    let shared = Known { organisation: Organisation { device: 3, ..Organisation::default() }, ..known };
+    for (scene, known) in [(stranger, &known), (keyed.clone(), &shared)] {
+        assert!(placed(scene.clone(), known).into_iter().sum::<f64>() > 4.0, "{:?}", placed(scene, known));
+    }
+    assert_eq!(nats(&assess(&keyed, &shared), Signal::Device), 0.0, "the key of many is nobody's");
+    // Another client under the same key is still another client.
+    let swapped = Scene { agent: "curl/8.0", ..keyed };
+    assert!(nats(&assess(&swapped, &known), Signal::Session) > 0.0);
+}
+
+#[test]
 fn a_kiosk_is_neither_credit_nor_blame() {
     let baseline = weekdays(4);
     let shared = Known { organisation: Organisation { device: 4, ..Organisation::default() }, ..known(&baseline) };

@@ -13,9 +13,14 @@ use crate::{Acr, Action, Effect, Entity, Obligation, Place, Reason, RiskLevel, R
 /// The version that `input.contract` carries.
 pub const CONTRACT: u32 = 1;
 
-/// The names that the decision point computes. A caller that states one of them inside `context` is refused with `reserved_name`.
+/// The names that the decision point computes. A caller that states one of them inside `context` is refused with `reserved_name`, but for those of
+/// [`SHADOWED_CONTEXT`].
 pub const RESERVED_CONTEXT: [&str; 12] =
     ["risk_score", "risk", "ip", "place", "time", "known", "caller", "device", "session", "token", "request", "user"];
+
+/// Computed names that a caller may state all the same, since AuthZEN's own examples do. They are kept under `context.caller` only: never in the place of what
+/// is computed.
+pub const SHADOWED_CONTEXT: [&str; 2] = ["ip", "time"];
 
 /// The document that a policy sees as `input`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

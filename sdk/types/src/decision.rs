@@ -87,6 +87,10 @@ denial_codes! {
     ConflictingCredentials = "conflicting_credentials" => Unauthenticated,
     /// The token is not one that this decision point accepts.
     InvalidToken = "invalid_token" => Unauthenticated,
+    /// The DPoP proof is not one of this token's key for this request, now, for the first time.
+    InvalidProof = "invalid_dpop_proof" => Unauthenticated,
+    /// The DPoP proof must name a nonce that the answer gives.
+    UseNonce = "use_dpop_nonce" => Unauthenticated,
     /// The token has expired or is not valid yet.
     ExpiredToken = "expired_token" => Unauthenticated,
     /// The token's key is not known, and its issuer could not be asked.
@@ -101,6 +105,8 @@ denial_codes! {
     NotEnrolled = "not_enrolled" => Forbidden,
     /// A step-up was asked for already and did not help.
     StepUpExhausted = "step_up_exhausted" => Forbidden,
+    /// The policy allows with an obligation that the enforcement point says it does not support.
+    ObligationUnsupported = "obligation_unsupported" => Forbidden,
     /// The policy gave no result.
     PolicyUndefined = "policy_undefined" => Policy,
     /// The policy gave a result of the wrong shape.

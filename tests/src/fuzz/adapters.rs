@@ -11,7 +11,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 use countersign_pdp_demo::issuer::{Grantee, Issuer, MAX_LIFE};
 use countersign_pdp_engine::facts::DirectoryUser;
-use countersign_pdp_engine::identify::{Issuer as TrustedIssuer, Issuers};
+use countersign_pdp_engine::identify::{Check, Issuer as TrustedIssuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
@@ -19,10 +19,11 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_server::adapter::PEP_HEADER;
 use countersign_pdp_server::adapter::identity::IdentityHeaders;
 use countersign_pdp_server::clock::Clock;
-use countersign_pdp_server::config::{Enforcer, Patience, Site};
+use countersign_pdp_server::config::{Authzen, AuthzenUse, Enforcer, Patience, Site};
 use countersign_pdp_server::directory::Directory;
 use countersign_pdp_server::places::Places;
 use countersign_pdp_server::policies::{deep, source};
+use countersign_pdp_server::proofs::Settings as ProofSettings;
 use countersign_pdp_server::serve::{Parts, assemble, router};
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Weights;
@@ -129,10 +130,20 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
     let source = source("authz", vec![("access.rego".to_owned(), b"package authz\ndefault allow = false".to_vec())]).unwrap();
     let policy = deep(|| Policy::compile(&source)).unwrap().unwrap();
     let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() };
-    let enforcer = Enforcer { pep, secret: Enforcer::digest(SECRET), from: vec![PEER.into()], links_sessions: false, certificate: None };
+    let enforcer = Enforcer {
+        pep,
+        secret: Some(Enforcer::digest(SECRET)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::default(),
+        from: vec![PEER.into()],
+        links_sessions: false,
+        certificate: None,
+    };
     let host = Host::new(HOST).unwrap();
     let site = Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false };
     let trusted = TrustedIssuer {
+        check: Check::Signature,
         keys: KeySet::parse(issuer.jwks().to_string().as_bytes()).unwrap(),
         algorithms: algorithm("ES256").into_iter().collect(),
         audiences: BTreeSet::from(["app".to_owned()]),
@@ -153,9 +164,12 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         },
         identity: IdentityHeaders::default(),
         sites: BTreeMap::from([(host, site)]),
-        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), skew: Seconds(5) },
+        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: ProofSettings::default(),
         claim_maps: BTreeMap::new(),
+        authzen: Authzen::default(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), DirectoryUser::new(Some("clerk".to_owned()), []))]),
         step_up: None,

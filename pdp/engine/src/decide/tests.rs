@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
 
-use countersign_risk::{Baseline, BindingState, RawSighting, Salts, Strength, SubjectSalt, Trail};
+use countersign_risk::{Baseline, BindingState, RawSighting, Salts, Strength, SubjectSalt};
 use countersign_sdk_types::{
     Action, Asn, Coordinates, Country, DeviceId, Entity, GrantId, Kilometers, PepId, Place, PlaceGap, PlaceRecord, SessionId, Tenant,
 };
@@ -86,6 +85,7 @@ pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&
         client_address: from.address(),
         agent: Agent { user_agent: Some(agent.to_owned()), ..Agent::default() },
         client_certificate: None,
+        supported_obligations: None,
     };
     Identified {
         request,
@@ -100,8 +100,14 @@ pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&
 
 /// Five weeks of working days in Paris, four step-ups a day.
 pub(crate) fn weekdays_in_paris() -> Baseline {
+    weekdays_in_paris_by(BindingState::NotDeclared)
+}
+
+/// The same on a device that shows a cookie, or proves a key.
+fn weekdays_in_paris_by(binding: BindingState) -> Baseline {
     let mut baseline = Baseline::empty();
     let (place, device) = (From::Paris.place(), DeviceId::new("laptop").expect("device"));
+    let proves = binding == BindingState::Proved;
     for day in (1..=35).rev() {
         // Day 0 is a Tuesday: two days before it is a Sunday, three a Saturday.
         if matches!(day % 7, 2 | 3) {
@@ -112,7 +118,9 @@ pub(crate) fn weekdays_in_paris() -> Baseline {
             let raw = RawSighting {
                 address: From::Paris.address(),
                 user_agent: Some(CHROME),
-                cookie: Some(&device),
+                cookie: Some(&device).filter(|_| !proves),
+                key: Some(&device).filter(|_| proves),
+                binding,
                 posture: countersign_risk::Posture { compliant: Some(true), managed: Some(true) },
                 ..RawSighting::new(Timestamp(TUESDAY - day * 24 * HOUR + hour * HOUR), &place, &session)
             };
@@ -205,7 +213,25 @@ fn what_a_passkey_does_not_answer_stays_denied() {
     assert_eq!(code(&decide(&who, &unmanaged, &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
     let mut replayed = who;
     replayed.binding = BindingState::Mismatch;
-    assert_eq!(code(&decide(&replayed, &facts("admin", From::Singapore), &snapshot, at(3, 40))), Some(DenialCode::PolicyDenied));
+    let answer = decide(&replayed, &facts("admin", From::Singapore), &snapshot, at(3, 40));
+    assert_eq!((code(&answer), answer.trace.remaining.value()), (Some(DenialCode::InvalidToken), 100));
+}
+
+#[test]
+fn no_policy_is_asked_about_a_token_without_its_key() {
+    let anybody = snapshot(policy("package authz\nallow = true"));
+    let mut who = identified("GET", From::Paris, CHROME, Some("laptop"));
+    for (binding, refused) in [
+        (BindingState::NotDeclared, None),
+        (BindingState::Proved, None),
+        (BindingState::Missing, Some(DenialCode::InvalidToken)),
+        (BindingState::Mismatch, Some(DenialCode::InvalidToken)),
+    ] {
+        who.binding = binding;
+        let answer = decide(&who, &facts("admin", From::Paris), &anybody, at(9, 0));
+        assert_eq!(code(&answer), refused, "{binding:?}");
+        assert_eq!(refused.is_some(), answer.trace.remaining.value() == 100, "it is scored all the same");
+    }
 }
 
 #[test]
@@ -382,149 +408,6 @@ proptest! {
 }
 
 #[test]
-fn the_matrix_is_what_people_reviewed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/matrix.golden");
-    let matrix = matrix();
-    #[expect(clippy::disallowed_methods, reason = "a test rewrites its golden file only when it is told to")]
-    if std::env::var("UPDATE").is_ok_and(|update| update == "1") {
-        std::fs::write(&path, &matrix).expect("golden file is written");
-    }
-    let golden = std::fs::read_to_string(&path).expect("golden file");
-    assert!(golden == matrix, "the matrix changed; read it, then run with UPDATE=1\n{matrix}");
-}
-
-const ACTIONS: [&str; 3] = ["GET", "POST", "DELETE"];
-
-fn matrix() -> String {
-    let snapshot = starter();
-    let mut text = String::from("# The starter policy: ✔ allow  ▲ step-up  ✘ deny. Past: five weeks of working days in Paris.\n");
-    text.push_str(&format!("{:<11}{:<12}{:<13}{:<11}", "persona", "device", "hour (Paris)", "place"));
-    text.push_str(&ACTIONS.map(|action| format!("{action:<7}")).concat());
-    for persona in ["employee", "unenrolled", "stranger"] {
-        for device in ["own", "new", "unlisted"] {
-            for (hour, now) in [("Tue 10:00", at(10, 0)), ("Tue 03:40", at(3, 40)), ("Sun 15:00", at(5 * 24 + 15, 0))] {
-                for from in [From::Paris, From::Singapore, From::Nowhere] {
-                    let place = format!("{from:?}");
-                    text = text.trim_end().to_owned();
-                    text.push_str(&format!("\n{persona:<11}{device:<12}{hour:<13}{place:<11}"));
-                    for action in ACTIONS {
-                        text.push_str(cell(&snapshot, persona, device, from, now, action));
-                        text.push_str("      ");
-                    }
-                }
-            }
-        }
-    }
-    text = text.trim_end().to_owned();
-    text.push_str("\n\n# Who is not the owner, with the owner's valid token: the attackers of docs/risk.md.\n");
-    for attacker in ATTACKERS {
-        text.push_str(&format!("{:<14}{:<52}", attacker.name, attacker.what));
-        for action in ACTIONS {
-            text.push_str(&format!("{:<7}", attacker.cell(&snapshot, action)));
-        }
-        text = text.trim_end().to_owned() + "\n";
-    }
-    text
-}
-
-/// One attacker of the evaluation, against the same past.
-struct Attacker {
-    name: &'static str,
-    what: &'static str,
-    from: From,
-    hour: i64,
-    agent: &'static str,
-    has_cookie: bool,
-    has_session: bool,
-    binding: BindingState,
-}
-
-const NOBODY: Attacker = Attacker {
-    name: "",
-    what: "",
-    from: From::Singapore,
-    hour: 11,
-    agent: CHROME,
-    has_cookie: false,
-    has_session: false,
-    binding: BindingState::NotDeclared,
-};
-const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
-const ATTACKERS: [Attacker; 8] = [
-    Attacker { name: "naive", what: "password, from anywhere, a popular client", agent: WINDOWS, ..NOBODY },
-    Attacker {
-        name: "vpn",
-        what: "password, from the owner's country, popular client",
-        agent: WINDOWS,
-        from: From::FranceHosting,
-        ..NOBODY
-    },
-    Attacker { name: "targeted", what: "password, from the owner's city, the same client", from: From::ParisElsewhere, ..NOBODY },
-    Attacker { name: "token_far", what: "token and cookie copied, from far away", has_cookie: true, has_session: true, ..NOBODY },
-    Attacker {
-        name: "token_near",
-        what: "token and cookie copied, from the owner's city",
-        from: From::ParisElsewhere,
-        has_cookie: true,
-        has_session: true,
-        ..NOBODY
-    },
-    Attacker {
-        name: "odd_hour",
-        what: "the same at night, from the owner's country",
-        from: From::FranceHosting,
-        hour: 21,
-        has_cookie: true,
-        has_session: true,
-        ..NOBODY
-    },
-    Attacker {
-        name: "bound_replay",
-        what: "a token that is bound to a key, without it",
-        binding: BindingState::Missing,
-        from: From::Paris,
-        ..NOBODY
-    },
-    Attacker { name: "slow_walk", what: "from far away, after walking there unverified", has_cookie: true, agent: WINDOWS, ..NOBODY },
-];
-
-impl Attacker {
-    fn cell(&self, snapshot: &Snapshot, action: &str) -> &'static str {
-        let mut known = facts("employee", self.from);
-        let cookie = self.has_cookie.then_some("laptop");
-        let mut who = identified(action, self.from, self.agent, cookie);
-        who.binding = self.binding;
-        if self.has_session {
-            let owner = identified(action, From::Paris, CHROME, Some("laptop"));
-            let mut trail = Trail::begin(&sight(&owner, &facts("employee", From::Paris), at(10, 0)));
-            trail.pass(&sight(&owner, &facts("employee", From::Paris), at(10, 0)));
-            known.trail = Some(trail);
-        }
-        symbol(decide(&who, &known, snapshot, at(self.hour, 0)).decision.effect())
-    }
-}
-
-fn cell(snapshot: &Snapshot, persona: &str, device: &str, from: From, now: Timestamp, action: &str) -> &'static str {
-    let mut known = facts(if persona == "stranger" { "" } else { "employee" }, from);
-    if persona == "unenrolled" {
-        known.reachable.clear();
-    }
-    if device == "unlisted" {
-        known.device.inventory = None;
-    }
-    let presented = if device == "own" { "laptop" } else { "another" };
-    symbol(decide(&identified(action, from, CHROME, Some(presented)), &known, snapshot, now).decision.effect())
-}
-
-const fn symbol(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Allow => "✔",
-        Effect::StepUp => "▲",
-        Effect::Deny => "✘",
-    }
-}
-
-#[test]
 fn a_strange_pointer_asks_for_a_proof_and_the_proof_answers_what_it_saw() {
     let (who, snapshot, now) = (identified("GET", From::Paris, "curl/8.5.0", Some("laptop")), seed(), at(0, 600));
     let told = |nats| Some(countersign_risk::Behavior { nats, is_replay: false, text: "the pointer".to_owned() });
@@ -540,4 +423,81 @@ fn a_strange_pointer_asks_for_a_proof_and_the_proof_answers_what_it_saw() {
     };
     assert!(after(&strange) <= own.trace.remaining, "the proof was given with this pointer");
     assert!(after(&own) > after(&strange), "the proof was given with another pointer");
+}
+
+mod matrix;
+
+mod obligations {
+    //! What a policy obliges to, and what an enforcement point supports.
+
+    use super::*;
+
+    const OBLIGING: &str = "package authz\nimport rego.v1\n\
+        o := {\"id\": \"n\", \"type\": \"notification\"}\n\
+        decision := {\"effect\": effect, \"obligations\": [o]}\n\
+        effect := \"allow\" if input.context.risk_score < 30\n\
+        effect := \"deny\" if input.context.risk_score >= 30\n";
+
+    fn snapshot(policy: &str) -> Snapshot {
+        let files = [("authz.rego".to_owned(), policy.as_bytes().to_vec())];
+        let source = PolicySource::from_files("authz", files).expect("source");
+        Snapshot::new(Revision::new("obliging").expect("revision"), Policy::compile(&source).expect("policy"))
+    }
+
+    fn supporting(from: From, supported: Option<&[&str]>) -> Identified {
+        let mut identified = identified("GET", from, CHROME, Some("laptop"));
+        identified.request.supported_obligations = supported.map(|all| all.iter().map(|one| (*one).to_owned()).collect());
+        identified
+    }
+
+    fn decided(from: From, supported: Option<&[&str]>) -> Decision {
+        decide(&supporting(from, supported), &facts("admin", from), &snapshot(OBLIGING), at(9, 0)).decision
+    }
+
+    #[test]
+    fn an_allow_carries_them_unless_they_are_not_supported() {
+        for supported in [None, Some(&["notification"][..])] {
+            let Decision::Allow(permit) = decided(From::Paris, supported) else { panic!("no allow") };
+            assert_eq!(permit.obligations()[0].kind, "notification");
+        }
+        for supported in [&[][..], &["step-up"]] {
+            let Decision::Deny(denial) = decided(From::Paris, Some(supported)) else { panic!("no deny") };
+            assert_eq!(denial.code(), DenialCode::ObligationUnsupported);
+        }
+    }
+
+    #[test]
+    fn no_step_up_is_asked_for_that_would_end_in_what_is_not_supported() {
+        let mut facts = facts("admin", From::Singapore);
+        facts.reachable = vec![Acr::phr()];
+        let asked = |supported| decide(&supporting(From::Singapore, supported), &facts, &snapshot(OBLIGING), at(9, 0)).decision;
+        assert!(matches!(asked(None), Decision::StepUp(_)));
+        assert!(matches!(asked(Some(&[][..])), Decision::Deny(_)));
+    }
+
+    #[test]
+    fn a_denial_carries_what_the_policy_obliges_to() {
+        let facts = Facts { reachable: Vec::new(), ..facts("admin", From::Singapore) };
+        let decided = decide(&supporting(From::Singapore, None), &facts, &snapshot(OBLIGING), at(9, 0));
+        let Decision::Deny(denial) = decided.decision else { panic!("no deny") };
+        assert_eq!(denial.obligations().len(), 1);
+    }
+
+    #[test]
+    fn a_search_would_allow_exactly_what_a_decision_allows() {
+        let (snapshot, obliging) = (snapshot(OBLIGING), facts("admin", From::Paris));
+        for from in [From::Paris, From::Singapore] {
+            for supported in [None, Some(&[][..])] {
+                let (identified, facts) = (supporting(from, supported), Facts { place: from.place(), ..obliging.clone() });
+                let decision = decide(&identified, &facts, &snapshot, at(9, 0)).decision;
+                let (action, resource) = (identified.request.action.clone(), identified.request.resource.clone());
+                let mut standing = crate::standing::Standing::of(identified, &facts, &snapshot, at(9, 0));
+                let would = standing.would_allow(action, resource);
+                match decision {
+                    Decision::Allow(permit) => assert_eq!(would.as_deref(), Some(permit.obligations())),
+                    Decision::StepUp(_) | Decision::Deny(_) => assert_eq!(would, None),
+                }
+            }
+        }
+    }
 }

@@ -13,23 +13,27 @@ use super::*;
 use crate::keys::KeySetError;
 use crate::request::{Client, HostRules, Pep, RawCheck, RawHttp, RequestRules, normalize};
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-struct Signer(EcdsaKeyPair);
+pub(super) struct Signer(EcdsaKeyPair);
 
 impl Signer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    fn key_set(&self) -> KeySet {
+    pub(super) fn jwk(&self) -> Value {
         let point = self.0.public_key().as_ref();
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let key = json!({"kty": "EC", "crv": "P-256", "kid": "k1", "x": encode(&point[1..33]), "y": encode(&point[33..])});
+        json!({"kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..])})
+    }
+
+    fn key_set(&self) -> KeySet {
+        let mut key = self.jwk();
+        key["kid"] = json!("k1");
         KeySet::parse(json!({"keys": [key]}).to_string().as_bytes()).unwrap()
     }
 
-    fn sign(&self, header: &str, payload: &str) -> String {
+    pub(super) fn sign(&self, header: &str, payload: &str) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
@@ -39,6 +43,7 @@ impl Signer {
 fn issuers(signer: &Signer) -> Issuers {
     let issuer = Issuer {
         keys: signer.key_set(),
+        check: Check::Signature,
         algorithms: vec![Algorithm::ES256],
         audiences: BTreeSet::from(["pdp".to_owned()]),
         takes_plain_jwt: false,
@@ -46,7 +51,7 @@ fn issuers(signer: &Signer) -> Issuers {
         max_lifetime: Seconds(24 * 3600),
         mapped_claims: BTreeSet::from(["role".to_owned()]),
     };
-    Issuers { by_iss: BTreeMap::from([("https://issuer.example".to_owned(), issuer)]), skew: Seconds(5) }
+    Issuers { by_iss: BTreeMap::from([("https://issuer.example".to_owned(), issuer)]), opaque: None, skew: Seconds(5) }
 }
 
 fn request(certificate: Option<&str>) -> AccessRequest {
@@ -84,7 +89,12 @@ fn with(changes: Value) -> String {
 
 fn present(signer: &Signer, token: String, scheme: Scheme, certificate: Option<&str>) -> Result<Identified, IdentifyError> {
     let credentials = Credentials { token: Some((scheme, token)), ..Credentials::default() };
-    identify(request(certificate), &credentials, &issuers(signer), None, NOW)
+    identified(request(certificate), &credentials, &issuers(signer))
+}
+
+fn identified(request: AccessRequest, credentials: &Credentials, issuers: &Issuers) -> Result<Identified, IdentifyError> {
+    let given = Given { issuers, proofs: &ProofRules::default(), linked: None, introspected: None, now: NOW };
+    Ok(identify(request, credentials, given)?.confirm(|_| panic!("no proof is used"))?)
 }
 
 #[track_caller]
@@ -206,6 +216,35 @@ fn a_bound_token_needs_its_key() {
     assert_eq!(binding(Some("other")), BindingState::Mismatch);
     assert_eq!(binding(None), BindingState::Missing);
     assert_eq!(accepts(json!({"cnf": {"jkt": "x"}})).binding, BindingState::Missing);
+    let refused =
+        |certificate| present(&signer, token.clone(), Scheme::Bearer, certificate).unwrap().unproved().map(|denial| denial.code());
+    assert_eq!(
+        [refused(Some("thumb")), refused(Some("other")), refused(None)],
+        [None, Some(DenialCode::InvalidToken), Some(DenialCode::InvalidToken)]
+    );
+    // The scheme of DPoP is for tokens that are bound to such a key.
+    for claims in [json!({"cnf": {"x5t#S256": "thumb"}}), json!({})] {
+        let token = signer.sign(HEADER, &with(claims));
+        assert!(matches!(present(&signer, token, Scheme::Dpop, Some("thumb")), Err(IdentifyError::Denied(_))));
+    }
+    refuses_claims(json!({"cnf": {"jkt": "x", "x5t#S256": "y"}}));
+    refuses_claims(json!({"cnf": {"jkt": 7}}));
+}
+
+#[test]
+fn a_session_is_its_keys_and_its_subjects() {
+    let signer = Signer::new();
+    let found = |changes: Value, certificate| {
+        let mut claims = json!({"cnf": {"x5t#S256": certificate}, "sid": "s1"});
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        present(&signer, signer.sign(HEADER, &with(claims)), Scheme::Bearer, Some(certificate)).unwrap()
+    };
+    let one = found(json!({}), "thumb");
+    assert!(one.session.as_str().starts_with("x5t:"), "{:?}", one.session);
+    assert_eq!(one.device.as_ref().map(DeviceId::as_str), Some("x5t:thumb"));
+    assert_eq!(one.session, found(json!({"jti": "refreshed", "sid": "s2"}), "thumb").session);
+    assert_ne!(one.session, found(json!({"sub": "bob"}), "thumb").session, "a client that acts for many has one key");
+    assert_ne!(one.session, found(json!({}), "other").session);
 }
 
 #[test]
@@ -220,11 +259,11 @@ fn a_refreshed_token_is_the_same_session() {
 #[test]
 fn nothing_identifies_nobody() {
     let signer = Signer::new();
-    let nobody = identify(request(None), &Credentials::default(), &issuers(&signer), None, NOW);
+    let nobody = identified(request(None), &Credentials::default(), &issuers(&signer));
     assert!(matches!(nobody, Err(IdentifyError::Denied(denial)) if denial.code() == DenialCode::NoCredentials));
     // A cookie that nobody linked is no session.
     let credentials = Credentials { session_cookie: Some("forged".to_owned()), ..Credentials::default() };
-    assert!(identify(request(None), &credentials, &issuers(&signer), None, NOW).is_err());
+    assert!(identified(request(None), &credentials, &issuers(&signer)).is_err());
 }
 
 #[test]
@@ -251,3 +290,60 @@ fn key_sets_take_public_signature_keys_only() {
     assert!(matches!(set(json!(vec![json!({"kty": "oct"}); 101])), Err(KeySetError::TooMany)));
     assert!(KeySet::parse(b"[]").is_err());
 }
+
+/// As issuers write them that know no `at+jwt` and are configured as `dangerous_plain_jwt`.
+#[track_caller]
+fn plain(header: &str, changes: Value) -> Result<Identified, IdentifyError> {
+    let signer = Signer::new();
+    let mut issuers = issuers(&signer);
+    issuers.by_iss.values_mut().for_each(|issuer| issuer.takes_plain_jwt = true);
+    let credentials = Credentials { token: Some((Scheme::Bearer, signer.sign(header, &with(changes)))), ..Credentials::default() };
+    identified(request(None), &credentials, &issuers)
+}
+
+#[test]
+fn jwt_03_no_other_kind_of_token_is_an_access_token() {
+    const PLAIN: &str = r#"{"alg":"ES256","kid":"k1","typ":"JWT"}"#;
+    assert!(plain(PLAIN, json!({})).is_ok() && plain(r#"{"alg":"ES256","kid":"k1"}"#, json!({"typ": "Bearer"})).is_ok());
+    // A type that says something else, whatever an issuer is configured to take.
+    for typ in
+        ["dpop+jwt", "secevent+jwt", "application/secevent+jwt", "logout+jwt", "token-introspection+jwt", "oauth-authz-req+jwt", "JOSE", ""]
+    {
+        let header = json!({"alg": "ES256", "kid": "k1", "typ": typ}).to_string();
+        assert!(plain(&header, json!({})).is_err(), "{typ}");
+        refuses(&header, &good().to_string(), DenialCode::InvalidToken);
+    }
+    // The shapes of ID tokens, logout tokens and events, of refresh tokens, where the type does not say.
+    for shape in [
+        json!({"nonce": "n"}),
+        json!({"at_hash": "h"}),
+        json!({"c_hash": "h"}),
+        json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+        json!({"events": {}}),
+        json!({"typ": "ID"}),
+        json!({"typ": "Refresh"}),
+        json!({"typ": "Logout"}),
+        json!({"typ": 7}),
+        json!({"token_use": "id"}),
+        json!({"token_type": "refresh_token"}),
+    ] {
+        assert!(plain(PLAIN, shape.clone()).is_err(), "{shape}");
+    }
+    // An access token that says what it is may carry a nonce of its issuer's own.
+    accepts(json!({"nonce": "n"}));
+}
+
+#[test]
+fn jwt_09_what_is_encrypted_or_compressed_is_refused() {
+    let signer = Signer::new();
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let jwe = format!("{}.{}.{}.{}.{}", part(r#"{"alg":"dir","enc":"A256GCM","iss":"https://issuer.example"}"#), "", "aa", "aa", "aa");
+    let pbes = format!("{}.aa.aa.aa.aa", part(r#"{"alg":"PBES2-HS512+A256KW","p2c":1000000000,"enc":"A256GCM"}"#));
+    for token in [jwe, pbes] {
+        assert!(matches!(present(&signer, token, Scheme::Bearer, None), Err(IdentifyError::Denied(_))));
+    }
+    refuses(r#"{"alg":"ES256","kid":"k1","typ":"at+jwt","zip":"DEF"}"#, &good().to_string(), DenialCode::InvalidToken);
+}
+
+mod introspection;
+mod proofs;

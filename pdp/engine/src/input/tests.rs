@@ -159,3 +159,23 @@ fn the_one_role_is_one_of_all_wherever_it_was_said() {
     let nobody = crate::facts::DirectoryUser::new(None, ["guest".to_owned()]);
     assert_eq!((nobody.role.as_str(), nobody.roles.len()), ("", 1), "no role is not a role without a name");
 }
+
+#[test]
+fn the_directory_schema_is_the_type() {
+    let schema = schema(include_str!("../../../../policies/schema/entities.schema.json"));
+    let example: Value = serde_json::from_str(include_str!("../../../../policies/examples/authzen/entities/data.json")).expect("example");
+    assert_eq!(conforms(&example, &schema, "entities"), Ok(()));
+    assert!(crate::entities::Entities::of(&serde_json::json!({"entities": example})).is_ok());
+    for wrong in [serde_json::json!({"people": {}}), serde_json::json!({"actions": {"record": {"read": {}}}}), serde_json::json!([])] {
+        assert!(conforms(&wrong, &schema, "entities").is_err(), "{wrong}");
+        assert!(crate::entities::Entities::of(&serde_json::json!({"entities": wrong})).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_stated_subject_keeps_its_type() {
+    let mut identified = identified("GET", From::Paris, CLIENT, None);
+    let stated = Entity { kind: "identity".to_owned(), id: "svc".to_owned(), properties: serde_json::Map::new() };
+    identified.request.asserted_subject = Some(stated.clone());
+    assert_eq!(built(&identified, &facts("admin", From::Paris)).subject, stated);
+}

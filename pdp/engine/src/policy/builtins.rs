@@ -4,13 +4,18 @@
 //! entropy or the network: time and chance are a [`Moment`] that comes with the question.
 
 mod asked;
+mod aws;
 mod bounded;
 mod call;
 mod collections;
+mod globs;
 mod hash;
 mod json;
 mod jwt;
 mod net;
+mod template;
+#[cfg(test)]
+mod tests;
 mod text;
 mod x509;
 
@@ -62,8 +67,7 @@ impl Semantics {
     #[must_use]
     pub fn denied(self, name: &str) -> Option<Refused> {
         match name {
-            "http.send" | "net.lookup_ip_addr" => Some(Refused::Stubbed),
-            
+            "http.send" | "net.lookup_ip_addr" if self == Self::Contract => Some(Refused::Stubbed),
             "time.now_ns" | "rand.intn" | "uuid.rfc4122" | "opa.runtime" if self == Self::Contract => Some(Refused::NotDeterministic),
             _ => None,
         }
@@ -97,8 +101,20 @@ pub enum BuiltinErrors {
 }
 
 /// Every family of extensions.
-const FAMILIES: &[&[Builtin]] =
-    &[asked::TABLE, bounded::TABLE, collections::TABLE, hash::TABLE, json::TABLE, jwt::TABLE, net::TABLE, text::TABLE, x509::TABLE];
+const FAMILIES: &[&[Builtin]] = &[
+    asked::TABLE,
+    aws::TABLE,
+    bounded::TABLE,
+    collections::TABLE,
+    globs::TABLE,
+    hash::TABLE,
+    json::TABLE,
+    jwt::TABLE,
+    net::TABLE,
+    template::TABLE,
+    text::TABLE,
+    x509::TABLE,
+];
 
 fn find(name: &str) -> Option<&'static Builtin> {
     FAMILIES.iter().copied().flatten().find(|builtin| builtin.name == name)
@@ -107,6 +123,11 @@ fn find(name: &str) -> Option<&'static Builtin> {
 /// How many arguments an extension takes that the library knows nothing of.
 pub(crate) fn extended(name: &str) -> Option<u8> {
     find(name).filter(|_| !BUILTINS.contains_key(name)).map(|builtin| builtin.arguments)
+}
+
+/// How many arguments a built-in takes.
+pub(crate) fn arity(name: &str) -> Option<u8> {
+    find(name).map(|builtin| builtin.arguments).or_else(|| BUILTINS.get(name).map(|(_, arguments)| *arguments))
 }
 
 /// The extensions that a policy names. Only these are put into its engine: an engine is cloned for every evaluation.

@@ -9,7 +9,8 @@ use regorus::Value;
 use serde::{Deserialize, Serialize};
 
 use super::check::Finding;
-use super::{BuiltinErrors, Loaded, Moment, Policy, PolicyError, PolicySource, guarded, load};
+use super::load::{Loaded, load};
+use super::{BuiltinErrors, Moment, Policy, PolicyError, PolicySource, guarded};
 
 /// The time that one test may take. Tests are run apart from traffic.
 const TEST_BUDGET: Duration = Duration::from_secs(1);

@@ -2,6 +2,8 @@
 //!
 //! The library checks neither at load; a function that calls itself ends the process, and no handler sees it.
 
+mod chains;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{ArithOp, AssignOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
@@ -68,7 +70,7 @@ pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, 
         walk.module(module);
     }
     let Walk { mut findings, names, needs, products, .. } = walk;
-    findings.extend(chains(&needs, &products));
+    findings.extend(chains::check(&needs, &products));
     (Outline { names, ..outline }, findings)
 }
 
@@ -117,6 +119,7 @@ fn constant_path(expression: &Expr) -> (Vec<String>, bool) {
             Expr::RefBrack { refr, index, .. } => {
                 steps.push(match index.as_ref() {
                     Expr::String { value, .. } | Expr::RawString { value, .. } => Some(plain(value)),
+                    Expr::Number { value, .. } => Some(value.to_string()),
                     _ => None,
                 });
                 at = refr;
@@ -398,46 +401,5 @@ fn variables(pattern: &Expr, names: &mut BTreeSet<String>) {
         Expr::Array { items, .. } => items.iter().for_each(|item| variables(item, names)),
         Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| variables(value, names)),
         _ => {}
-    }
-}
-
-/// Peels off what needs nothing that is left; what remains needs itself.
-fn chains(needs: &BTreeMap<String, BTreeMap<String, u64>>, products: &BTreeMap<String, u64>) -> Vec<Finding> {
-    let mut done: BTreeMap<&str, Chain> = BTreeMap::new();
-    let mut left: Vec<&String> = needs.keys().collect();
-    loop {
-        let before = left.len();
-        left.retain(|rule| {
-            let below = needs.get(*rule).into_iter().flatten().map(|(need, times)| Some((*done.get(need.as_str())?, *times)));
-            let Some(below) = below.collect::<Option<Vec<_>>>() else { return true };
-            done.insert(rule, Chain::over(&below, products.get(*rule).copied().unwrap_or(0)));
-            false
-        });
-        if left.len() == before {
-            break;
-        }
-    }
-    let first = |fault: fn(&Chain) -> bool| done.iter().find(|(_, chain)| fault(chain)).map(|(rule, _)| rule);
-    let finding = |fault, text| Finding { fault, place: None, text };
-    let long = first(|chain| chain.height > MAX_CHAIN)
-        .map(|rule| finding(Fault::Size, format!("`{rule}` needs a chain of more than {MAX_CHAIN} rules")));
-    let large = first(|chain| chain.products > MAX_PRODUCTS)
-        .map(|rule| finding(Fault::Size, format!("`{rule}` multiplies computed numbers more than {MAX_PRODUCTS} times")));
-    let looped = left.iter().map(|rule| finding(Fault::Recursion, format!("`{rule}` needs itself, or a rule that does"))).take(8);
-    long.into_iter().chain(large).chain(looped).collect()
-}
-
-/// What stands on a rule's shoulders: how long its longest chain is, and how many products feed it.
-#[derive(Clone, Copy)]
-struct Chain {
-    height: usize,
-    products: u64,
-}
-
-impl Chain {
-    fn over(below: &[(Self, u64)], own: u64) -> Self {
-        let height = 1 + below.iter().map(|(chain, _)| chain.height).max().unwrap_or(0);
-        let products = below.iter().fold(own, |sum, (chain, times)| sum.saturating_add(chain.products.saturating_mul(*times)));
-        Self { height, products }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn json(value: &Value) -> Option<Json> {
 
 fn text(name: &Value) -> Option<String> {
     match name {
-        Value::String(text) => Some(unescaped(text).to_owned()),
+        Value::String(text) => unescaped(text).map(ToOwned::to_owned),
         other => Some(json(other)?.to_string()),
     }
 }

@@ -1,16 +1,23 @@
-//! Writes newer Rego as the Rego that the parser reads: keywords in references, template strings, and output arguments of built-ins that are not
-//! the library's own. Works on tokens, keeps every line where it was, and leaves text without these constructs as it is.
+//! Writes Rego as the library reads it: keywords in references, template strings, output arguments, built-ins that replace others. Works on tokens,
+//! keeps every line where it was, and leaves text without these constructs as it is.
 
 mod lexer;
 mod outputs;
 mod references;
+mod replacements;
 mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use lexer::Token;
+use references::Defined;
+use replacements::Stand;
+
+use super::builtins::Semantics;
+use super::scan::MAX_FILE;
 
 /// The deepest nesting of template strings.
 pub(crate) const MAX_TEMPLATES: usize = 8;
@@ -26,14 +33,25 @@ struct Edit {
 /// Rewrites the modules of one policy, which may name each other's rules.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rewriter {
-    /// The paths of rules whose name begins with a keyword, such as `data.authz.if`.
-    escaped: BTreeSet<String>,
+    defined: Defined,
+    stand: Stand,
 }
 
 impl Rewriter {
-    /// Looks for rules whose name begins with a keyword.
-    pub(crate) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { escaped: texts.into_iter().flat_map(references::escaped).collect() }
+    /// Looks for names with keywords in them, and for built-ins that replace or are replaced.
+    pub(crate) fn new<'a>(texts: impl IntoIterator<Item = &'a str>, semantics: Semantics) -> Self {
+        let mut rewriter = Self::default();
+        for text in texts.into_iter().filter(|text| text.len() <= MAX_FILE) {
+            let tokens = lexer::tokens(text).unwrap_or_default();
+            rewriter.defined.read(text, &tokens);
+            rewriter.stand.read(text, &tokens, semantics);
+        }
+        rewriter
+    }
+
+    /// A module that the rewritten ones call, where they do.
+    pub(crate) fn module(&self) -> Option<String> {
+        self.stand.module()
     }
 
     /// The text as the parser reads it. What cannot be read here is left to the parser to complain about.
@@ -45,8 +63,9 @@ impl Rewriter {
     }
 
     fn apply<'a>(&self, text: &'a str, range: Range<usize>, tokens: &[Token]) -> Cow<'a, str> {
-        let mut edits = references::edits(text, tokens, &self.escaped);
+        let mut edits = references::edits(text, tokens, &self.defined);
         edits.extend(outputs::edits(text, tokens));
+        edits.extend(self.stand.edits(text, tokens));
         edits.extend(tokens.iter().filter_map(|token| self.template(text, token)));
         edits.sort_by_key(|edit| edit.range.start);
         let unchanged = || text.get(range.clone()).unwrap_or_default();
@@ -55,6 +74,10 @@ impl Rewriter {
         }
         let (mut written, mut at) = (String::with_capacity(range.len() + range.len() / 4), range.start);
         for edit in edits {
+            // What lies within another replacement is part of it.
+            if edit.range.start < at {
+                continue;
+            }
             written.push_str(text.get(at..edit.range.start).unwrap_or_default());
             written.push_str(&edit.with);
             at = edit.range.end;
@@ -64,7 +87,8 @@ impl Rewriter {
     }
 }
 
-/// The name of a rule as its author wrote it.
-pub(crate) fn unescaped(name: &str) -> &str {
-    name.strip_prefix(ESCAPE).filter(|rest| references::is_keyword(rest)).unwrap_or(name)
+/// The name of a rule or a package as its author wrote it; nothing for what no author wrote.
+pub(crate) fn unescaped(name: &str) -> Option<&str> {
+    let keyword = name.strip_prefix(ESCAPE).filter(|rest| references::is_keyword(rest));
+    (name != replacements::PACKAGE).then(|| keyword.unwrap_or(name))
 }

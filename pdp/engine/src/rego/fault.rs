@@ -182,7 +182,9 @@ impl EvalError {
         let code = match () {
             () if says("is unsafe") => Code::Unsafe,
             () if says("could not find function") || says("incorrect number of parameters") => Code::Type,
-            () if says("conflict") || says("multiple outputs") || says("multiple values") => Code::Conflict,
+            () if says("conflict") || says("multiple outputs") || says("multiple values") || says("generated multiple times") => {
+                Code::Conflict
+            }
             () if says("expecting") || says("invalid token") || says("unexpected") => Code::Parse,
             () => Code::Builtin,
         };

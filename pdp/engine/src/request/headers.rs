@@ -105,7 +105,8 @@ impl Headers {
         };
         let device = cookies.get(DEVICE_COOKIE).map(|cookie| device_of(cookie)).transpose()?;
         let session_cookie = rules.session_cookie.as_deref().and_then(cookie);
-        Ok(Credentials { token, session_cookie, device, grant: cookie(GRANT_COOKIE) })
+        let proof = self.one("dpop")?.map(ToOwned::to_owned);
+        Ok(Credentials { token, proof, session_cookie, device, grant: cookie(GRANT_COOKIE) })
     }
 
     /// The cookies of the request (RFC 6265 §4.2). One of ours, or a configured one, that appears twice is refused.

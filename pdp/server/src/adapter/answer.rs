@@ -12,6 +12,7 @@
 //! A status of success is an allow on every one of these wires, so no refusal has one: a proxy that makes HTTP 200 with `grpc-status` of a refused gRPC
 //! call, as it should reach the client, does so from what is here.
 
+mod challenge;
 mod problem;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use super::{certificate, enforcer};
 use crate::config::Site;
 use crate::metrics::Door;
 use crate::pipeline::{Answer, Asked};
+use crate::proofs::Terms;
 use crate::serve::Decider;
 
 /// What a proxy is told, whichever it is.
@@ -160,6 +162,11 @@ impl Waiting<'_> {
         self.asked.map(|asked| asked.kind).unwrap_or_default()
     }
 
+    /// What the client's next proof of its key must be, where it proves one.
+    fn proving(&self) -> Option<&Terms> {
+        self.asked?.proving.as_ref()
+    }
+
     /// The path is in report mode.
     fn reports(&self) -> bool {
         let (Some(asked), Some(site)) = (self.asked, self.site) else { return false };
@@ -184,18 +191,16 @@ impl Waiting<'_> {
     /// Level and age only: the reasons are for operators and for the subject's own page.
     fn step_up(&self, demand: &Demand, ceremony: Option<String>) -> Refusal {
         let problem = Problem::step_up(demand, ceremony.clone());
-        self.unauthenticated(&challenge(demand), ceremony, problem)
+        self.unauthenticated(&challenge::step_up(demand, self.proving()), ceremony, problem)
     }
 
     fn deny(&self, denial: &Denial) -> Refusal {
         match denial.fault() {
             _ if self.kind() == ClientKind::Preflight => self.refusal(StatusCode::FORBIDDEN, Problem::refused(denial)),
             Fault::Unauthenticated => {
-                let is_invalid = denial.code() != DenialCode::NoCredentials;
-                let challenge = if is_invalid { "Bearer error=\"invalid_token\"" } else { "Bearer" };
                 let login = self.login();
                 let problem = Problem::without_session(denial, login.clone());
-                self.unauthenticated(challenge, login, problem)
+                self.unauthenticated(&challenge::refused(denial, self.proving()), login, problem)
             }
             Fault::Malformed => self.refusal(StatusCode::BAD_REQUEST, Problem::refused(denial)),
             Fault::Forbidden | Fault::Policy => self.refusal(StatusCode::FORBIDDEN, Problem::refused(denial)),
@@ -211,6 +216,7 @@ impl Waiting<'_> {
     fn unauthenticated(&self, challenge: &str, page: Option<String>, problem: Problem) -> Refusal {
         let mut refusal = self.refusal(StatusCode::UNAUTHORIZED, problem);
         refusal.headers.insert(header::WWW_AUTHENTICATE, text(challenge));
+        refusal.headers.extend(challenge::nonce(self.proving()).map(|nonce| (challenge::NONCE, nonce)));
         // Where a proxy replaces the body, this is what it can still hand to a script.
         if let Some(page) = page.as_deref().filter(|_| self.kind() == ClientKind::Script) {
             refusal.headers.insert(PAGE, text(page));
@@ -260,14 +266,6 @@ impl Waiting<'_> {
 const PAGE: HeaderName = HeaderName::from_static("x-countersign-page");
 
 const LONGEST_RETURN: usize = 1024;
-
-/// RFC 9470 §3.
-fn challenge(demand: &Demand) -> String {
-    format!(
-        "Bearer error=\"insufficient_user_authentication\", error_description=\"a different authentication level is required\", acr_values=\"{}\", max_age=\"{}\"",
-        demand.acr, demand.max_age.0
-    )
-}
 
 /// The codes of gRPC, by number as they go over the wire.
 const fn grpc_status(status: StatusCode) -> (&'static str, &'static str) {

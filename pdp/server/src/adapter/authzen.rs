@@ -1,154 +1,110 @@
-//! AuthZEN Authorization API 1.0, access evaluation (§6): `POST /access/v1/evaluation`. A step-up is `decision: false` with an obligation.
+//! AuthZEN Authorization API 1.0: evaluation, evaluations, the three searches, and the metadata that says so.
+//!
+//! A deny is an answer with status 200; only what the caller got wrong, or what we cannot do, is an HTTP error, and its body is one sentence.
 
-use std::net::SocketAddr;
+mod body;
+mod caller;
+mod evaluation;
+mod evaluations;
+mod metadata;
+mod obligations;
+mod search;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use countersign_pdp_engine::Denial;
-use countersign_pdp_engine::decide::{Decision, Demand, Permit};
-use countersign_pdp_engine::request::{Client, Pep, RawCheck, RawHttp};
-use countersign_sdk_types::strict::{self, Limits};
-use countersign_sdk_types::{DenialCode, EvaluationRequest, EvaluationResponse, Fault};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use countersign_sdk_types::Timestamp;
+use serde_json::json;
+use tokio::sync::Semaphore;
 
-use super::enforcer;
-use crate::metrics::Door;
-use crate::pipeline::Answer;
+use self::metadata::Metadata;
+use self::search::Seal;
+use crate::config::{Authzen, AuthzenUse, Enforcer};
 use crate::serve::Decider;
 
-/// The subject's own request, when an application hands it on whole, as `context.http`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Presented {
-    method: String,
-    scheme: String,
-    host: String,
-    target: String,
-    #[serde(default)]
-    headers: Vec<(String, String)>,
-    client_address: Option<std::net::IpAddr>,
+/// Searches that run at once; more are told to come again. Each may take as long as a page may.
+const MOST_SEARCHES: usize = 8;
+
+/// What AuthZEN's handlers share.
+#[derive(Debug)]
+pub struct Offer {
+    settings: Authzen,
+    /// The types of obligations that a caller may say it supports.
+    obligations: BTreeSet<String>,
+    metadata: Option<Metadata>,
+    seal: Seal,
+    searches: Semaphore,
 }
 
-/// `POST /access/v1/evaluation`.
-pub async fn evaluate(
-    State(decider): State<Arc<Decider>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let mut response = match enforcer(&headers, peer.ip(), &decider.enforcers) {
-        Err(_) => {
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Countersign-Pep")], "the caller is not a known enforcement point")
-                .into_response()
-        }
-        Ok(enforcer) => match parse(&decider, enforcer.pep.clone(), &headers, &body) {
-            Err(denial) => (StatusCode::BAD_REQUEST, denial.to_string()).into_response(),
-            Ok(check) => render(&decider.pdp.check(Door::Authzen, Ok(check)).await),
-        },
-    };
-    if let Some(id) = headers.get("x-request-id") {
-        response.headers_mut().insert("x-request-id", id.clone());
+impl Offer {
+    /// Makes the metadata, and a key for the tokens of pages.
+    ///
+    /// # Errors
+    /// When the metadata cannot be signed, or there is no randomness.
+    pub fn new(settings: Authzen, enforcers: &[Enforcer], now: Timestamp) -> Result<Self, String> {
+        let obligations = obligations::offered(&settings.obligations);
+        let is_searched = enforcers.iter().any(|enforcer| enforcer.authzen == AuthzenUse::Search);
+        let metadata = Metadata::new(&settings, &obligations, is_searched, now)?;
+        Ok(Self { settings, obligations, metadata, seal: Seal::new()?, searches: Semaphore::new(MOST_SEARCHES) })
     }
+}
+
+/// The routes.
+pub fn router() -> Router<Arc<Decider>> {
+    Router::new()
+        .route("/access/v1/evaluation", post(evaluation::evaluate))
+        .route("/access/v1/evaluations", post(evaluations::evaluate))
+        .route("/access/v1/search/subject", post(search::subjects))
+        .route("/access/v1/search/resource", post(search::resources))
+        .route("/access/v1/search/action", post(search::actions))
+        .layer(middleware::from_fn(uncached))
+        .route(metadata::WELL_KNOWN, get(metadata::serve))
+        .route(metadata::WELL_KNOWN_OF_A_PATH, get(metadata::serve))
+        .method_not_allowed_fallback(not_allowed)
+}
+
+async fn not_allowed() -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not offered here; `Allow` names those that are")
+}
+
+/// A decision holds for one request.
+async fn uncached(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn parse(decider: &Decider, pep: Pep, headers: &HeaderMap, body: &[u8]) -> Result<RawCheck, Denial> {
-    let malformed = |why: String| Denial::new(DenialCode::MalformedRequest, why);
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(malformed("content type is not application/json".to_owned()));
+/// An HTTP error with one sentence for whoever wrote the caller, or with a decision that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    status: StatusCode,
+    message: String,
+    /// The id of the decision that it came to, all the same.
+    decided: Option<String>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), decided: None }
     }
-    let asked: EvaluationRequest = strict::from_slice(body, Limits::REQUEST).map_err(|error| malformed(error.to_string()))?;
-    let presented = asked.context.get("http").cloned().map(serde_json::from_value::<Presented>).transpose();
-    let presented = presented.map_err(|error| malformed(format!("`context.http`: {error}")))?;
-    let http = presented.map(|http| raw_http(http, &pep)).transpose()?;
-    Ok(RawCheck { tenant: decider.tenant.clone(), pep, http, asked: Some(asked) })
-}
 
-fn raw_http(http: Presented, pep: &Pep) -> Result<RawHttp, Denial> {
-    let client = match http.client_address {
-        None => Client::Unknown,
-        Some(address) if pep.asserts_client => Client::Asserted(address),
-        Some(_) => return Err(Denial::new(DenialCode::NotAssertable, format!("`{}` may not state a client address", pep.id))),
-    };
-    let headers = http.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
-    Ok(RawHttp {
-        method: http.method,
-        scheme: http.scheme,
-        authority: http.host,
-        target: http.target,
-        headers,
-        client,
-        client_certificate: None,
-    })
-}
-
-fn render(answer: &Answer) -> Response {
-    let (status, decision, mut context) = match &answer.decision {
-        Decision::Allow(permit) => allow(permit),
-        Decision::StepUp(demand) => (StatusCode::OK, false, step_up(demand, answer.ceremony.as_deref())),
-        Decision::Deny(denial) => deny(denial),
-    };
-    context.insert("id".to_owned(), json!(answer.id));
-    (status, axum::Json(EvaluationResponse { decision, context })).into_response()
-}
-
-fn allow(permit: &Permit) -> (StatusCode, bool, Map<String, Value>) {
-    let obligations = permit.obligations();
-    let context = if obligations.is_empty() { Map::new() } else { object(json!({"obligations": obligations})) };
-    (StatusCode::OK, true, context)
-}
-
-/// The obligation of the Obligations profile, the hint of RFC 9470, and for a browser that navigates, where the ceremony begins.
-fn step_up(demand: &Demand, ceremony: Option<&str>) -> Map<String, Value> {
-    let (acr, max_age) = (&demand.acr, demand.max_age.0);
-    let obligation = json!({"id": "step-up", "type": "step-up", "properties": {"acr_value": acr, "max_age": max_age}});
-    let mut context = object(json!({"obligations": [obligation], "acr_values": acr, "max_age": max_age}));
-    if let Some(url) = ceremony {
-        context.insert("step_up".to_owned(), json!({"url": url}));
-    }
-    context
-}
-
-/// A denial is an answer; only what the caller got wrong, or what we cannot do, is an HTTP error.
-fn deny(denial: &Denial) -> (StatusCode, bool, Map<String, Value>) {
-    let status = match denial.fault() {
-        Fault::Malformed => StatusCode::BAD_REQUEST,
-        Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Fault::Unauthenticated | Fault::Forbidden | Fault::Policy => StatusCode::OK,
-    };
-    (status, false, object(json!({"reason": denial.code()})))
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        _ => Map::new(),
+    fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    //! No denial says true.
-
-    use http_body_util::BodyExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn no_denial_says_true() {
-        for code in DenialCode::ALL {
-            let decision = Decision::Deny(Denial::new(*code, "why"));
-            let response = render(&Answer { id: "i".to_owned(), decision, subject: None, level: None, asked: None, ceremony: None });
-            let body = response.into_body().collect().await.unwrap().to_bytes();
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(body["decision"], false, "{code}");
-            assert_eq!(body["context"]["reason"], code.as_str());
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self.decided {
+            None => (self.status, self.message).into_response(),
+            // Whoever reads a decision without a look at the status reads a no.
+            Some(id) => (self.status, Json(json!({"decision": false, "context": {"reason": self.message, "id": id}}))).into_response(),
         }
     }
 }

@@ -55,7 +55,10 @@ pub(super) struct Authzen {
 pub(super) fn run(command: &ConformanceCommand) -> ExitCode {
     match command {
         ConformanceCommand::Rego(cases) => report(cases, conformance::rego::run),
-        ConformanceCommand::Authzen(asked) => report(&asked.cases, conformance::authzen::run),
+        ConformanceCommand::Authzen(Authzen { cases, url, bearer }) => {
+            let target = conformance::authzen::Target { url, bearer: bearer.as_deref() };
+            report(cases, |file, known| conformance::authzen::run(file, known, target))
+        }
         ConformanceCommand::Jose(cases) => report(cases, conformance::jose::run),
     }
 }

@@ -1,31 +1,29 @@
 //! From settings to what they mean. Problems are collected, so that one run names all of them.
 
+mod issuers;
 mod opa;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::http::HeaderName;
-use countersign_pdp_engine::identify::{Issuer, Issuers};
-use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::path::{CanonicalPath, canonical_host};
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_stepup::RelyingParty;
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Weights;
-use countersign_sdk_types::{Host, PepId, Seconds, Tenant};
+use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 
 use super::settings::{self, Settings};
-use super::{ClaimMap, Config, ConfigError, Enforcer, LARGEST, Listeners, Patience, Site, StepUp, TlsFiles, text};
+use super::{Config, ConfigError, Enforcer, Listeners, Patience, Site, StepUp, TlsFiles, text};
 use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
-use crate::files;
-use crate::key_sets::Source;
-use crate::outbound::UrlOptions;
+
+mod authzen;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
@@ -55,14 +53,17 @@ impl Reader<'_> {
         let identity = self.identity(&settings.proxy.identity_headers);
         let trusted_proxies = self.networks("proxy.trusted", &settings.proxy.trusted);
         let enforcers = self.each("pep", settings.pep, Self::enforcer);
+        self.tell_apart(&enforcers, settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
         if enforcers.is_empty() {
             self.problem("pep", "no enforcement point may ask, so nothing could be decided");
         }
         let operators = self.each("operator", settings.operator, Self::operator);
         let (hosts, sites) = self.hosts(settings.host);
-        let (issuers, key_sources, claim_maps) = self.issuers(settings.issuer);
+        let issuers::Read { issuers, key_sources, introspection, claim_maps } = self.issuers(settings.issuer);
+        let proofs = self.proofs(&settings.dpop);
         let step_up = settings.step_up.and_then(|step_up| self.step_up(step_up, &sites, settings.listen.public.is_some()));
         let patience = self.patience(&settings.decision);
+        let authzen = self.authzen(settings.authzen);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
@@ -86,6 +87,8 @@ impl Reader<'_> {
             sites,
             issuers,
             key_sources,
+            introspection,
+            proofs,
             claim_maps,
             places: crate::places::Files {
                 city: self.in_folder(settings.places.city),
@@ -100,6 +103,7 @@ impl Reader<'_> {
             package: settings.policy.package,
             step_up,
             patience,
+            authzen,
             weights,
             store: self.folder.join(settings.store.dir),
             audit: match settings.audit.mode {
@@ -166,15 +170,17 @@ impl Reader<'_> {
     /// The first line of a file.
     fn secret(&mut self, key: &str, file: &Path) -> Option<String> {
         let file = self.folder.join(file);
-        let text = self.noted(&format!("{key}.secret_file"), text(&file))?;
+        let text = self.noted(key, text(&file))?;
         Some(text.lines().next().unwrap_or_default().trim().to_owned())
     }
 
     fn enforcer(&mut self, key: &str, settings: settings::PepSettings) -> Option<Enforcer> {
         let id = self.noted(&format!("{key}.id"), PepId::new(settings.id));
-        let secret = self.secret(key, &settings.secret_file)?;
-        if secret.len() < 16 {
-            self.problem(&format!("{key}.secret_file"), "the secret is shorter than 16 characters");
+        let secret = self.shared(&format!("{key}.secret_file"), settings.secret_file.as_deref());
+        let bearer = self.shared(&format!("{key}.bearer_file"), settings.bearer_file.as_deref());
+        let certificates = self.certificates(&format!("{key}.certificates"), &settings.certificates);
+        if settings.secret_file.is_none() && settings.bearer_file.is_none() && settings.certificates.is_empty() {
+            self.problem(key, "it has none of `secret_file`, `bearer_file` and `certificates`, so nobody could be this enforcement point");
         }
         let from = self.networks(&format!("{key}.from"), &settings.from);
         if from.is_empty() {
@@ -184,7 +190,7 @@ impl Reader<'_> {
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret: Enforcer::digest(&secret), from, links_sessions, certificate })
+        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate })
     }
 
     fn certificate_header(&mut self, key: &str, kind: Option<String>, name: Option<String>) -> Option<CertificateHeader> {
@@ -204,9 +210,18 @@ impl Reader<'_> {
         Some(header)
     }
 
+    /// A secret that is shared with an enforcement point.
+    fn shared(&mut self, key: &str, file: Option<&Path>) -> Option<Digest> {
+        let secret = self.secret(key, file?)?;
+        if secret.len() < 16 {
+            self.problem(key, "the secret is shorter than 16 characters");
+        }
+        Some(Enforcer::digest(&secret))
+    }
+
     fn operator(&mut self, key: &str, settings: settings::OperatorSettings) -> Option<OperatorKey> {
         let settings::OperatorSettings { name, secret_file } = settings;
-        let secret = self.secret(key, &secret_file)?;
+        let secret = self.secret(&format!("{key}.secret_file"), &secret_file)?;
         self.noted(key, OperatorKey::new(&name, &secret))
     }
 
@@ -280,96 +295,5 @@ impl Reader<'_> {
     fn weights(&mut self, weights: Weights) -> Weights {
         self.noted("risk", weights.validate());
         weights
-    }
-
-    fn issuers(&mut self, all: Vec<settings::IssuerSettings>) -> (Issuers, BTreeMap<String, Source>, BTreeMap<String, ClaimMap>) {
-        let (mut by_iss, mut sources, mut maps) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for (at, settings) in all.into_iter().enumerate() {
-            let (key, iss) = (format!("issuer[{at}]"), settings.iss.clone());
-            if settings.dangerous_plain_jwt {
-                self.dangers.push(format!("`dangerous_plain_jwt` takes tokens of `{iss}` that do not say what they are"));
-            }
-            maps.insert(iss.clone(), self.claim_map(&key, &settings.map));
-            sources.extend(self.source(&key, &settings).map(|source| (iss.clone(), source)));
-            let Some(issuer) = self.issuer(&key, settings) else { continue };
-            if by_iss.insert(iss.clone(), issuer).is_some() {
-                self.problem(&format!("{key}.iss"), &format!("`{iss}` is configured twice"));
-            }
-        }
-        (Issuers { by_iss, skew: Seconds(5) }, sources, maps)
-    }
-
-    fn claim_map(&mut self, key: &str, settings: &BTreeMap<String, String>) -> ClaimMap {
-        let mut map = ClaimMap::default();
-        for (fact, claim) in settings {
-            let place = match fact.as_str() {
-                "role" => &mut map.role,
-                "roles" => &mut map.roles,
-                "device_compliant" => &mut map.device_compliant,
-                "device_managed" => &mut map.device_managed,
-                _ => {
-                    let known = "`role`, `roles`, `device_compliant` and `device_managed`";
-                    self.problem(&format!("{key}.map.{fact}"), &format!("claims can stand in for {known} only"));
-                    continue;
-                }
-            };
-            *place = Some(claim.clone());
-        }
-        map
-    }
-
-    fn issuer(&mut self, key: &str, settings: settings::IssuerSettings) -> Option<Issuer> {
-        let names = settings.algorithms.iter();
-        let named = |name: &String| algorithm(name).ok_or_else(|| format!("`{name}` is not an asymmetric algorithm that is offered"));
-        let algorithms: Vec<_> = names.filter_map(|name| self.noted(&format!("{key}.algorithms"), named(name))).collect();
-        if algorithms.is_empty() {
-            self.problem(&format!("{key}.algorithms"), "no algorithm is allowed");
-        }
-        if settings.audiences.is_empty() {
-            self.problem(&format!("{key}.audiences"), "no audience is listed; a token for anybody is a token for an attacker");
-        }
-        let keys = match &settings.jwks_file {
-            Some(file) => self.keys(key, file)?,
-            None => KeySet::default(),
-        };
-        let mapped_claims: BTreeSet<String> = settings.claims.into_iter().chain(settings.map.into_values()).collect();
-        Some(Issuer {
-            keys,
-            algorithms,
-            audiences: settings.audiences,
-            takes_plain_jwt: settings.dangerous_plain_jwt,
-            clients: settings.clients,
-            max_lifetime: Seconds(settings.max_lifetime_seconds),
-            mapped_claims,
-        })
-    }
-
-    /// Where the keys come from, which is one of two places.
-    fn source(&mut self, key: &str, settings: &settings::IssuerSettings) -> Option<Source> {
-        if settings.dangerous_private_address {
-            self.dangers.push(format!("`dangerous_private_address` lets the keys of `{}` come from a private network", settings.iss));
-        }
-        let options =
-            UrlOptions { ca_file: self.in_folder(settings.jwks_ca.clone()), dangerous_private_address: settings.dangerous_private_address };
-        match (&settings.jwks_file, &settings.jwks_url) {
-            (Some(file), None) => Some(Source::file(self.folder.join(file))),
-            (None, Some(url)) => self.noted(&format!("{key}.jwks_url"), Source::url(url, &options)),
-            _ => {
-                self.problem(key, "it has one of `jwks_file` and `jwks_url`");
-                None
-            }
-        }
-    }
-
-    /// Read now, so that a mistake is told at start.
-    fn keys(&mut self, key: &str, file: &Path) -> Option<KeySet> {
-        let file = self.folder.join(file);
-        let bytes = files::read(&file, LARGEST).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
-        let bytes = self.noted(&format!("{key}.jwks_file"), bytes)?;
-        let keys = self.noted(&format!("{key}.jwks_file"), KeySet::parse(&bytes))?;
-        if keys.is_empty() {
-            self.problem(&format!("{key}.jwks_file"), "no key in it can be used");
-        }
-        Some(keys)
     }
 }

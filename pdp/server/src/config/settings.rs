@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_pdp_engine::identify::ProofRules;
+use countersign_pdp_engine::keys::algorithm_name;
 use countersign_risk::Weights;
 use serde::Deserialize;
 
-use super::Patience;
+use super::{AuthzenUse, Patience};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,8 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) issuer: Vec<IssuerSettings>,
     #[serde(default)]
+    pub(super) dpop: DpopSettings,
+    #[serde(default)]
     pub(super) places: Places,
     #[serde(default)]
     pub(super) directory: Directory,
@@ -38,6 +42,8 @@ pub(super) struct Settings {
     pub(super) audit: AuditSettings,
     #[serde(default)]
     pub(super) decision: DecisionSettings,
+    #[serde(default)]
+    pub(super) authzen: AuthzenSettings,
     #[serde(default)]
     pub(super) risk: Weights,
     #[serde(default)]
@@ -89,7 +95,15 @@ pub(super) struct Proxy {
 pub(super) struct PepSettings {
     pub(super) id: String,
     /// A file whose first line is the secret.
-    pub(super) secret_file: PathBuf,
+    pub(super) secret_file: Option<PathBuf>,
+    /// A file whose first line is a bearer token, for AuthZEN.
+    pub(super) bearer_file: Option<PathBuf>,
+    /// Names or fingerprints of client certificates, for AuthZEN.
+    #[serde(default)]
+    pub(super) certificates: Vec<String>,
+    /// Which of AuthZEN's APIs it may use.
+    #[serde(default)]
+    pub(super) authzen: AuthzenUse,
     /// Networks from which this enforcement point calls.
     pub(super) from: Vec<String>,
     #[serde(default)]
@@ -148,6 +162,9 @@ pub(super) struct IssuerSettings {
     pub(super) jwks_ca: Option<PathBuf>,
     #[serde(default)]
     pub(super) dangerous_private_address: bool,
+    /// Where the issuer is asked about its tokens.
+    pub(super) introspection: Option<IntrospectionSettings>,
+    #[serde(default)]
     pub(super) algorithms: Vec<String>,
     pub(super) audiences: BTreeSet<String>,
     #[serde(default)]
@@ -160,6 +177,55 @@ pub(super) struct IssuerSettings {
     pub(super) claims: BTreeSet<String>,
     #[serde(default)]
     pub(super) map: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IntrospectionSettings {
+    pub(super) url: String,
+    /// Who this decision point is to the issuer.
+    pub(super) client_id: String,
+    /// A file whose first line is the secret.
+    pub(super) secret_file: PathBuf,
+    /// Certificates that the URL must be signed by, in place of the system's, PEM.
+    pub(super) ca: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) dangerous_private_address: bool,
+    #[serde(default = "minute")]
+    pub(super) cache_seconds: u64,
+    /// It is asked about tokens that name no issuer.
+    #[serde(default = "yes")]
+    pub(super) opaque: bool,
+    /// It is asked about tokens that it signed too.
+    #[serde(default)]
+    pub(super) signed: bool,
+}
+
+const fn minute() -> u64 {
+    60
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DpopSettings {
+    /// What clients may sign their proofs with.
+    pub(super) algorithms: Vec<String>,
+    /// How old a proof may be.
+    pub(super) max_age_seconds: u64,
+    /// A proof names a nonce that this server gave.
+    pub(super) require_nonce: bool,
+}
+
+impl Default for DpopSettings {
+    fn default() -> Self {
+        let rules = ProofRules::default();
+        let algorithms = rules.algorithms.iter().map(|algorithm| algorithm_name(*algorithm).to_owned()).collect();
+        Self { algorithms, max_age_seconds: rules.window.0, require_nonce: false }
+    }
 }
 
 const fn day() -> u64 {
@@ -269,4 +335,34 @@ pub(super) struct RequestSettings {
     pub(super) headers: BTreeSet<String>,
     /// The header in which the proxy says the JA4 fingerprint of the handshake.
     pub(super) ja4_header: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AuthzenSettings {
+    /// The identifier of this decision point, such as `https://pdp.example`; without it there is no metadata.
+    pub(super) identifier: Option<String>,
+    /// A private key on P-256, PEM, by which the metadata is signed.
+    pub(super) signing_key: Option<PathBuf>,
+    /// Types of obligations that policies use beside those of the profile.
+    pub(super) obligations: BTreeSet<String>,
+    /// A batch, and a page of a search, end after this time.
+    pub(super) deadline_ms: u64,
+    /// The most evaluations of a batch.
+    pub(super) most_evaluations: usize,
+    /// The most candidates that one page of a search looks at.
+    pub(super) most_candidates: usize,
+}
+
+impl Default for AuthzenSettings {
+    fn default() -> Self {
+        Self {
+            identifier: None,
+            signing_key: None,
+            obligations: BTreeSet::new(),
+            deadline_ms: 1000,
+            most_evaluations: 1000,
+            most_candidates: 1000,
+        }
+    }
 }

@@ -103,3 +103,82 @@ fn envoy_asks_at_addresses_of_its_own() {
     refused(&with("opa_grpc = \"127.0.0.1:9191\"", ""), "opa");
     refused(&with("opa_grpc = \"0.0.0.0:9191\"", "[opa]\npath = \"policies\"\n"), "listen.opa_grpc");
 }
+
+#[test]
+fn certificates_come_in_one_form_that_is_named() {
+    let at = |setting: &str| GOOD.replace("from = [\"127.0.0.1\"]", &format!("from = [\"127.0.0.1\"]\n{setting}"));
+    let header = |setting: &str| load(&at(setting)).unwrap().enforcers[0].certificate.clone().map(|header| header.name);
+    assert_eq!(header(""), None);
+    assert_eq!(header("client_certificate = \"xfcc\"").as_deref(), Some("x-forwarded-client-cert"));
+    assert_eq!(
+        header("client_certificate = \"nginx\"\nclient_certificate_header = \"SSL-Client-Cert\"").as_deref(),
+        Some("ssl-client-cert")
+    );
+    refused(&at("client_certificate = \"apache\""), "pep[0].client_certificate");
+    refused(&at("client_certificate_header = \"ssl-client-cert\""), "pep[0].client_certificate");
+    refused(&at("client_certificate = \"nginx\"\nclient_certificate_header = \"a b\""), "pep[0].client_certificate_header");
+}
+
+#[test]
+fn one_issuer_is_asked_about_tokens_that_name_none() {
+    let asked = |iss: &str, more: &str| {
+        let url = "http://127.0.0.1:1/introspect";
+        format!(
+            "[[issuer]]\niss = \"{iss}\"\naudiences = [\"a\"]\n[issuer.introspection]\nurl = \"{url}\"\nclient_id = \"c\"\nsecret_file = \"secret\"\n{more}\n"
+        )
+    };
+    let with = |more: &str| format!("{GOOD}\n{more}");
+    let one = load(&with(&asked("https://one.example", ""))).unwrap();
+    assert_eq!(one.issuers.opaque.as_deref(), Some("https://one.example"));
+    assert_eq!(one.issuers.by_iss["https://one.example"].check, countersign_pdp_engine::identify::Check::Introspection);
+    let two = |more: &str| with(&format!("{}{}", asked("https://one.example", ""), asked("https://two.example", more)));
+    assert!(load(&two("opaque = false")).is_ok());
+    let ConfigError(problems) = load(&two("")).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].contains("introspection.opaque"), "{problems:?}");
+    for (more, key) in
+        [("cache_seconds = 0", "cache_seconds"), ("cache_seconds = 301", "cache_seconds"), ("cache_seconds = \"1 minute\"", "")]
+    {
+        let ConfigError(problems) = load(&with(&asked("https://one.example", more))).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains(key), "{problems:?}");
+    }
+    let ConfigError(problems) =
+        load(&with(&asked("https://one.example", "").replace("http://127.0.0.1:1", "http://issuer.example"))).unwrap_err();
+    assert!(problems[0].contains("introspection.url"), "{problems:?}");
+}
+
+#[test]
+fn proofs_are_bounded() {
+    let with = |more: &str| format!("{GOOD}\n[dpop]\n{more}\n");
+    let proofs = load(&with("algorithms = [\"ES256\"]\nmax_age_seconds = 30\nrequire_nonce = true")).unwrap().proofs;
+    assert_eq!((proofs.rules.window, proofs.rules.algorithms.len(), proofs.requires_nonce), (Seconds(30), 1, true));
+    refused(&with("max_age_seconds = 0"), "dpop.max_age_seconds");
+    refused(&with("max_age_seconds = 301"), "dpop.max_age_seconds");
+    refused(&with("algorithms = []"), "dpop.algorithms");
+    let ConfigError(problems) = load(&with("algorithms = [\"HS256\"]")).unwrap_err();
+    assert!(problems.iter().all(|problem| problem.starts_with("dpop.algorithms")), "{problems:?}");
+}
+
+#[test]
+fn an_enforcement_point_is_known_by_something_of_its_own() {
+    let nothing = GOOD.replace("secret_file = \"secret\"\n", "");
+    let ConfigError(problems) = load(&nothing).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.starts_with("pep[0]: it has none of")), "{problems:?}");
+    let second = |more: &str| format!("{GOOD}[[pep]]\nid = \"app\"\nbearer_file = \"secret\"\nfrom = [\"127.0.0.1\"]\n{more}");
+    assert_eq!(load(&second("authzen = \"search\"\n")).unwrap().enforcers[1].authzen, AuthzenUse::Search);
+    let shared = second("[[pep]]\nid = \"web\"\nbearer_file = \"secret\"\nfrom = [\"127.0.0.1\"]\n");
+    let ConfigError(problems) = load(&shared).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.contains("`app` and `web` share")), "{problems:?}");
+    let ConfigError(problems) = load(&second("certificates = [\"dns:a\", \"cn:b\"]\n")).unwrap_err();
+    for key in ["pep[1].certificates: `cn:b`", "pep.certificates: no client certificate"] {
+        assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key} is not in {problems:?}");
+    }
+}
+
+#[test]
+fn authzen_has_bounds_and_an_identifier_by_https() {
+    let broken = "[authzen]\nidentifier = \"http://pdp.example\"\nsigning_key = \"secret\"\ndeadline_ms = 60000\nmost_evaluations = 0\nmost_candidates = 1000000\n";
+    let ConfigError(problems) = load(&format!("{GOOD}{broken}")).unwrap_err();
+    for key in ["identifier", "signing_key", "deadline_ms", "most_evaluations", "most_candidates"] {
+        assert!(problems.iter().any(|problem| problem.starts_with(&format!("authzen.{key}: "))), "{key} is not in {problems:?}");
+    }
+}

@@ -186,7 +186,7 @@ async fn a_client_certificate_is_required_verified_and_named() {
     let known = exchange_tls(address, authority.client(Some(("client.pem", "client-key.pem"))), PEER).await.unwrap();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &ours);
     let name = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, digest);
-    assert!(known.contains(&format!("ClientCertificate(\"{name}\")")), "{known}");
+    assert!(known.contains(&format!("ClientCertificate(\"{name}\"")), "{known}");
     // TLS 1.3 tells the client only after its handshake: what must not come is an answer.
     let nobody = exchange_tls(address, authority.client(None), HELLO).await.unwrap_or_default();
     assert!(!nobody.contains("HTTP/1.1"), "{nobody}");
@@ -225,4 +225,20 @@ async fn what_is_open_and_what_is_refused_is_counted() {
     assert!(text.contains("countersign_requests_shed_total{listener=\"decision\"} 1"), "{text}");
     assert!(text.contains("countersign_connections{listener=\"decision\"} 1"), "{text}");
     assert!(text.contains("countersign_requests_in_flight{listener=\"decision\"} 0"), "{text}");
+}
+
+#[tokio::test]
+async fn the_name_of_a_request_comes_back_on_every_answer_unless_it_could_harm() {
+    let (address, _stop, _) = open(Limits { in_flight: 0, ..Limits::default() }).await;
+    let named = |id: &str| format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: {id}\r\nConnection: close\r\n\r\n");
+    let shed = exchange(address, &named("r-1")).await;
+    has_status(&shed, 503);
+    assert!(shed.contains("x-request-id: r-1\r\n"), "{shed}");
+    let refused = exchange(address, &named("r-1\r\nHost: b")).await;
+    has_status(&refused, 400);
+    assert!(refused.contains("x-request-id: r-1\r\n"), "{refused}");
+    for harmful in ["a b", "\u{e9}", &"x".repeat(257), "a\r\nX-Request-ID: b"] {
+        let answer = exchange(address, &named(harmful)).await;
+        assert!(!answer.contains("x-request-id"), "{harmful}: {answer}");
+    }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign_pdp_engine::identify::Issuer;
+use countersign_pdp_engine::identify::{Check, Issuer};
 use countersign_pdp_engine::keys::{SignatureError, algorithm};
 use countersign_sdk_types::Seconds;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -85,6 +85,7 @@ impl Endpoint {
 
 fn base(keys: KeySet) -> Issuers {
     let issuer = Issuer {
+        check: Check::Signature,
         keys,
         algorithms: vec![algorithm("EdDSA").unwrap()],
         audiences: BTreeSet::from(["us".to_owned()]),
@@ -93,7 +94,7 @@ fn base(keys: KeySet) -> Issuers {
         max_lifetime: Seconds(3600),
         mapped_claims: BTreeSet::new(),
     };
-    Issuers { by_iss: BTreeMap::from([(ISS.to_owned(), issuer)]), skew: Seconds(5) }
+    Issuers { by_iss: BTreeMap::from([(ISS.to_owned(), issuer)]), opaque: None, skew: Seconds(5) }
 }
 
 /// Nothing happens by itself; what is asked for is waited for.

@@ -87,6 +87,16 @@ labels! {
         Limited = "limited",
     }
 
+    /// How a page of a search ended.
+    SearchOutcome {
+        /// Nothing is left.
+        Complete = "complete",
+        /// The caller was told that there is more.
+        Partial = "partial",
+        /// It was malformed, or something of ours was not there.
+        Refused = "refused",
+    }
+
     /// How far a step-up is.
     StepUpStage {
         /// A ceremony was opened.

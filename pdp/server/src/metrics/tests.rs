@@ -17,6 +17,7 @@ fn everything_that_happens_has_a_line() {
     metrics.key_set_fetched(FetchOutcome::Failed);
     metrics.stepped_up(StepUpStage::Asserted, StepUpOutcome::Succeeded);
     metrics.told_behavior(BatchOutcome::Limited);
+    metrics.searched(SearchOutcome::Partial);
     let listener = metrics.listener(ListenerName::Decision);
     listener.shed();
     let text = metrics.render().unwrap();
@@ -30,6 +31,7 @@ fn everything_that_happens_has_a_line() {
     has(&text, r#"countersign_key_set_fetches_total{outcome="failed"} 1"#);
     has(&text, r#"countersign_step_ups_total{stage="asserted",outcome="succeeded"} 1"#);
     has(&text, r#"countersign_behavior_batches_total{outcome="limited"} 1"#);
+    has(&text, r#"countersign_searches_total{outcome="partial"} 1"#);
     has(&text, r#"countersign_requests_shed_total{listener="decision"} 1"#);
     has(&text, &format!(r#"countersign_build_info{{version="{}"}} 1"#, env!("CARGO_PKG_VERSION")));
     assert!(text.ends_with("# EOF\n"), "{text}");

@@ -200,7 +200,8 @@ impl DecisionLog {
             () = rest => {}
             () = timer => {}
         }
-        let left = self.queue().events.len() as u64 + self.sending.lock().await.as_ref().map_or(0, |batch| batch.events);
+        let packed = self.sending.lock().await.as_ref().map_or(0, |batch| batch.events);
+        let left = packed + self.queue().events.len() as u64;
         if left > 0 {
             self.lose(left, "the service did not take them before the end");
         }

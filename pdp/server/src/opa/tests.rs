@@ -253,7 +253,7 @@ async fn health_and_what_it_says_of_itself() {
             origin: Origin::File("/nowhere.tar.gz".into()),
             trust: Trust::default(),
             delay: Delay { min: Duration::from_secs(1), max: Duration::from_secs(1) },
-        })
+        });
     })
     .await;
     assert_eq!(get(&missing, "/health").await.status, StatusCode::OK);

@@ -1,5 +1,6 @@
 //! Reads requests and writes answers as OPA does: query parameters, compressed bodies, the path of a document, pretty or compressed JSON.
 
+use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 
 use axum::body::{Body, to_bytes};
@@ -51,7 +52,7 @@ impl RawParams {
         if parts.len() > MOST_PARAMETERS {
             return Err(Failure::parameter("too many query parameters"));
         }
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8().map(Cow::into_owned);
         let pair = |part: &&str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             Ok((decoded(name)?, decoded(value)?))

@@ -9,14 +9,14 @@ use countersign_pdp_engine::identify::Identified;
 use countersign_pdp_engine::request::Credentials;
 use countersign_pdp_store::{GrantRecord, KeyringError, RevocationQuery, Store, StoredCredential, TokenName, ViewError};
 use countersign_risk::{Organisation, Salts, SubjectSalt};
-use countersign_sdk_types::{Acr, Digest, Ladder, SubjectId, Timestamp};
+use countersign_sdk_types::{Acr, Digest, Ladder, SubjectId, Tenant, Timestamp};
 use serde_json::Value;
 
 use super::{Pdp, unavailable};
 use crate::behavior::Whose;
 
 impl Pdp {
-    /// Everything that is known of the subject.
+    /// Everything that is known of the subject. A subject that is met for the first time gets its salt.
     pub(super) fn look_up(
         &self,
         identified: &Identified,
@@ -24,8 +24,34 @@ impl Pdp {
         ladder: &Ladder,
         now: Timestamp,
     ) -> Result<Facts, Denial> {
+        let salts = self.salts(identified.subject())?;
+        self.look_up_by(salts, identified, credentials, ladder, now)
+    }
+
+    /// The same for a search, which writes nothing: of a subject without a salt nothing is known, so that any salt finds as much.
+    pub(super) fn look_up_for_search(
+        &self,
+        identified: &Identified,
+        credentials: &Credentials,
+        ladder: &Ladder,
+        now: Timestamp,
+    ) -> Result<Facts, Denial> {
+        let known = |subject: &SubjectId| self.store.known_salt(subject).map(|salt| SubjectSalt::new(salt.map_or([0; 32], |salt| salt.0)));
+        let subject = identified.subject();
+        let salts = known(subject)
+            .and_then(|subject_salt| Ok(Salts { subject: subject_salt, organisation: known(&organisation(&subject.tenant))? }));
+        self.look_up_by(salts.map_err(unavailable)?, identified, credentials, ladder, now)
+    }
+
+    fn look_up_by(
+        &self,
+        salts: Salts,
+        identified: &Identified,
+        credentials: &Credentials,
+        ladder: &Ladder,
+        now: Timestamp,
+    ) -> Result<Facts, Denial> {
         let (view, subject) = (self.store.view(), identified.subject());
-        let salts = self.salts(subject)?;
         let address = identified.request().client_address();
         let place = self.places.place(address, now);
         let mut baseline = view.baseline(subject).map_err(unavailable)?;
@@ -132,8 +158,11 @@ fn salt(store: &Store, subject: &SubjectId) -> Result<SubjectSalt, KeyringError>
 
 /// The subject's salt, and the one under which what subjects share is compared. That one is kept under a name that no issuer can give.
 pub(crate) fn salts(store: &Store, subject: &SubjectId) -> Result<Salts, KeyringError> {
-    let organisation = SubjectId { tenant: subject.tenant.clone(), iss: String::new(), sub: String::new() };
-    Ok(Salts { subject: salt(store, subject)?, organisation: salt(store, &organisation)? })
+    Ok(Salts { subject: salt(store, subject)?, organisation: salt(store, &organisation(&subject.tenant))? })
+}
+
+fn organisation(tenant: &Tenant) -> SubjectId {
+    SubjectId { tenant: tenant.clone(), iss: String::new(), sub: String::new() }
 }
 
 /// The secret of a grant at rest.

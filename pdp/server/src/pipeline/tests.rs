@@ -1,8 +1,18 @@
 //! What stands between a decision and its answer.
 
-use countersign_sdk_types::{Acr, Fault};
+use std::collections::BTreeSet;
+
+use countersign_pdp_engine::decide::sight;
+use countersign_pdp_engine::identify::{Check, Given, Introspected, Issuer, Issuers, ProofRules, identify};
+use countersign_pdp_engine::keys::KeySet;
+use countersign_pdp_engine::policy::Policy;
+use countersign_pdp_engine::request::{HostRules, Pep, RawHttp};
+use countersign_risk::{Salts, SubjectSalt};
+use countersign_sdk_types::{Acr, Fault, PepId, Place, PlaceGap, Revision};
+use serde_json::json;
 
 use super::*;
+use crate::policies::{deep, source};
 
 #[test]
 fn without_its_record_no_answer_can_pass_not_even_as_a_report() {
@@ -43,8 +53,66 @@ fn a_browser_is_sent_back_to_its_page() {
         kind,
         page: page.map(ToOwned::to_owned),
         is_safe: true,
+        proving: None,
     };
     assert_eq!(asked(ClientKind::Navigation, Some("/elsewhere")).back(), "/api/rows?x=1");
     assert_eq!(asked(ClientKind::Script, Some("/rows?y=2")).back(), "/rows?y=2");
     assert_eq!(asked(ClientKind::Script, None).back(), "/", "what a script fetched is nothing to look at");
+}
+
+/// Alice, by a token that is bound to a certificate, with that certificate.
+fn proving(thumbprint: &str, now: Timestamp) -> Identified {
+    let (iss, host) = ("https://issuer.example", countersign_pdp_engine::path::canonical_host("app.example", "https").unwrap());
+    let issuer = Issuer {
+        keys: KeySet::default(),
+        check: Check::Introspection,
+        algorithms: Vec::new(),
+        audiences: BTreeSet::from(["app".to_owned()]),
+        takes_plain_jwt: false,
+        clients: BTreeSet::new(),
+        max_lifetime: Seconds(3600),
+        mapped_claims: BTreeSet::new(),
+    };
+    let issuers = Issuers { by_iss: BTreeMap::from([(iss.to_owned(), issuer)]), opaque: Some(iss.to_owned()), skew: Seconds(5) };
+    let said = json!({"active": true, "sub": "alice", "aud": "app", "exp": now.secs() + 600, "cnf": {"x5t#S256": thumbprint}});
+    let said = Introspected::read(iss, "t", said.to_string().as_bytes()).unwrap();
+    let http = RawHttp {
+        method: "GET".to_owned(),
+        scheme: "https".to_owned(),
+        authority: "app.example".to_owned(),
+        target: "/".to_owned(),
+        headers: vec![("authorization".to_owned(), b"Bearer t".to_vec())],
+        client: Client::Unknown,
+        client_certificate: Some(thumbprint.to_owned()),
+    };
+    let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() };
+    let raw = RawCheck { tenant: Tenant::new("main").unwrap(), pep, http: Some(http), asked: None };
+    let rules = RequestRules { hosts: BTreeMap::from([(host, HostRules::default())]), ..RequestRules::default() };
+    let (request, credentials) = normalize(raw, &rules).unwrap();
+    let given = Given { issuers: &issuers, proofs: &ProofRules::default(), linked: None, introspected: Some(&said), now };
+    identify(request, &credentials, given).unwrap().confirm(|_| Ok(())).unwrap()
+}
+
+#[test]
+fn a_key_of_the_past_teaches_a_quarter_and_a_new_one_nothing() {
+    let now = Timestamp(1_800_000_000_000);
+    let files = source("authz", vec![("a.rego".to_owned(), b"package authz\nallow = true".to_vec())]).unwrap();
+    let snapshot = Snapshot::new(Revision::new("test").unwrap(), deep(|| Policy::compile(&files)).unwrap().unwrap());
+    let salts = Salts { subject: SubjectSalt::new([1; 32]), organisation: SubjectSalt::new([2; 32]) };
+    let mut facts = Facts::unknown(salts, Place::Unknown(PlaceGap::NoAddress));
+    let own = proving("own", now);
+    for day in 1..20 {
+        facts.baseline.learn(&sight(&own, &facts, Timestamp(now.0 - day * 86_400_000)).learned(Strength::StepUp));
+    }
+    let taught = |identified: &Identified, facts: &Facts| {
+        let decided = decide(identified, facts, &snapshot, now);
+        lesson(identified, facts, &decided).map(|event| match event {
+            StateEvent::Learned { event, .. } => event.strength,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(taught(&own, &facts), Some(Strength::BoundLowRisk));
+    assert_eq!(taught(&proving("another", now), &facts), None, "no key makes itself known");
+    let risky = Facts { counter_regressed: true, ..facts.clone() };
+    assert_eq!(taught(&own, &risky), None, "nothing is learned at risk");
 }

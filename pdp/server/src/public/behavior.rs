@@ -21,7 +21,7 @@ pub(super) async fn module(_: Protected) -> Response {
 
 /// `POST /.countersign/behavior`.
 pub(super) async fn take(visit: Protected, body: Bytes) -> Response {
-    let taken = taken(&visit, &body);
+    let taken = taken(&visit, &body).await;
     let outcome = match taken {
         Ok(()) => BatchOutcome::Accepted,
         Err(Trouble::TooMany) => BatchOutcome::Limited,
@@ -31,13 +31,13 @@ pub(super) async fn take(visit: Protected, body: Bytes) -> Response {
     taken.map_or_else(|trouble| trouble.answer(None), |()| StatusCode::NO_CONTENT.into_response())
 }
 
-fn taken(visit: &Protected, body: &[u8]) -> Result<(), Trouble> {
+async fn taken(visit: &Protected, body: &[u8]) -> Result<(), Trouble> {
     let pdp = &visit.public.pdp;
     let batch = Batch::read(body).map_err(|error| {
         tracing::debug!(%error, "a batch of pointer actions is refused");
         Trouble::Refused
     })?;
-    let (witnessed, now) = (visit.witness()?, pdp.clock.now());
+    let (witnessed, now) = (visit.witness().await?, pdp.clock.now());
     if witnessed.facts.is_barred(now) {
         return Err(Trouble::NotAllowed);
     }

@@ -23,12 +23,12 @@ fn answered(answer: Answer, visit: &Protected) -> Response {
 
 /// `GET /.countersign/`: what this browser is to us. Gives it a device cookie when it has none.
 pub(super) async fn browser(visit: Protected) -> Response {
-    answered(this_browser(&visit), &visit)
+    answered(this_browser(&visit).await, &visit)
 }
 
-fn this_browser(visit: &Protected) -> Answer {
+async fn this_browser(visit: &Protected) -> Answer {
     let (device, cookie) = device(visit)?;
-    let witnessed = visit.witness().ok();
+    let witnessed = visit.witness().await.ok();
     let subject = witnessed.as_ref().map(|witnessed| witnessed.identified.subject().sub.as_str());
     let now = visit.public.pdp.clock.now();
     let may_enroll = witnessed.as_ref().is_some_and(|witnessed| witnessed.facts.grants.iter().any(|grant| grant.expires > now));
@@ -70,7 +70,7 @@ async fn redeem(visit: &Protected) -> Answer {
     // The code is burnt whatever comes of it: in a wrong browser it must not stay good for a right one.
     let redeemed = step_up.ceremonies.redeem(code, &visit.host, pre, pdp.clock.now());
     let redeemed = redeemed.map_err(|_| Trouble::WrongBrowser)?;
-    let granted = pdp.grant(step_up, redeemed, visit.witness()?).await?;
+    let granted = pdp.grant(step_up, redeemed, visit.witness().await?).await?;
     let mut response = redirect(&granted.return_to);
     set(&mut response, Some(cookie(GRANT_COOKIE, granted.secret.reveal(), granted.life.0)?));
     Ok(response)
@@ -78,12 +78,12 @@ async fn redeem(visit: &Protected) -> Answer {
 
 /// `GET /.countersign/enroll`: a browser with a live grant may enrol one more passkey.
 pub(super) async fn enroll(visit: Protected) -> Response {
-    answered(ticket(&visit), &visit)
+    answered(ticket(&visit).await, &visit)
 }
 
-fn ticket(visit: &Protected) -> Answer {
+async fn ticket(visit: &Protected) -> Answer {
     let step_up = visit.stepping_up()?;
-    let (witnessed, pdp) = (visit.witness()?, &visit.public.pdp);
+    let (witnessed, pdp) = (visit.witness().await?, &visit.public.pdp);
     let (subject, now) = (witnessed.identified.subject(), pdp.clock.now());
     if witnessed.facts.is_barred(now) {
         return Err(Trouble::NotAllowed);

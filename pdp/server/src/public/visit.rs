@@ -12,7 +12,7 @@ use countersign_pdp_engine::request::{Client, Pep, RawCheck, RawHttp};
 use countersign_sdk_types::{Host, PepId};
 
 use super::Public;
-use crate::adapter::{PEP_HEADER, enforcer, single};
+use crate::adapter::{PEP_HEADER, certificate, enforcer, single};
 use crate::metrics::{StepUpOutcome, StepUpStage};
 use crate::pages::{Language, Problem, Site, Trouble};
 use crate::pipeline::Witnessed;
@@ -27,6 +27,7 @@ pub(super) struct Protected {
     pub(super) uri: Uri,
     headers: HeaderMap,
     client: Client,
+    certificate: Option<String>,
     scheme: &'static str,
 }
 
@@ -54,8 +55,9 @@ impl FromRequestParts<Arc<Public>> for Protected {
         if parts.method == Method::POST && !is_own(&parts.headers, &format!("{scheme}://{host}")) {
             return Err(Trouble::NotAllowed.answer(None));
         }
-        let client = client(parts, public).map_err(|trouble| told(Site::Protected, language, trouble))?;
-        Ok(Self { public: Arc::clone(public), host, language, uri: parts.uri.clone(), headers: parts.headers.clone(), client, scheme })
+        let (client, certificate) = client(parts, public).map_err(|trouble| told(Site::Protected, language, trouble))?;
+        let (uri, headers) = (parts.uri.clone(), parts.headers.clone());
+        Ok(Self { public: Arc::clone(public), host, language, uri, headers, client, certificate, scheme })
     }
 }
 
@@ -73,7 +75,7 @@ impl FromRequestParts<Arc<Public>> for Auth {
         if parts.method == Method::POST && !is_own(&parts.headers, auth.unwrap_or_default()) {
             return Err(Trouble::NotAllowed.answer(None));
         }
-        let client = client(parts, public).map_err(|trouble| told(Site::Auth, language, trouble))?;
+        let (client, _) = client(parts, public).map_err(|trouble| told(Site::Auth, language, trouble))?;
         Ok(Self { public: Arc::clone(public), language, client })
     }
 }
@@ -99,16 +101,17 @@ fn is_own(headers: &HeaderMap, origin: &str) -> bool {
     is("origin", origin) && site && json.split(';').next().map(str::trim) == Some("application/json")
 }
 
-/// Where the browser is: what a proxy that proves itself says, else who connected.
-fn client(parts: &Parts, public: &Public) -> Result<Client, Trouble> {
+/// Where the browser is and which certificate it has: what a proxy that proves itself says, else who connected.
+fn client(parts: &Parts, public: &Public) -> Result<(Client, Option<String>), Trouble> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let Some(peer) = peer else { return Ok(Client::Unknown) };
+    let Some(peer) = peer else { return Ok((Client::Unknown, None)) };
     if !parts.headers.contains_key(PEP_HEADER) {
-        return Ok(Client::Chain { peer, forwarded: None });
+        return Ok((Client::Chain { peer, forwarded: None }, None));
     }
-    enforcer(&parts.headers, peer, &public.enforcers).map_err(|_| Trouble::NotAllowed)?;
+    let enforcer = enforcer(&parts.headers, peer, &public.enforcers).map_err(|_| Trouble::NotAllowed)?;
+    let certificate = certificate::presented(&parts.headers, enforcer.certificate.as_ref()).map_err(|_| Trouble::NotAllowed)?;
     let forwarded = single(&parts.headers, "x-forwarded-for").map_err(|_| Trouble::NotAllowed)?;
-    Ok(Client::Chain { peer, forwarded: forwarded.map(ToOwned::to_owned) })
+    Ok((Client::Chain { peer, forwarded: forwarded.map(ToOwned::to_owned) }, certificate))
 }
 
 impl Protected {
@@ -139,7 +142,7 @@ impl Protected {
     }
 
     /// Whose browser this is and what it shows, by the same steps as a decision.
-    pub(super) fn witness(&self) -> Result<Witnessed, Trouble> {
+    pub(super) async fn witness(&self) -> Result<Witnessed, Trouble> {
         let browsers = self.headers.iter().filter(|(name, _)| !NOT_THE_BROWSERS.contains(&name.as_str()));
         let http = RawHttp {
             method: Method::GET.to_string(),
@@ -148,13 +151,13 @@ impl Protected {
             target: self.uri.path().to_owned(),
             headers: browsers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
             client: self.client.clone(),
-            client_certificate: None,
+            client_certificate: self.certificate.clone(),
         };
         let id = PepId::new("browser").map_err(|_| Trouble::Unavailable)?;
         // A browser states nothing about itself.
         let pep = Pep { id, asserts_subject: false, asserts_client: false, asserts: std::collections::BTreeSet::new() };
         let raw = RawCheck { tenant: self.public.pdp.tenant.clone(), pep, http: Some(http), asked: None };
-        self.public.pdp.witness(raw).map_err(|denial| match denial.fault() {
+        self.public.pdp.witness(raw).await.map_err(|denial| match denial.fault() {
             countersign_sdk_types::Fault::Unavailable => Trouble::Unavailable,
             _ => Trouble::WrongBrowser,
         })

@@ -34,7 +34,14 @@ fn count(call: &Call<'_>) -> Result<Value, Failure> {
 
 fn range(call: &Call<'_>) -> Result<Value, Failure> {
     let (from, to) = (call.integer(0)?, call.integer(1)?);
-    let step = call.values.get(2).map_or(Ok(1), |_| call.integer(2))?.unsigned_abs().max(1);
+    let step = match call.values.get(2) {
+        None => 1,
+        // A step beyond what fits here is beyond any end that does.
+        Some(Value::Number(step)) if step.is_integer() && step.is_positive() && call.integer(2).is_err() => {
+            return Ok(Value::from(vec![Value::from(from)]));
+        }
+        Some(_) => call.integer(2)?.unsigned_abs().max(1),
+    };
     call.within(usize::try_from(from.abs_diff(to) / step).unwrap_or(usize::MAX), MAX_ITEMS)?;
     call.native()
 }
@@ -130,4 +137,3 @@ fn size(value: &Value) -> usize {
         _ => 16,
     }
 }
-

@@ -5,7 +5,9 @@ mod key;
 mod sign;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use countersign_sdk_types::strict::{self, Limits};
 use regorus::Value;
 use serde_json::{Map, Value as Json};
@@ -18,6 +20,12 @@ use super::hash::hex;
 const MAX_NESTED: usize = 8;
 /// The longest token.
 const MAX_TOKEN: usize = 256 * 1024;
+
+/// As Go reads base64url: padding is optional, and the last bits of a text that ends within a byte are not looked at.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 pub(super) const TABLE: &[Builtin] = &[
     Builtin::new("io.jwt.decode", 1, decode),
@@ -76,7 +84,7 @@ impl<'a> Token<'a> {
 }
 
 fn decode_section(call: &Call<'_>, what: &str, section: &str) -> Result<Vec<u8>, Failure> {
-    URL_SAFE_NO_PAD.decode(section.trim_end_matches('=')).map_err(|_| call.operand(format!("JWT {what} had invalid encoding")))
+    LENIENT.decode(section).map_err(|_| call.operand(format!("JWT {what} had invalid encoding")))
 }
 
 /// Repeated names are refused: two readers of one token must not see two tokens.
@@ -143,7 +151,7 @@ impl<'a> Constraints<'a> {
                 "alg" => read.alg = Some(call.text_of(value)?),
                 "iss" => read.iss = Some(call.text_of(value)?),
                 "aud" => read.aud = Some(call.text_of(value)?),
-                "time" => read.time = value.as_f64().map_err(|_| call.operand("the time must be a number"))? / 1e9,
+                "time" => read.time = number(value).ok_or_else(|| call.operand("the time must be a number"))? / 1e9,
                 other => return Err(call.operand(format!("constraint `{other}` is not known"))),
             }
         }
@@ -180,6 +188,12 @@ impl<'a> Constraints<'a> {
         };
         Ok(issued && meant && expires.is_none_or(|at| self.time < at) && begins.is_none_or(|at| self.time >= at))
     }
+}
+
+/// The nearest floating-point number, as OPA compares times.
+fn number(value: &Value) -> Option<f64> {
+    value.as_number().ok()?;
+    value.to_string().parse().ok()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "OPA compares seconds as floating-point numbers too")]

@@ -85,7 +85,10 @@ fn first_text<'a>(call: &Call<'a>, value: &'a Value) -> Result<&'a str, Failure>
         Value::Array(items) => items.iter().next(),
         other => Some(other),
     };
-    first.and_then(|first| first.as_string().ok()).map(AsRef::as_ref).ok_or_else(|| call.operand("an element must be a string or a non-empty array"))
+    first
+        .and_then(|first| first.as_string().ok())
+        .map(AsRef::as_ref)
+        .ok_or_else(|| call.operand("an element must be a string or a non-empty array"))
 }
 
 /// The fewest networks that hold the same addresses.
@@ -104,7 +107,9 @@ fn merge(call: &Call<'_>) -> Result<Value, Failure> {
 /// As Go reads an address without a prefix length: the network of its class, which only IPv4 has.
 fn classful(call: &Call<'_>, text: &str) -> Result<IpNet, Failure> {
     match text.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => IpNet::new(address.into(), class(address)).map(|net| net.trunc()).map_err(|_| call.operand("no network")),
+        Ok(IpAddr::V4(address)) => {
+            IpNet::new(address.into(), class(address)).map(|net| net.trunc()).map_err(|_| call.operand("no network"))
+        }
         Ok(IpAddr::V6(_)) => Err(call.operand("an IPv6 address needs a prefix length")),
         Err(_) => network(call, text).map(|net| net.trunc()),
     }

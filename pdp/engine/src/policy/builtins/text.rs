@@ -23,7 +23,7 @@ fn template(call: &Call<'_>) -> Result<Value, Failure> {
 }
 
 /// A value as Rego writes it; a text at the top without its quotes.
-fn write(value: &Value, to: &mut String, bare: bool) {
+pub(super) fn write(value: &Value, to: &mut String, bare: bool) {
     match value {
         Value::String(text) if bare => to.push_str(text),
         Value::Array(items) => list(items.iter(), ["[", "]"], to),

@@ -1,5 +1,6 @@
-//! Output arguments: `f(a, out)` becomes `f(a) = out` where `f` is a built-in that takes one argument. The parser's library does this for its own
-//! built-ins only.
+//! Output arguments: `f(a, out)` becomes `f(a) = out` where `f` is a built-in that takes one argument, which the library knows of its own
+//! built-ins only. The other way round for `walk`, which the library only walks with an output argument: `[path, value] := walk(x)` would silently
+//! match nothing, and a rule that denies would never fire.
 
 use super::Edit;
 use super::lexer::{Kind, Token};
@@ -7,7 +8,49 @@ use crate::policy::builtins;
 
 /// The replacements of output arguments.
 pub(super) fn edits(text: &str, tokens: &[Token]) -> Vec<Edit> {
-    (0..tokens.len()).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b'('))).flat_map(|open| output(text, tokens, open)).collect()
+    let calls = (0..tokens.len()).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b'(')));
+    calls.flat_map(|open| walk(text, tokens, open).unwrap_or_else(|| output(text, tokens, open))).collect()
+}
+
+/// `pattern := walk(x)` as `some …; walk(x, pattern)`, and `pattern = walk(x)` as `walk(x, pattern)`.
+fn walk(text: &str, tokens: &[Token], open: usize) -> Option<Vec<Edit>> {
+    let called = open.checked_sub(1)?;
+    let arguments = Arguments::after(tokens, open)?;
+    let equals = called.checked_sub(1).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b'=')))?;
+    if name(text, tokens.get(..open)?)? != "walk" || !arguments.commas.is_empty() {
+        return None;
+    }
+    let declares = equals.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|token| token.is(b':'));
+    let end = if declares { equals.checked_sub(1)? } else { equals };
+    let start = pattern_start(tokens, end)?;
+    let pattern = tokens.get(start..end)?;
+    let range = pattern.first()?.range.start..tokens.get(called)?.range.start;
+    let written = text.get(range.start..pattern.last()?.range.end)?;
+    // Where the body is a single expression there is no room for a declaration.
+    let alone = start.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.text(text) == "if");
+    let variables: Vec<&str> = pattern.iter().filter(|token| token.kind == Kind::Name).map(|token| token.text(text)).collect();
+    let variables: Vec<&str> = variables.into_iter().filter(|name| *name != "_").collect();
+    let declared = if declares && !alone && !variables.is_empty() { format!("some {}; ", variables.join(", ")) } else { String::new() };
+    let close = tokens.get(arguments.close)?.range.start;
+    Some(vec![Edit { range, with: declared }, Edit { range: close..close, with: format!(", {written}") }])
+}
+
+/// Where the pattern before a place begins: a name, or an array of patterns.
+fn pattern_start(tokens: &[Token], end: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.get(..end)?.iter().enumerate().rev() {
+        match token.kind {
+            Kind::Mark(b']') => depth += 1,
+            Kind::Mark(b'[') => depth = depth.checked_sub(1)?,
+            Kind::Name | Kind::Number | Kind::Text => {}
+            Kind::Mark(b',') if depth > 0 => {}
+            _ => return None,
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
 }
 
 fn output(text: &str, tokens: &[Token], open: usize) -> Vec<Edit> {

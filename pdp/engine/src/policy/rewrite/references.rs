@@ -1,30 +1,43 @@
-//! Keywords in references: `input.in` becomes `input["in"]`, which is the same reference; a name that begins with a keyword is escaped.
+//! Keywords in references: `input.in` becomes `input["in"]`, which is the same reference. Where the library wants a name (at the beginning of a
+//! reference, and in the name of a function) the keyword is escaped.
 
 use std::collections::BTreeSet;
 
-use super::lexer::{self, Kind, Token};
+use super::lexer::{Kind, Token};
 use super::{ESCAPE, Edit};
 
-const KEYWORDS: &[&str] = &[
-    "as", "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null", "package", "some", "true", "with",
-];
+const KEYWORDS: &[&str] =
+    &["as", "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null", "package", "some", "true", "with"];
 
 pub(super) fn is_keyword(name: &str) -> bool {
     KEYWORDS.contains(&name)
 }
 
-/// The paths of rules in a module whose name begins with a keyword.
-pub(super) fn escaped(text: &str) -> Vec<String> {
-    let Some(tokens) = lexer::tokens(text) else { return Vec::new() };
-    let Some(package) = package(text, &tokens) else { return Vec::new() };
-    let roots = (0..tokens.len()).filter(|at| is_root(text, &tokens, *at)).filter_map(|at| tokens.get(at));
-    roots.map(|token| format!("data.{package}.{}", token.text(text))).collect::<BTreeSet<_>>().into_iter().collect()
+/// What the modules of a policy define that has a keyword in its name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Defined {
+    /// The paths of rules whose name begins with a keyword, such as `data.authz.if`.
+    rules: BTreeSet<String>,
+    /// The paths of packages and of what is above them.
+    packages: BTreeSet<String>,
 }
 
+impl Defined {
+    pub(super) fn read(&mut self, text: &str, tokens: &[Token]) {
+        let Some(package) = package(text, tokens) else { return };
+        let roots = (0..tokens.len()).filter(|at| is_root(text, tokens, *at)).filter_map(|at| tokens.get(at));
+        self.rules.extend(roots.map(|token| format!("data.{package}.{}", token.text(text))));
+        let path = format!("data.{package}");
+        self.packages.extend(path.match_indices('.').filter_map(|(at, _)| path.get(..at)).map(ToOwned::to_owned));
+        self.packages.insert(path);
+    }
+}
+
+/// The package that a module is of.
 fn package(text: &str, tokens: &[Token]) -> Option<String> {
-    let at = tokens.iter().position(|token| token.kind == Kind::Name && token.text(text) == "package")?;
-    let mut path = tokens.get(at + 1)?.text(text).to_owned();
-    for pair in tokens.get(at + 2..)?.chunks_exact(2) {
+    let [first, rest @ ..] = tokens else { return None };
+    let mut path = rest.first().filter(|_| first.text(text) == "package")?.text(text).to_owned();
+    for pair in rest.get(1..)?.chunks_exact(2) {
         let [dot, name] = pair else { break };
         if !(dot.is(b'.') && name.kind == Kind::Name) {
             break;
@@ -35,12 +48,14 @@ fn package(text: &str, tokens: &[Token]) -> Option<String> {
 }
 
 /// The replacements of keywords.
-pub(super) fn edits(text: &str, tokens: &[Token], escaped: &BTreeSet<String>) -> Vec<Edit> {
+pub(super) fn edits(text: &str, tokens: &[Token], defined: &Defined) -> Vec<Edit> {
     let step = |at: usize| {
         let [dot, name] = tokens.get(at..at + 2)? else { return None };
         let keyword = Some(name.text(text)).filter(|_| is_step(text, tokens, at))?;
         let path = path(text, tokens.get(..at + 2)?);
-        let with = if escaped.contains(&path) { format!(".{ESCAPE}{keyword}") } else { format!("[\"{keyword}\"]") };
+        let function = is_of_function(tokens, at + 2) && !defined.packages.contains(&path);
+        let escaped = function || defined.rules.contains(&path);
+        let with = if escaped { format!(".{ESCAPE}{keyword}") } else { format!("[\"{keyword}\"]") };
         Some(Edit { range: dot.range.start..name.range.end, with })
     };
     let root = |at: usize| {
@@ -48,6 +63,18 @@ pub(super) fn edits(text: &str, tokens: &[Token], escaped: &BTreeSet<String>) ->
         Some(Edit { range: token.range.clone(), with: format!("{ESCAPE}{}", token.text(text)) })
     };
     (0..tokens.len()).filter_map(|at| step(at).or_else(|| root(at))).collect()
+}
+
+/// Whether the rest of a reference leads to a call, or to the head of a function.
+fn is_of_function(tokens: &[Token], mut at: usize) -> bool {
+    while let Some([before, dot, name]) = at.checked_sub(1).and_then(|before| tokens.get(before..before + 3)) {
+        if !(dot.is(b'.') && name.kind == Kind::Name && touch(before, dot) && touch(dot, name)) {
+            break;
+        }
+        at += 2;
+    }
+    let ends = at.checked_sub(1).and_then(|before| tokens.get(before..before + 2));
+    ends.is_some_and(|pair| matches!(pair, [name, open] if open.is(b'(') && touch(name, open)))
 }
 
 /// Whether a dot and the keyword behind it go on with a reference.

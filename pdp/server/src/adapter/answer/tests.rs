@@ -19,6 +19,7 @@ fn asked(kind: ClientKind) -> Asked {
         kind,
         page: Some("/rows".to_owned()),
         is_safe: true,
+        proving: None,
     }
 }
 
@@ -227,4 +228,35 @@ fn in_report_mode_only_what_a_policy_refused_passes() {
     assert_eq!(passes(demand(), "/new").as_deref(), Some("step_up"));
     assert!(DenialCode::ALL.iter().all(|code| passes(deny(*code), "/old").is_none()));
     assert_eq!(passes(deny(DenialCode::PolicyDenied), "/ne"), None, "a prefix of a segment is not a prefix of the path");
+}
+
+#[test]
+fn a_client_that_proves_a_key_is_challenged_in_its_scheme() {
+    let terms = |nonce: Option<&str>| Terms { algorithms: "ES256 EdDSA".to_owned(), nonce: nonce.map(ToOwned::to_owned) };
+    let told = |decision, nonce| {
+        let asked = Asked { proving: Some(terms(nonce)), ..asked(ClientKind::Program) };
+        match reply(answer(decision, Some(asked)), &sites(site()), &IdentityHeaders::default()) {
+            Reply::Refuse(refusal) => {
+                (refusal.status().as_u16(), header(&refusal, "www-authenticate").to_owned(), header(&refusal, "dpop-nonce").to_owned())
+            }
+            Reply::Pass(headers) => panic!("{headers:?}"),
+        }
+    };
+    for (code, error) in [
+        (DenialCode::InvalidProof, "invalid_dpop_proof"),
+        (DenialCode::UseNonce, "use_dpop_nonce"),
+        (DenialCode::InvalidToken, "invalid_token"),
+        (DenialCode::ExpiredToken, "invalid_token"),
+    ] {
+        let challenge = format!("DPoP error=\"{error}\", algs=\"ES256 EdDSA\"");
+        assert_eq!(told(deny(code), None), (401, challenge.clone(), String::new()));
+        assert_eq!(told(deny(code), Some("n1")), (401, challenge, "n1".to_owned()));
+    }
+    let (status, challenge, _) = told(demand(), None);
+    assert_eq!(status, 401);
+    assert!(
+        challenge.starts_with("DPoP error=\"insufficient_user_authentication\"") && challenge.contains("acr_values=\"phr\""),
+        "{challenge}"
+    );
+    assert!(challenge.ends_with("algs=\"ES256 EdDSA\""), "{challenge}");
 }

@@ -11,7 +11,7 @@ use axum::http::Request;
 use axum::response::Response;
 use countersign_pdp_demo::issuer::{Grantee, Issuer, MAX_LIFE};
 use countersign_pdp_engine::facts::DirectoryUser;
-use countersign_pdp_engine::identify::{Issuer as TrustedIssuer, Issuers};
+use countersign_pdp_engine::identify::{Check, Issuer as TrustedIssuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
@@ -25,10 +25,11 @@ use super::super::PEP_HEADER;
 use super::super::identity::IdentityHeaders;
 use super::{Asked, PEER};
 use crate::clock::Clock;
-use crate::config::{Enforcer, Patience, Site, StepUp};
+use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site, StepUp};
 use crate::directory::Directory;
 use crate::places::Places;
 use crate::policies::{deep, source};
+use crate::proofs::Settings as ProofSettings;
 use crate::serve::{self, Decider, Parts};
 
 pub(super) const HOST: &str = "app.example";
@@ -111,9 +112,19 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
     let policy = deep(|| Policy::compile(&source)).unwrap().unwrap();
     let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() };
     let (_, secret) = PEP.split_once(':').unwrap();
-    let enforcer = Enforcer { pep, secret: Enforcer::digest(secret), from: vec![PEER.into()], links_sessions: false, certificate: None };
+    let enforcer = Enforcer {
+        pep,
+        secret: Some(Enforcer::digest(secret)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::default(),
+        from: vec![PEER.into()],
+        links_sessions: false,
+        certificate: None,
+    };
     let host = Host::new(HOST).unwrap();
     let trusted = TrustedIssuer {
+        check: Check::Signature,
         keys: KeySet::parse(issuer.jwks().to_string().as_bytes()).unwrap(),
         algorithms: algorithm("ES256").into_iter().collect(),
         audiences: BTreeSet::from(["app".to_owned()]),
@@ -135,12 +146,15 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
             ..RequestRules::default()
         },
         identity: IdentityHeaders::default(),
+        authzen: Authzen::default(),
         sites: BTreeMap::from([(
             host,
             Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false },
         )]),
-        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), skew: Seconds(5) },
+        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: ProofSettings::default(),
         claim_maps: BTreeMap::new(),
         places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), user)]),

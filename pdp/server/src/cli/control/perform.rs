@@ -1,7 +1,7 @@
 //! Each command as its requests, and the answer in words.
 
 use axum::http::Method;
-use countersign_pdp_engine::record::Record;
+use countersign_pdp_engine::record::{Record, SearchRecord};
 use countersign_risk::Calibration;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -201,10 +201,9 @@ pub(super) async fn record(id: &str, client: &Client) -> Result<Record, Failure>
 
 async fn why(id: &str, client: &Client) -> Result<Outcome, Failure> {
     let why: Why = client.read(&format!("/decisions/{}", segment(id))).await?;
-    let text = match &why.explanation {
-        Some(explanation) => explanation.to_string(),
-        None => "another version of the engine wrote this record; `--json` prints it as it is kept".to_owned(),
-    };
+    let another = || "another version of the engine wrote this record; `--json` prints it as it is kept".to_owned();
+    let search = || serde_json::from_value::<SearchRecord>(why.record.clone()).map_or_else(|_| another(), |search| search.to_string());
+    let text = why.explanation.as_ref().map_or_else(search, ToString::to_string);
     outcome(&why, clean(&text))
 }
 

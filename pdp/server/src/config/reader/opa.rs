@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,12 +26,7 @@ fn bare(url: &str) -> String {
 
 impl Reader<'_> {
     /// The listeners, each with its key, and what they serve come together.
-    pub(super) fn opa(
-        &mut self,
-        listen: &[(&str, SocketAddr)],
-        tls: Option<&TlsFiles>,
-        settings: Option<OpaSettings>,
-    ) -> Option<Options> {
+    pub(super) fn opa(&mut self, listen: &[(&str, SocketAddr)], tls: Option<&TlsFiles>, settings: Option<OpaSettings>) -> Option<Options> {
         let settings = match (listen, settings) {
             ([], None) => return None,
             ([(key, _), ..], None) => {
@@ -56,7 +51,7 @@ impl Reader<'_> {
         if !(1..=16 * 1024).contains(&settings.body_kib) {
             self.problem("opa.body_kib", "it is not a number from 1 to 16384");
         }
-        let token = settings.token_file.map(|file| self.token("opa", file));
+        let token = settings.token_file.map(|file| self.token("opa", &file));
         let keys = Arc::new(self.each("opa.key", settings.key, Self::bundle_key).into_iter().collect());
         let mut resources = BTreeMap::new();
         let folder = settings.path.map(|path| Configured {
@@ -99,8 +94,8 @@ impl Reader<'_> {
         }
     }
 
-    fn token(&mut self, key: &str, file: PathBuf) -> Option<Digest> {
-        let token = self.secret(key, &file)?;
+    fn token(&mut self, key: &str, file: &Path) -> Option<Digest> {
+        let token = self.secret(key, file)?;
         if token.len() < 16 {
             self.problem(&format!("{key}.token_file"), "the token is shorter than 16 characters");
         }

@@ -60,7 +60,7 @@ pub(crate) fn read(compressed: &[u8]) -> Result<Files, ArchiveError> {
     if compressed.len() > LARGEST {
         return Err(ArchiveError::TooLarge);
     }
-    let most = (compressed.len() as u64).saturating_mul(LARGEST_RATIO).max(GRACE).min(LARGEST_INFLATED);
+    let most = (compressed.len() as u64).saturating_mul(LARGEST_RATIO).clamp(GRACE, LARGEST_INFLATED);
     let mut archive = Archive::new(Bounded { inner: GzDecoder::new(compressed), left: most, is_spent: false });
     let read = entries(&mut archive);
     let mut rest = archive.into_inner();

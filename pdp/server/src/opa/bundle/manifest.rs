@@ -61,7 +61,7 @@ impl Manifest {
         if let Some(pattern) = document.file_rego_versions.keys().find(|path| path.contains(['*', '?', '[', '{'])) {
             return Err(ManifestError::Pattern(pattern.clone()));
         }
-        let roots = document.roots.map_or_else(|| Ok(Roots::default()), Roots::new)?;
+        let roots = document.roots.as_deref().map_or_else(|| Ok(Roots::default()), Roots::new)?;
         if document.revision.len() > LONGEST {
             return Err(ManifestError::Long);
         }
@@ -80,7 +80,7 @@ impl Default for Roots {
 }
 
 impl Roots {
-    fn new(written: Vec<String>) -> Result<Self, ManifestError> {
+    fn new(written: &[String]) -> Result<Self, ManifestError> {
         if written.len() > MOST_ROOTS || written.iter().any(|root| root.len() > LONGEST) {
             return Err(ManifestError::Long);
         }

@@ -100,14 +100,15 @@ impl Key {
     fn from_set(text: &str) -> Option<Vec<Self>> {
         let json = strict::value(text.as_bytes(), Limits::PEER).ok()?;
         match json.get("keys") {
-            Some(keys) => Some(keys.as_array()?.iter().map(Self::from_jwk).collect()),
-            None => json.get("kty").is_some().then(|| vec![Self::from_jwk(&json)]),
+            Some(keys) => keys.as_array()?.iter().map(Self::from_jwk).collect(),
+            // A kind of key that nobody knows is passed over in a set, and is a fault where it is the only one.
+            None => Self::from_jwk(&json).filter(|key| !matches!(key.material, Material::Other)).map(|key| vec![key]),
         }
     }
 
-    fn from_jwk(jwk: &Json) -> Self {
+    fn from_jwk(jwk: &Json) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Json::as_str).map(ToOwned::to_owned);
-        Self { kid: text("kid"), alg: text("alg"), material: Material::of_jwk(jwk).unwrap_or_default() }
+        Some(Self { kid: text("kid"), alg: text("alg"), material: Material::of_jwk(jwk)? })
     }
 
     pub(super) fn verifies(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
@@ -152,7 +153,7 @@ impl Material {
             "EC" => Self::Curve([vec![4], bytes("x")?, bytes("y")?].concat()),
             "OKP" => Self::Curve(bytes("x")?),
             "oct" => Self::Secret(bytes("k")?),
-            _ => return None,
+            _ => Self::Other,
         })
     }
 }

@@ -166,7 +166,8 @@ impl Extensions<'_> {
                 ParsedExtension::ExtendedKeyUsage(usages) => {
                     let known = [usages.any, usages.server_auth, usages.client_auth, usages.code_signing, usages.email_protection];
                     extended.extend(known.into_iter().zip(0_u8..).filter(|(set, _)| *set).map(|(_, number)| number));
-                    extended.extend([(usages.time_stamping, 8), (usages.ocsp_signing, 9)].into_iter().filter(|(set, _)| *set).map(|it| it.1));
+                    extended
+                        .extend([(usages.time_stamping, 8), (usages.ocsp_signing, 9)].into_iter().filter(|(set, _)| *set).map(|it| it.1));
                 }
                 ParsedExtension::SubjectKeyIdentifier(key) => subject_key = encoded(key.0).into(),
                 ParsedExtension::AuthorityKeyIdentifier(key) => {

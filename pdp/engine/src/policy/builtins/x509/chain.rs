@@ -77,7 +77,9 @@ fn holds(ders: &[Vec<u8>], usage: Usage, seconds: i64) -> bool {
     let (Ok(anchor), Ok(leaf)) = (anchor_from_trusted_cert(root), EndEntityCert::try_from(leaf)) else { return false };
     let Ok(since) = u64::try_from(seconds) else { return false };
     let time = UnixTime::since_unix_epoch(Duration::from_secs(since));
-    let checked = |usage| leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, std::slice::from_ref(&anchor), intermediates, time, usage, None, None).is_ok();
+    let checked = |usage| {
+        leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, std::slice::from_ref(&anchor), intermediates, time, usage, None, None).is_ok()
+    };
     match usage {
         Usage::Server => checked(KeyUsage::server_auth()),
         Usage::Client => checked(KeyUsage::client_auth()),

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::http::uri::PathAndQuery;
 use bytes::Bytes;
 use countersign_pdp_demo::issuer::{Grantee, Issuer, MAX_LIFE};
-use countersign_pdp_engine::identify::{Issuer as TrustedIssuer, Issuers};
+use countersign_pdp_engine::identify::{Check, Issuer as TrustedIssuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::path::canonical_host;
 use countersign_pdp_engine::policy::{Policy, PolicySource};
@@ -27,7 +27,7 @@ use tonic_prost::ProstCodec;
 
 use crate::adapter::identity::IdentityHeaders;
 use crate::clock::Clock;
-use crate::config::{Enforcer, Patience, Site};
+use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site};
 use crate::directory::Directory;
 use crate::ext_authz::{
     Address, AddressKind, AttributeContext, CHECK, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
@@ -129,7 +129,10 @@ fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts
     let site = Site { origin, login_url: Some("https://login.example/".to_owned()), report: Vec::new(), passes_preflights: false };
     let enforcer = Enforcer {
         pep: Pep { id: PepId::new("envoy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() },
-        secret: Enforcer::digest(PEP.split_once(':').unwrap().1),
+        secret: Some(Enforcer::digest(PEP.split_once(':').unwrap().1)),
+        bearer: None,
+        certificates: Vec::new(),
+        authzen: AuthzenUse::Evaluate,
         from: vec!["127.0.0.0/8".parse().unwrap()],
         links_sessions: false,
         certificate: None,
@@ -142,6 +145,7 @@ fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
+        check: Check::Signature,
     };
     Parts {
         snapshot: Snapshot::new(Revision::new("r1").unwrap(), Policy::compile(&policy).unwrap()),
@@ -155,8 +159,10 @@ fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts
         },
         identity: IdentityHeaders::default(),
         sites: BTreeMap::from([(host, site)]),
-        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), skew: Seconds(5) },
+        issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: crate::proofs::Settings::default(),
         claim_maps: BTreeMap::new(),
         places: Places::table(|_| None),
         directory: Directory::default(),
@@ -167,6 +173,7 @@ fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts
         audit: AuditMode::Required,
         clock: Clock::system(),
         tls: None,
+        authzen: Authzen::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 fn roots(written: &[&str]) -> Roots {
-    Roots::new(written.iter().map(|root| (*root).to_owned()).collect()).unwrap()
+    Roots::new(&written.iter().map(|root| (*root).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
 fn source(files: &[(&str, &str)]) -> PolicySource {

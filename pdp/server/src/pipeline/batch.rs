@@ -1,0 +1,125 @@
+//! Many questions at once: one deadline, one look at each subject, one wait for all records, and a record of each decision.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_pdp_engine::Denial;
+use countersign_pdp_engine::decide::Decision;
+use countersign_pdp_engine::facts::Facts;
+use countersign_pdp_engine::identify::{Identified, IdentifyError};
+use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck};
+use countersign_sdk_types::{DenialCode, SubjectId};
+
+use super::{Answer, Patient, Pdp};
+use crate::clock::Stopwatch;
+use crate::metrics::Door;
+
+/// What the questions of a batch share. Who asks is found out once, so that a proof that is good for one request is good for its whole batch; the facts are
+/// looked up once, so that the order of the questions changes no answer; and what is refused is charged once: a list of what a page may show is no series of
+/// attempts.
+pub(super) struct Batch {
+    is_shared: bool,
+    last: Option<Look>,
+    refused: BTreeSet<SubjectId>,
+    is_forged: bool,
+}
+
+/// A subject, as the last question presented it.
+struct Look {
+    identified: Identified,
+    credentials: Credentials,
+    facts: Option<Arc<Facts>>,
+}
+
+impl Batch {
+    /// One question, which shares nothing.
+    pub(super) const fn of_one() -> Self {
+        Self { is_shared: false, last: None, refused: BTreeSet::new(), is_forged: false }
+    }
+
+    const fn of_many() -> Self {
+        Self { is_shared: true, last: None, refused: BTreeSet::new(), is_forged: false }
+    }
+
+    /// Who asks: whoever asked the last question, where the same is presented.
+    pub(super) fn identify(
+        &mut self,
+        request: AccessRequest,
+        credentials: &Credentials,
+        identify: impl FnOnce(AccessRequest) -> Result<Identified, IdentifyError>,
+    ) -> Result<Identified, IdentifyError> {
+        let last = self.last.as_ref().filter(|last| last.credentials == *credentials);
+        if let Some(again) = last.and_then(|last| last.identified.asking(&request)) {
+            return Ok(again);
+        }
+        self.last = None;
+        let identified = identify(request)?;
+        if self.is_shared {
+            self.last = Some(Look { identified: identified.clone(), credentials: credentials.clone(), facts: None });
+        }
+        Ok(identified)
+    }
+
+    /// What is known of whom [`Batch::identify`] found.
+    pub(super) fn look_up(&mut self, look: impl FnOnce() -> Result<Facts, Denial>) -> Result<Arc<Facts>, Denial> {
+        if let Some(facts) = self.last.as_ref().and_then(|last| last.facts.clone()) {
+            return Ok(facts);
+        }
+        let facts = Arc::new(look()?);
+        // Whether a demand comes again is a fact of the one question.
+        if let Some(last) = self.last.as_mut().filter(|_| facts.grants.is_empty()) {
+            last.facts = Some(Arc::clone(&facts));
+        }
+        Ok(facts)
+    }
+
+    /// Whether a refusal of this subject counts.
+    pub(super) fn charges(&mut self, subject: &SubjectId) -> bool {
+        !self.is_shared || self.refused.insert(subject.clone())
+    }
+
+    /// Whether a forged token counts.
+    pub(super) const fn charges_forgery(&mut self) -> bool {
+        !self.is_shared || !std::mem::replace(&mut self.is_forged, true)
+    }
+}
+
+impl Pdp {
+    /// Decides questions in order, as long as `goes_on` says so of each decision, and records each. After the deadline, the rest is denied unseen.
+    pub async fn check_all(
+        &self,
+        door: Door,
+        questions: impl IntoIterator<Item = Result<RawCheck, Denial>>,
+        goes_on: impl Fn(&Decision) -> bool,
+        deadline: Duration,
+    ) -> Vec<Answer> {
+        let patience = Patient { watch: Stopwatch::start(), deadline };
+        let (mut batch, mut pending) = (Batch::of_many(), Vec::new());
+        for question in questions {
+            let late = || Denial::new(DenialCode::Deadline, "the batch took too long before its turn came");
+            let question = if patience.is_over() { Err(late()) } else { question };
+            let settled = self.settle(question, patience, &mut batch).await;
+            let ends = !goes_on(&settled.answer.decision);
+            pending.push(settled);
+            if ends {
+                break;
+            }
+            // Other requests take turns with a long batch.
+            tokio::task::yield_now().await;
+        }
+        // What was decided in time waits for its record as long as a single answer would.
+        let patience = Patient { deadline: deadline + self.deadline, ..patience };
+        let mut answers = Vec::with_capacity(pending.len());
+        for settled in pending {
+            let answer = self.finish(door, settled, patience).await;
+            // A record that is missing makes a deny of an allow: what came after it was not to be seen.
+            let ends = !goes_on(&answer.decision);
+            answers.push(answer);
+            if ends {
+                break;
+            }
+        }
+        answers
+    }
+}
