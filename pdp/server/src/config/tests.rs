@@ -93,6 +93,18 @@ fn a_host_is_configured_once() {
 }
 
 #[test]
+fn envoy_asks_at_addresses_of_its_own() {
+    let with = |listen: &str, more: &str| GOOD.replace("[[pep]]", &format!("{listen}\n[[pep]]")) + more;
+    let config = load(&with("grpc = \"127.0.0.1:9182\"\nopa_grpc = \"127.0.0.1:9191\"", "[opa]\npath = \"policies\"\n")).unwrap();
+    assert_eq!(config.listen.grpc.unwrap().port(), 9182);
+    assert_eq!(config.opa.unwrap().envoy_decision, ["envoy", "authz", "allow"]);
+    assert!(load(GOOD).unwrap().listen.grpc.is_none(), "off by default");
+    refused(&with("grpc = \"9182\"", ""), "listen.grpc");
+    refused(&with("opa_grpc = \"127.0.0.1:9191\"", ""), "opa");
+    refused(&with("opa_grpc = \"0.0.0.0:9191\"", "[opa]\npath = \"policies\"\n"), "listen.opa_grpc");
+}
+
+#[test]
 fn certificates_come_in_one_form_that_is_named() {
     let at = |setting: &str| GOOD.replace("from = [\"127.0.0.1\"]", &format!("from = [\"127.0.0.1\"]\n{setting}"));
     let header = |setting: &str| load(&at(setting)).unwrap().enforcers[0].certificate.clone().map(|header| header.name);

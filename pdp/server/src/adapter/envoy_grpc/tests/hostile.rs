@@ -138,3 +138,25 @@ fn the_certificate_is_that_of_envoys_connection_and_nobodys_word() {
     message.attributes.as_mut().unwrap().source.as_mut().unwrap().certificate = Bytes::from_static(b"-----BEGIN%20CERTIFICATE");
     refused(message, DenialCode::MalformedRequest);
 }
+
+#[tokio::test]
+async fn more_than_fits_is_refused_in_envoys_terms() {
+    let scene = Scene::open().await;
+    let service = Service { decider: Arc::clone(&scene.decider), places: Semaphore::new(0) };
+    let router = Router::new().route(CHECK, post(check)).with_state(Arc::new(service));
+    let mut request = axum::http::Request::post(CHECK).body(axum::body::Body::empty()).unwrap();
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+    let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let response = CheckResponse::decode(body.slice(5..)).unwrap();
+    let (status, overloaded) = denied(&response);
+    assert_eq!((status, header(&overloaded.headers, "retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
+}
+
+#[tokio::test]
+async fn p17_an_answer_after_the_deadline_is_a_refusal() {
+    let scene = Scene::with_deadline(std::time::Duration::ZERO).await;
+    let response = scene.ask(get("/wiki", &[("authorization", &scene.token("alice"))])).await;
+    assert_eq!(denied(&response).0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(metadata(&response)["code"], "deadline");
+}

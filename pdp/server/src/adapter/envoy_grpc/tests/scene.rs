@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::http::uri::PathAndQuery;
@@ -35,7 +36,6 @@ use crate::ext_authz::{
 use crate::front_door::{self, Limits, Listener, Protocol};
 use crate::grpc::health::Health;
 use crate::places::Places;
-use crate::proofs::Settings as ProofSettings;
 use crate::serve::{Decider, Parts, assemble, grpc_router};
 
 /// What Envoy is configured to say of itself.
@@ -77,8 +77,12 @@ impl Drop for Scene {
 
 impl Scene {
     pub(super) async fn open() -> Self {
+        Self::with_deadline(Duration::from_secs(10)).await
+    }
+
+    pub(super) async fn with_deadline(deadline: Duration) -> Self {
         let (folder, issuer) = (tempfile::tempdir().unwrap(), Issuer::new("https://issuer.example").unwrap());
-        let decider = Arc::new(assemble(parts(&issuer, folder.path())).unwrap());
+        let decider = Arc::new(assemble(parts(&issuer, folder.path(), deadline)).unwrap());
         let draining = Arc::new(AtomicBool::new(false));
         let health = Health::new(&[SERVICE], Arc::clone(&draining), Arc::new(|| Ok(())));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -118,7 +122,7 @@ impl Scene {
     }
 }
 
-fn parts(issuer: &Issuer, folder: &std::path::Path) -> Parts {
+fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts {
     let policy = PolicySource::from_files("authz", [("authz.rego".to_owned(), POLICY.as_bytes().to_vec())]).unwrap();
     let host = canonical_host("app.example.com", "http").unwrap();
     let origin = "http://app.example.com".to_owned();
@@ -128,13 +132,12 @@ fn parts(issuer: &Issuer, folder: &std::path::Path) -> Parts {
         secret: Some(Enforcer::digest(PEP.split_once(':').unwrap().1)),
         bearer: None,
         certificates: Vec::new(),
-        authzen: AuthzenUse::default(),
+        authzen: AuthzenUse::Evaluate,
         from: vec!["127.0.0.0/8".parse().unwrap()],
         links_sessions: false,
         certificate: None,
     };
     let trusted = TrustedIssuer {
-        check: Check::Signature,
         keys: KeySet::parse(issuer.jwks().to_string().as_bytes()).unwrap(),
         algorithms: algorithm("ES256").into_iter().collect(),
         audiences: BTreeSet::from(["countersign".to_owned()]),
@@ -142,11 +145,9 @@ fn parts(issuer: &Issuer, folder: &std::path::Path) -> Parts {
         clients: BTreeSet::new(),
         max_lifetime: MAX_LIFE,
         mapped_claims: BTreeSet::new(),
+        check: Check::Signature,
     };
     Parts {
-        authzen: Authzen::default(),
-        introspection: BTreeMap::new(),
-        proofs: ProofSettings::default(),
         snapshot: Snapshot::new(Revision::new("r1").unwrap(), Policy::compile(&policy).unwrap()),
         policies: None,
         tenant: Tenant::new("main").unwrap(),
@@ -160,16 +161,19 @@ fn parts(issuer: &Issuer, folder: &std::path::Path) -> Parts {
         sites: BTreeMap::from([(host, site)]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
         key_sources: BTreeMap::new(),
+        introspection: BTreeMap::new(),
+        proofs: crate::proofs::Settings::default(),
         claim_maps: BTreeMap::new(),
         places: Places::table(|_| None),
         directory: Directory::default(),
         step_up: None,
-        patience: Patience { deadline: std::time::Duration::from_secs(10), ..Patience::default() },
+        patience: Patience { deadline, ..Patience::default() },
         weights: Weights::default(),
         store: folder.to_owned(),
         audit: AuditMode::Required,
         clock: Clock::system(),
         tls: None,
+        authzen: Authzen::default(),
     }
 }
 
