@@ -27,7 +27,8 @@ impl Process {
         let out = File::create(log).unwrap_or_else(|error| panic!("cannot create {}: {error}", log.display()));
         let err = out.try_clone().unwrap_or_else(|error| panic!("cannot share {}: {error}", log.display()));
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
-        let child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let child =
+            child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}; `tests/setup/system` installs what the tests drive"));
         Self { child, log: log.to_owned() }
     }
 
@@ -82,6 +83,18 @@ impl Process {
     pub fn interrupt(&mut self) -> ExitStatus {
         self.signal("INT");
         self.wait()
+    }
+
+    /// Stops it in its tracks (SIGSTOP): it holds its ports and answers nothing.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    #[track_caller]
+    pub fn thaw(&self) {
+        self.signal("CONT");
     }
 
     #[track_caller]
@@ -167,9 +180,26 @@ pub fn countersign() -> PathBuf {
 /// When the setup did not run.
 #[must_use]
 pub fn parts() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "the test command hands the folder over")]
-    let folder = std::env::var("COUNTERSIGN_TEST_PARTS").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|_| panic!("COUNTERSIGN_TEST_PARTS is not set; use tests/run"));
+    let folder = parts_folder();
     assert!(folder.join("city.mmdb").is_file(), "no place database in {}; use tests/run", folder.display());
     folder
+}
+
+/// A program that `tests/setup/proxies` put among the parts.
+///
+/// # Panics
+/// When the setup did not run.
+#[track_caller]
+#[must_use]
+pub fn part(name: &str) -> PathBuf {
+    let folder = parts_folder();
+    let program = folder.join("venv/bin").join(name);
+    assert!(program.is_file(), "no {name} in {0}; run `tests/setup/proxies {0}`", folder.display());
+    program
+}
+
+fn parts_folder() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "the test command hands the folder over")]
+    let folder = std::env::var("COUNTERSIGN_TEST_PARTS").map(PathBuf::from);
+    folder.unwrap_or_else(|_| panic!("COUNTERSIGN_TEST_PARTS is not set; use tests/run"))
 }
