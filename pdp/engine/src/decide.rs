@@ -21,6 +21,7 @@ pub(crate) mod tests;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     subject: SubjectId,
+    roles: Vec<String>,
     request: Digest,
     obligations: Vec<Obligation>,
     revision: Revision,
@@ -31,6 +32,12 @@ impl Permit {
     #[must_use]
     pub const fn subject(&self) -> &SubjectId {
         &self.subject
+    }
+
+    /// Their roles, as the policy saw them.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.roles
     }
 
     /// What they may, as the request's digest.
@@ -268,6 +275,7 @@ impl Case<'_> {
         }
         Permit {
             subject: self.identified.subject.clone(),
+            roles: self.facts.user.as_ref().map(|user| user.roles.iter().cloned().collect()).unwrap_or_default(),
             request: self.identified.request.digest(),
             obligations,
             revision: self.snapshot.revision.clone(),

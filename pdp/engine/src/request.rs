@@ -15,8 +15,10 @@ use crate::Denial;
 use crate::path::{CanonicalPath, canonical_host};
 
 mod headers;
+mod kind;
 
 pub use headers::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE, device_of};
+pub use kind::ClientKind;
 
 /// An enforcement point, authenticated by the server, and what it may state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,8 +165,12 @@ pub struct HttpRequest {
     pub query: String,
     /// The chosen headers.
     pub headers: BTreeMap<String, Vec<String>>,
-    /// A browser navigates here, so that it can be redirected.
-    pub navigation: bool,
+    /// What kind of client asks.
+    #[serde(default)]
+    pub kind: ClientKind,
+    /// Path and query of the page whose script asks, where it is a page of this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 /// A request without ambiguity and without secrets.
@@ -205,6 +211,14 @@ pub struct Credentials {
     pub device: Option<DeviceId>,
     /// The secret of a grant.
     pub grant: Option<String>,
+}
+
+impl Credentials {
+    /// What identifies the subject is a cookie: every page of this browser on this host is identified by it too.
+    #[must_use]
+    pub fn are_a_browsers(&self) -> bool {
+        self.token.as_ref().map_or(self.session_cookie.is_some(), |(scheme, _)| *scheme == Scheme::Cookie)
+    }
 }
 
 impl std::fmt::Debug for Credentials {
@@ -285,6 +299,9 @@ fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Cr
     if !is_method {
         return Err(malformed("method is not an upper-case token"));
     }
+    if raw.method == "CONNECT" {
+        return Err(malformed("a tunnel has no path to decide about"));
+    }
     if !matches!(raw.scheme.as_str(), "http" | "https") {
         return Err(malformed("scheme is neither http nor https"));
     }
@@ -292,17 +309,33 @@ fn normalize_http(raw: RawHttp, rules: &RequestRules) -> Result<(HttpRequest, Cr
     let host_rules = rules.hosts.get(&host).ok_or_else(|| Denial::new(DenialCode::UnknownHost, "host is not protected here"))?;
     let (raw_path, query) = raw.target.split_once('?').unwrap_or((&raw.target, ""));
     let path = CanonicalPath::parse(raw_path).map_err(|why| Denial::new(DenialCode::AmbiguousPath, why.to_string()))?;
-    if query.len() > 8 * 1024 || query.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#') {
+    if !is_query(query) {
         return Err(malformed("query is too long or has characters that must be encoded"));
     }
     let headers = headers::Headers::read(&raw.headers)?;
     let credentials = headers.credentials(host_rules)?;
-    let navigation = headers.navigation(&raw.method);
+    let kind = ClientKind::of(&raw.method, &headers);
+    let page = headers.first("referer").filter(|_| kind == ClientKind::Script).and_then(|page| page_here(page, &raw.scheme, &host));
     let agent = Agent::read(&headers, rules.ja4_header.as_deref())?;
     let chosen = headers.chosen(&rules.chosen_headers);
     let (raw_path, query) = (raw_path.to_owned(), query.to_owned());
-    let http = HttpRequest { method: raw.method, scheme: raw.scheme, host, path, raw_path, query, headers: chosen, navigation };
+    let http = HttpRequest { method: raw.method, scheme: raw.scheme, host, path, raw_path, query, headers: chosen, kind, page };
     Ok((http, credentials, agent))
+}
+
+fn is_query(query: &str) -> bool {
+    query.len() <= 8 * 1024 && query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// Path and query of a `Referer`, if it is a page of this origin that could be asked for itself.
+fn page_here(referer: &str, scheme: &str, host: &Host) -> Option<String> {
+    let rest = referer.strip_prefix(scheme)?.strip_prefix("://")?;
+    let (authority, target) = rest.split_at(rest.find(['/', '?', '#'])?);
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let path = CanonicalPath::parse(path).ok()?;
+    let is_here = canonical_host(authority, scheme).is_ok_and(|found| found == *host);
+    (is_here && query.is_none_or(is_query))
+        .then(|| query.map_or_else(|| path.as_str().to_owned(), |query| format!("{}?{query}", path.as_str())))
 }
 
 /// The most hops that a chain may have.

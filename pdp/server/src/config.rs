@@ -13,6 +13,7 @@ use countersign_risk::Weights;
 use countersign_sdk_types::{Digest, Host, Seconds, Tenant};
 use ipnet::IpNet;
 
+use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
 use crate::key_sets::Source;
@@ -52,6 +53,8 @@ pub struct Site {
     pub login_url: Option<String>,
     /// Path prefixes in report mode.
     pub report: Vec<CanonicalPath>,
+    /// CORS preflights reach the application undecided.
+    pub passes_preflights: bool,
 }
 
 /// Which claims of an issuer stand in for what the directory and the inventory do not say.
@@ -134,6 +137,8 @@ pub struct Config {
     pub operators: Vec<OperatorKey>,
     /// How requests are read.
     pub rules: RequestRules,
+    /// The headers by which applications learn who asks.
+    pub identity: IdentityHeaders,
     /// What each protected host is to a browser.
     pub sites: BTreeMap<Host, Site>,
     /// Whose tokens are taken.

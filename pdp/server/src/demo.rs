@@ -32,6 +32,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::adapter::identity::IdentityHeaders;
 use crate::clock::Clock;
 use crate::config::{Enforcer, Patience, Site, StepUp};
 use crate::front_door::{self, Limits};
@@ -202,7 +203,8 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         tenant: Tenant::new("demo").map_err(|error| error.to_string())?,
         enforcers: vec![enforcer],
         rules: RequestRules { hosts: BTreeMap::from([(payroll.clone(), rules)]), ..RequestRules::default() },
-        sites: BTreeMap::from([(payroll, Site { origin, login_url: None, report: Vec::new() })]),
+        identity: IdentityHeaders::default(),
+        sites: BTreeMap::from([(payroll, Site { origin, login_url: None, report: Vec::new(), passes_preflights: false })]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted(issuer)?)]), skew: Seconds(5) },
         key_sources: BTreeMap::new(),
         claim_maps: BTreeMap::new(),

@@ -16,7 +16,7 @@ use countersign_pdp_engine::facts::Facts;
 use countersign_pdp_engine::identify::{Identified, IdentifiedBy, IdentifyError, LinkedSession, identify};
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
-use countersign_pdp_engine::request::{AccessRequest, Client, Credentials, RawCheck, RequestRules, client_address, normalize};
+use countersign_pdp_engine::request::{AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, client_address, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
 use countersign_risk::{Sighting, Strength};
@@ -131,10 +131,14 @@ pub struct Asked {
     pub host: Host,
     /// The canonical path.
     pub path: CanonicalPath,
-    /// Path and query as a browser is sent back to them.
+    /// Path and query.
     pub target: String,
-    /// A browser navigates here.
-    pub navigation: bool,
+    /// What kind of client asks.
+    pub kind: ClientKind,
+    /// Path and query of the page whose script asks.
+    pub page: Option<String>,
+    /// GET or HEAD: repeating it does nothing.
+    pub is_safe: bool,
 }
 
 /// A request that was looked at and not decided.
@@ -156,8 +160,19 @@ impl Asked {
             host: http.host.clone(),
             path: http.path.clone(),
             target: format!("{}{query}", http.path.as_str()),
-            navigation: http.navigation,
+            kind: http.kind,
+            page: http.page.clone(),
+            is_safe: matches!(http.method.as_str(), "GET" | "HEAD"),
         })
+    }
+
+    /// Path and query to which a browser is sent back: what it asked for; of a script, the page that it belongs to, for its own answer is nothing to look at.
+    #[must_use]
+    pub fn back(&self) -> &str {
+        match self.kind {
+            ClientKind::Script => self.page.as_deref().unwrap_or("/"),
+            _ => &self.target,
+        }
     }
 }
 
@@ -240,7 +255,10 @@ impl Pdp {
                 let begins = self.trails.follow(&identified, &decided);
                 let lesson = if begins { lesson(&identified, &decided) } else { None };
                 let ceremony = match &decided.decision {
-                    Decision::StepUp(demand) => self.demanded(demand, &identified, &decided, asked.as_ref(), &record),
+                    Decision::StepUp(demand) => {
+                        let asked = asked.as_ref().filter(|asked| begins_ceremonies(asked, &credentials));
+                        self.demanded(demand, &identified, &decided, asked, &record)
+                    }
                     Decision::Allow(_) => None,
                     Decision::Deny(denial) => {
                         self.refused(denial, &identified, now);
@@ -252,7 +270,7 @@ impl Pdp {
         }
     }
 
-    /// Remembers a demand, locks a session that is asked from too many places, and opens the way to a ceremony for a browser that navigates.
+    /// Remembers a demand, locks a session that is asked from too many places, and opens the way to a ceremony for `asked`, if given.
     fn demanded(
         &self,
         demand: &Demand,
@@ -266,7 +284,7 @@ impl Pdp {
         if contexts >= MOST_CONTEXTS {
             self.lock(identified, record.at);
         }
-        let asked = asked.filter(|asked| asked.navigation)?;
+        let asked = asked?;
         let site = self.sites.get(&asked.host)?;
         self.step_up.as_ref()?.demand(demand, identified, asked, site, record)
     }
@@ -345,6 +363,16 @@ impl Pdp {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let id = DecisionId::new(format!("{}.{}.{sequence}", self.tenant, self.incarnation));
         id.map_err(|error| Denial::new(DenialCode::Internal, error.to_string()))
+    }
+}
+
+/// Who can begin a ceremony: a browser that navigates, and a script whose page would be the same subject's when it goes there. The address is worth as much in
+/// a script's hands as in a redirect: what binds the ceremony to a browser are the cookies that it gets when it goes there.
+fn begins_ceremonies(asked: &Asked, credentials: &Credentials) -> bool {
+    match asked.kind {
+        ClientKind::Navigation => true,
+        ClientKind::Script => credentials.are_a_browsers(),
+        ClientKind::Program | ClientKind::Grpc | ClientKind::WebSocket | ClientKind::Preflight => false,
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use axum::routing::{any, post, put};
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::request::RequestRules;
 use countersign_pdp_engine::snapshot::Snapshot;
@@ -20,7 +20,8 @@ use countersign_risk::Weights;
 use countersign_sdk_types::strict::Limits as JsonLimits;
 use countersign_sdk_types::{Host, Tenant};
 
-use crate::adapter::{authzen, nginx, sessions};
+use crate::adapter::identity::IdentityHeaders;
+use crate::adapter::{authzen, caddy, envoy, haproxy, nginx, sessions, traefik};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
@@ -50,6 +51,8 @@ pub struct Decider {
     pub enforcers: Arc<[Enforcer]>,
     /// The tenant of this listener.
     pub tenant: Tenant,
+    /// The headers by which applications learn who asks.
+    pub identity: IdentityHeaders,
 }
 
 /// Everything that a decision point is made of.
@@ -64,6 +67,8 @@ pub struct Parts {
     pub enforcers: Vec<Enforcer>,
     /// How requests are read.
     pub rules: RequestRules,
+    /// The headers by which applications learn who asks.
+    pub identity: IdentityHeaders,
     /// What each protected host is to a browser.
     pub sites: BTreeMap<Host, Site>,
     /// Whose tokens are taken.
@@ -105,6 +110,7 @@ impl Parts {
             tenant: config.tenant,
             enforcers: config.enforcers,
             rules: config.rules,
+            identity: config.identity,
             sites: config.sites,
             issuers: config.issuers,
             key_sources: config.key_sources,
@@ -159,7 +165,13 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         incarnation,
         sequence: AtomicU64::new(1),
     };
-    Ok(Decider { pdp: Arc::new(pdp), policies: parts.policies, enforcers: parts.enforcers.into(), tenant: parts.tenant })
+    Ok(Decider {
+        pdp: Arc::new(pdp),
+        policies: parts.policies,
+        enforcers: parts.enforcers.into(),
+        tenant: parts.tenant,
+        identity: parts.identity,
+    })
 }
 
 fn stepping_up(step_up: &StepUpConfig, node: &str) -> Result<StepUp, String> {
@@ -171,7 +183,13 @@ fn stepping_up(step_up: &StepUpConfig, node: &str) -> Result<StepUp, String> {
 /// The router of the decision listener.
 pub fn router(decider: Arc<Decider>) -> Router {
     Router::new()
-        .route("/authz/nginx", get(nginx::check))
+        .route("/authz/nginx", any(nginx::check))
+        .route("/authz/traefik", any(traefik::check))
+        .route("/authz/caddy", any(caddy::check))
+        .route("/authz/haproxy", any(haproxy::check))
+        .route("/authz/envoy", any(envoy::check))
+        .route("/authz/envoy/", any(envoy::check))
+        .route("/authz/envoy/{*path}", any(envoy::check))
         .route("/access/v1/evaluation", post(authzen::evaluate))
         .route("/countersign/v1/sessions", put(sessions::link))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))

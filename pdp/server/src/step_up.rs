@@ -41,7 +41,7 @@ impl StepUp {
             subject: identified.subject().clone(),
             session: identified.session().clone(),
             host: asked.host.clone(),
-            return_to: format!("{}{}", site.origin, asked.target),
+            return_to: format!("{}{}", site.origin, asked.back()),
             request: identified.request().digest(),
             acr: demand.acr.clone(),
             max_age: demand.max_age,

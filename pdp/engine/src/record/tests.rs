@@ -98,7 +98,8 @@ fn an_explanation_survives_its_wire_form_and_leaves_the_query_out() {
         raw_path: "/payslips".to_owned(),
         query: "reset=1f7a".to_owned(),
         headers: BTreeMap::new(),
-        navigation: true,
+        kind: crate::request::ClientKind::Navigation,
+        page: None,
     });
     let explanation = explain(&record);
     let read: Explanation = serde_json::from_value(serde_json::to_value(&explanation).expect("json")).expect("explanation");

@@ -30,6 +30,18 @@ const SECURITY: [&str; 12] = [
     "x-countersign-pep",
 ];
 
+/// Names by which applications learn who asks. Proxies overwrite what a client sends under the name itself; an alias reaches applications that read `_` as `-`.
+const IDENTITY: [&str; 8] = [
+    "remote-user",
+    "remote-groups",
+    "remote-name",
+    "remote-email",
+    "x-countersign-subject",
+    "x-countersign-decision",
+    "x-countersign-risk",
+    "x-countersign-would",
+];
+
 const MOST_HEADERS: usize = 128;
 const LONGEST_VALUE: usize = 16 * 1024;
 
@@ -44,7 +56,8 @@ impl Headers {
         for (name, value) in raw {
             let name = name.to_ascii_lowercase();
             let plain: String = name.chars().map(|letter| if matches!(letter, '_' | '.' | ' ') { '-' } else { letter }).collect();
-            if plain != name && SECURITY.contains(&plain.trim_end_matches('-')) {
+            let decides = |plain: &str| SECURITY.contains(&plain) || IDENTITY.contains(&plain);
+            if plain != name && decides(plain.trim_end_matches('-')) {
                 return Err(Denial::new(DenialCode::AmbiguousHeader, format!("alias of `{plain}`")));
             }
             let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= LONGEST_VALUE && !text.chars().any(char::is_control));
@@ -74,14 +87,9 @@ impl Headers {
         chosen.map(|(name, values)| (name.clone(), values.clone())).collect()
     }
 
-    /// A browser navigates: by fetch metadata where it is sent, else by what it accepts.
-    pub(super) fn navigation(&self, method: &str) -> bool {
-        let first = |name: &str| self.0.get(name).and_then(|values| values.first()).map(String::as_str);
-        if let Some(mode) = first("sec-fetch-mode") {
-            return mode == "navigate";
-        }
-        let reads_pages = first("accept").is_some_and(|accept| accept.contains("text/html"));
-        matches!(method, "GET" | "HEAD") && reads_pages && first("x-requested-with").is_none()
+    /// The first value of a header on which no access hangs.
+    pub(super) fn first(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(|values| values.first()).map(String::as_str)
     }
 
     pub(super) fn credentials(&self, rules: &HostRules) -> Result<Credentials, Denial> {
@@ -107,7 +115,10 @@ impl Headers {
         let decides = |name: &str| [DEVICE_COOKIE, PRE_COOKIE, GRANT_COOKIE].contains(&name) || configured.contains(&Some(name));
         let pairs = self.one("cookie")?.unwrap_or_default().split(';').take(200);
         for (name, value) in pairs.filter_map(|pair| pair.trim().split_once('=')) {
-            if cookies.insert(name, value).is_some() && decides(name) {
+            // HAProxy and Envoy join two `Cookie` headers by a comma: what follows it is another cookie to an application that gets both.
+            let joined = value.split(',').skip(1).filter_map(|rest| rest.split_once('=')).find(|(name, _)| decides(name.trim()));
+            let twice = cookies.insert(name, value).is_some() && decides(name);
+            if let Some(name) = joined.map(|(name, _)| name.trim()).or_else(|| twice.then_some(name)) {
                 return Err(Denial::new(DenialCode::AmbiguousHeader, format!("cookie `{name}` appears twice")));
             }
         }
@@ -131,15 +142,22 @@ pub fn device_of(cookie: &str) -> Result<DeviceId, Denial> {
 
 /// The token in an `Authorization` header. Other schemes are the application's own business and carry no token for us.
 fn authorization(value: &str) -> Result<Option<(Scheme, String)>, Denial> {
-    let Some((scheme, token)) = value.split_once(' ') else { return Ok(None) };
+    let ambiguous = || Denial::new(DenialCode::AmbiguousHeader, "authorization holds more than one token");
+    // Two headers that a proxy joined by a comma: one scheme, one token. `Bearer a, DPoP b` is two credentials, and so is `Basic a, Bearer b`.
+    if value.split(',').skip(1).any(|rest| scheme(rest).is_some()) {
+        return Err(ambiguous());
+    }
+    let Some((scheme, token)) = scheme(value) else { return Ok(None) };
+    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte));
+    is_token.then(|| Some((scheme, token.to_owned()))).ok_or_else(ambiguous)
+}
+
+fn scheme(credentials: &str) -> Option<(Scheme, &str)> {
+    let (scheme, token) = credentials.trim().split_once(' ')?;
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Scheme::Bearer,
         "dpop" => Scheme::Dpop,
-        _ => return Ok(None),
+        _ => return None,
     };
-    // One scheme, one token: `Bearer a, DPoP b` is two credentials.
-    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte));
-    is_token
-        .then(|| Some((scheme, token.to_owned())))
-        .ok_or_else(|| Denial::new(DenialCode::AmbiguousHeader, "authorization holds more than one token"))
+    Some((scheme, token))
 }

@@ -57,6 +57,7 @@ fn ambiguity_is_a_denial() {
     refused(http("/public/../admin", &[]), DenialCode::AmbiguousPath);
     refused(http("/a?b#c", &[]), DenialCode::MalformedRequest);
     refused(RawHttp { method: "get".to_owned(), ..http("/", &[]) }, DenialCode::MalformedRequest);
+    refused(RawHttp { method: "CONNECT".to_owned(), ..http("/", &[]) }, DenialCode::MalformedRequest);
     refused(RawHttp { scheme: "ftp".to_owned(), ..http("/", &[]) }, DenialCode::MalformedRequest);
     refused(RawHttp { authority: "evil.example".to_owned(), ..http("/", &[]) }, DenialCode::UnknownHost);
     refused(RawHttp { authority: "app.example@evil".to_owned(), ..http("/", &[]) }, DenialCode::MalformedRequest);
@@ -64,10 +65,28 @@ fn ambiguity_is_a_denial() {
     refused(http("/", &[("X_Forwarded_Uri", "/x")]), DenialCode::AmbiguousHeader);
     refused(http("/", &[("X.Forwarded.For", "1.2.3.4")]), DenialCode::AmbiguousHeader);
     refused(http("/", &[("Authorization", "Bearer a, DPoP b")]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("Remote_User", "admin")]), DenialCode::AmbiguousHeader);
+    refused(http("/", &[("X-Countersign_Risk", "low")]), DenialCode::AmbiguousHeader);
     refused(http("/", &[("Cookie", "sid=a; sid=b")]), DenialCode::AmbiguousHeader);
     refused(http("/", &[("Cookie", &format!("{GRANT_COOKIE}=a; {GRANT_COOKIE}=b"))]), DenialCode::AmbiguousHeader);
     refused(http("/", &[("User-Agent", "a\nb")]), DenialCode::MalformedRequest);
     refused(http("/", &[("Authorization", "Bearer a"), ("Cookie", "access_token=b")]), DenialCode::ConflictingCredentials);
+}
+
+#[test]
+fn p04_what_a_proxy_joined_is_not_one_credential() {
+    for joined in
+        ["Bearer two, Bearer one", "Bearer one,Bearer two", "Basic dTpw, Bearer a", "Digest username=\"u\", dpop b", "Bearer a, Basic b"]
+    {
+        refused(http("/", &[("Authorization", joined), ("Cookie", "access_token=c")]), DenialCode::AmbiguousHeader);
+    }
+    for joined in ["a=1; y=2,access_token=b", "access_token=a; x=1, sid=b", &format!("x=1,{GRANT_COOKIE}=g"), "sid=a,sid=b"] {
+        refused(http("/", &[("Cookie", joined)]), DenialCode::AmbiguousHeader);
+    }
+    // A comma in a cookie of the application's own is its own business, and so is a scheme with commas.
+    let (_, credentials) =
+        check(http("/", &[("Cookie", "theme=a,b=c; sid=s"), ("Authorization", "Digest username=\"u\", realm=\"r\"")])).unwrap();
+    assert_eq!((credentials.session_cookie.as_deref(), credentials.token), (Some("s"), None));
 }
 
 #[test]
@@ -157,13 +176,75 @@ fn a_step_up_is_bound_to_what_was_asked() {
     assert_ne!(digest("/a?x=1"), digest("/a?x=2"));
 }
 
+#[track_caller]
+fn kind(method: &str, headers: &[(&str, &str)], expected: ClientKind) {
+    let (request, _) = check(RawHttp { method: method.to_owned(), ..http("/", headers) }).unwrap();
+    assert_eq!(request.http().unwrap().kind, expected, "{method} {headers:?}");
+}
+
 #[test]
-fn only_a_navigation_is_redirected() {
-    let navigation = |headers: &[(&str, &str)]| check(http("/", headers)).unwrap().0.http().unwrap().navigation;
-    assert!(navigation(&[("Sec-Fetch-Mode", "navigate")]));
-    assert!(!navigation(&[("Sec-Fetch-Mode", "cors"), ("Accept", "text/html")]));
-    assert!(navigation(&[("Accept", "text/html,*/*")]));
-    assert!(!navigation(&[("Accept", "text/html"), ("X-Requested-With", "XMLHttpRequest")]));
-    assert!(!navigation(&[("Accept", "application/json")]));
-    assert!(!navigation(&[]));
+fn a_client_is_of_one_kind() {
+    use ClientKind as K;
+    kind("GET", &[("Sec-Fetch-Mode", "navigate")], K::Navigation);
+    kind("POST", &[("Sec-Fetch-Mode", "navigate")], K::Navigation);
+    kind("GET", &[("Accept", "text/html,*/*")], K::Navigation);
+    kind("POST", &[("Accept", "text/html,*/*")], K::Program);
+    kind("GET", &[("Accept", "text/html"), ("X-Requested-With", "XMLHttpRequest")], K::Script);
+    kind("GET", &[("Sec-Fetch-Mode", "cors"), ("Accept", "text/html")], K::Script);
+    kind("PUT", &[("Sec-Fetch-Mode", "same-origin"), ("Sec-Fetch-Site", "same-origin")], K::Script);
+    kind("GET", &[("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Site", "cross-site")], K::Program);
+    kind("GET", &[("Sec-Fetch-Mode", "no-cors"), ("Accept", "image/png")], K::Program);
+    kind("GET", &[("Accept", "application/json"), ("Cookie", "sid=a")], K::Script);
+    kind("GET", &[("Accept", "application/json")], K::Program);
+    kind("GET", &[], K::Program);
+    kind("POST", &[("Content-Type", "application/grpc+proto"), ("Accept", "text/html")], K::Grpc);
+    kind("POST", &[("Content-Type", "application/graphql")], K::Program);
+    kind("GET", &[("Upgrade", "h2c, WebSocket"), ("Accept", "text/html")], K::WebSocket);
+    kind("GET", &[("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Accept", "text/html")], K::WebSocket);
+    let asks = [("Origin", "https://spa.example"), ("Access-Control-Request-Method", "PUT")];
+    kind("OPTIONS", &asks, K::Preflight);
+    kind("GET", &asks, K::Program);
+    kind("OPTIONS", &[asks[0]], K::Program);
+    // What no browser sends with a preflight makes it another request.
+    for more in [("Cookie", "sid=a"), ("Authorization", "Bearer a"), ("X-HTTP-Method-Override", "DELETE"), ("Origin", "https://b.example")]
+    {
+        kind("OPTIONS", &[asks[0], asks[1], more], K::Program);
+    }
+}
+
+#[test]
+fn a_script_belongs_to_a_page_of_its_own_host_or_to_none() {
+    let page = |referer: &str| {
+        let script = [("Sec-Fetch-Mode", "cors"), ("Referer", referer)];
+        check(http("/api/rows", &script)).unwrap().0.http().unwrap().page.clone()
+    };
+    assert_eq!(page("https://app.example/rows?year=2026").as_deref(), Some("/rows?year=2026"));
+    assert_eq!(page("https://APP.example:443/r%6Fws").as_deref(), Some("/rows"));
+    let others = [
+        "https://evil.example/",
+        "http://app.example/",
+        "https://app.example",
+        "https://app.example//evil.example",
+        "https://app.example/\\evil.example",
+        "https://app.example@evil.example/",
+        "https://app.example.evil.example/",
+        "https://app.example/a#b",
+        "https://app.example/a?b#c",
+        "/rows",
+        "",
+    ];
+    for other in others {
+        assert_eq!(page(other), None, "{other}");
+    }
+    let (navigating, _) = check(http("/", &[("Sec-Fetch-Mode", "navigate"), ("Referer", "https://app.example/x")])).unwrap();
+    assert_eq!(navigating.http().unwrap().page, None);
+}
+
+#[test]
+fn only_cookies_are_a_browsers() {
+    let browsers = |headers: &[(&str, &str)]| check(http("/", headers)).unwrap().1.are_a_browsers();
+    assert!(browsers(&[("Cookie", "sid=a")]));
+    assert!(browsers(&[("Cookie", "access_token=a")]));
+    assert!(!browsers(&[("Cookie", "sid=a"), ("Authorization", "Bearer a")]));
+    assert!(!browsers(&[("Cookie", "other=a")]));
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use countersign_pdp_engine::identify::{Issuer, Issuers};
 use countersign_pdp_engine::keys::{KeySet, algorithm};
 use countersign_pdp_engine::path::{CanonicalPath, canonical_host};
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 use super::settings::{self, Settings};
 use super::{ClaimMap, Config, ConfigError, Enforcer, LARGEST, Listeners, Patience, Site, StepUp, TlsFiles, text};
+use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
 use crate::key_sets::{Source, UrlOptions};
@@ -46,6 +48,7 @@ impl Reader<'_> {
                 "the keys of operators would cross the network in the clear: give `[tls]`, or a loopback address",
             );
         }
+        let identity = self.identity(&settings.proxy.identity_headers);
         let trusted_proxies = self.networks("proxy.trusted", &settings.proxy.trusted);
         let enforcers = self.each("pep", settings.pep, Self::enforcer);
         if enforcers.is_empty() {
@@ -72,6 +75,7 @@ impl Reader<'_> {
             enforcers,
             operators,
             rules: RequestRules { trusted_proxies, hosts, chosen_headers, ja4_header },
+            identity,
             sites,
             issuers,
             key_sources,
@@ -136,6 +140,11 @@ impl Reader<'_> {
         texts.iter().filter_map(|text| self.noted(key, parse(text))).collect()
     }
 
+    fn identity(&mut self, names: &[String]) -> IdentityHeaders {
+        let parse = |name: &String| HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not the name of a header"));
+        IdentityHeaders::with(names.iter().filter_map(|name| self.noted("proxy.identity_headers", parse(name))))
+    }
+
     /// The first line of a file.
     fn secret(&mut self, key: &str, file: &Path) -> Option<String> {
         let file = self.folder.join(file);
@@ -171,6 +180,9 @@ impl Reader<'_> {
             for path in &site.report {
                 self.dangers.push(format!("`dangerous_report` lets pass what is denied at `{host}{}`", path.as_str()));
             }
+            if site.passes_preflights {
+                self.dangers.push(format!("`dangerous_pass_preflight` lets preflights reach `{host}` undecided"));
+            }
             if sites.insert(host.clone(), site).is_some() {
                 self.problem("host", &format!("`{host}` is configured twice"));
             }
@@ -187,7 +199,8 @@ impl Reader<'_> {
             self.problem(&format!("{key}.login_url"), "it does not begin with `https://`");
         }
         let rules = HostRules { token_cookie: settings.token_cookie, session_cookie: settings.session_cookie };
-        Some((host, rules, Site { origin, login_url: settings.login_url, report }))
+        let passes_preflights = settings.dangerous_pass_preflight;
+        Some((host, rules, Site { origin, login_url: settings.login_url, report, passes_preflights }))
     }
 
     /// An origin in its one form, and the host in it.

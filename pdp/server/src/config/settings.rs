@@ -71,6 +71,8 @@ pub(super) struct TlsSettings {
 pub(super) struct Proxy {
     /// Networks whose `X-Forwarded-For` is believed. None by default.
     pub(super) trusted: Vec<String>,
+    /// Further headers from which applications take who asks: emptied on every allow.
+    pub(super) identity_headers: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +115,9 @@ pub(super) struct HostSettings {
     pub(super) session_cookie: Option<String>,
     /// Where a browser without a session is sent.
     pub(super) login_url: Option<String>,
+    /// CORS preflights, which carry no credentials, reach the application undecided.
+    #[serde(default)]
+    pub(super) dangerous_pass_preflight: bool,
     /// Path prefixes whose denials are reported and let pass.
     #[serde(default)]
     pub(super) dangerous_report: Vec<String>,

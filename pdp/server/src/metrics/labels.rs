@@ -29,6 +29,14 @@ labels! {
     Door {
         /// `/authz/nginx`.
         Nginx = "nginx",
+        /// `/authz/traefik`.
+        Traefik = "traefik",
+        /// `/authz/caddy`.
+        Caddy = "caddy",
+        /// `/authz/haproxy`.
+        Haproxy = "haproxy",
+        /// `/authz/envoy`.
+        Envoy = "envoy",
         /// `/access/v1`.
         Authzen = "authzen",
     }
