@@ -21,13 +21,16 @@ local ASKED = {
     "x-http-method-override", "x-http-method", "x-method-override",
 }
 
--- Which headers of an allow the application gets, each as the variable `txn.countersign.` with underscores. One that is missing is empty.
+-- Every header by which an application is told who asks. Each is set on every allow, empty if need be, so that a client can never bring its own.
 local IDENTITY = {
-    "remote-user", "x-countersign-subject", "x-countersign-decision", "x-countersign-risk", "x-countersign-would",
+    "remote-user", "remote-groups", "remote-name", "remote-email",
+    "x-countersign-decision", "x-countersign-risk", "x-countersign-would", "x-countersign-subject",
 }
 
 -- Which headers of a refusal the client gets.
-local TOLD = { "location", "www-authenticate", "content-type", "cache-control", "retry-after" }
+local TOLD = {
+    "location", "www-authenticate", "content-type", "cache-control", "retry-after", "grpc-status", "grpc-message", "x-countersign-decision",
+}
 local TOLD_BODY = 8192
 
 -- The values of one header in the order in which they came; HAProxy counts from zero. Several stay several, and Countersign refuses them.
@@ -40,12 +43,18 @@ local function values(headers, name)
     return found
 end
 
+local function scheme(txn)
+    local is_tls = txn.f:ssl_fc()
+    -- A boolean, or a number before HAProxy 3.1.
+    return (is_tls == true or is_tls == 1) and "https" or "http"
+end
+
 local function question(txn)
     local given = txn.http:req_get_headers()
     local headers = {
         ["x-countersign-pep"] = { PEP },
         ["x-forwarded-method"] = { txn.f:method() },
-        ["x-forwarded-proto"] = { txn.f:ssl_fc() == 1 and "https" or "http" },
+        ["x-forwarded-proto"] = { scheme(txn) },
         ["x-forwarded-host"] = values(given, "host"),
         ["x-forwarded-uri"] = { txn.f:url() },
         ["x-forwarded-for"] = { txn.f:src() },
@@ -59,7 +68,7 @@ end
 
 local function allow(txn, answer)
     for _, name in ipairs(IDENTITY) do
-        txn:set_var("txn.countersign." .. name:gsub("-", "_"), values(answer.headers, name)[1] or "")
+        txn.http:req_set_header(name, values(answer.headers, name)[1] or "")
     end
     txn:set_var("txn.countersign.allowed", true)
 end
