@@ -79,6 +79,11 @@ fn pointer_batch() {
 }
 
 #[test]
+fn adapters() {
+    replay("adapters", countersign_tests::fuzz::adapters);
+}
+
+#[test]
 fn past_log() {
     replay("past_log", countersign_tests::fuzz::past_log);
 }
@@ -93,6 +98,12 @@ proptest::proptest! {
         countersign_tests::fuzz::assertion(text.as_bytes());
         countersign_tests::fuzz::pointer_batch(format!(r#"{{"features":["duration","distance"],"actions":[[1,{text}]]}}"#).as_bytes());
         countersign_tests::fuzz::past_log(text.as_bytes());
+    }
+
+    #[test]
+    fn any_request_is_denied(method in "[A-Z]{1,8}|[ -~]{0,5}", host in "app\\.example|[ -~]{0,20}", target in "/[ -~]{0,40}", headers in proptest::collection::vec("[A-Za-z_.-]{1,24}: [ -~]{0,40}", 0..8)) {
+        let request = format!("{method} {host} {target}\n{}", headers.join("\n"));
+        countersign_tests::fuzz::adapters(request.as_bytes());
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The bodies of the fuzz targets, so that stable `cargo test` replays what a fuzzer found.
 
+mod adapters;
+
+pub use adapters::adapters;
+
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::path::{self, CanonicalPath};
 use countersign_pdp_server::behavior::Batch;

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod authzen;
 pub mod caddy;
+pub mod certificate;
 pub mod envoy;
 mod forwarded;
 pub mod haproxy;
@@ -78,3 +79,6 @@ pub(crate) fn enforcer<'a>(headers: &HeaderMap, peer: IpAddr, enforcers: &'a [En
     };
     enforcers.iter().find(matches).ok_or_else(refused)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use countersign_risk::Weights;
 use countersign_sdk_types::{Digest, Host, Seconds, Tenant};
 use ipnet::IpNet;
 
+use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
@@ -34,6 +35,8 @@ pub struct Enforcer {
     pub from: Vec<IpNet>,
     /// It may link sessions to subjects.
     pub links_sessions: bool,
+    /// Where it hands on the certificates of its clients.
+    pub certificate: Option<CertificateHeader>,
 }
 
 impl Enforcer {

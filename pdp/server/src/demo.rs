@@ -192,8 +192,13 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         asserts_client: true,
         asserts: std::collections::BTreeSet::new(),
     };
-    let enforcer =
-        Enforcer { pep, secret: Enforcer::digest(pep_secret), from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()], links_sessions: false };
+    let enforcer = Enforcer {
+        pep,
+        secret: Enforcer::digest(pep_secret),
+        from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
+        links_sessions: false,
+        certificate: None,
+    };
     let rules = HostRules { token_cookie: Some(countersign_pdp_demo::attack::TOKEN_COOKIE.to_owned()), session_cookie: None };
     let table = PlaceTable::demo();
     let clock = Clock::starting_at(backstage::a_tuesday_morning(Clock::system().now()));

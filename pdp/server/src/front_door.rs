@@ -254,7 +254,8 @@ impl Door {
     }
 }
 
-/// What hyper lets through and two readers could read differently: no host or two, another authority in the target, a fragment, an upgrade.
+/// What hyper lets through and two readers could read differently: no host or two, another authority in the target, a fragment, an upgrade. Only that to a
+/// WebSocket is overlooked: Caddy passes a client's handshake on when it asks about it, and nothing here ever answers 101.
 fn strict(request: &Request) -> Result<(), StatusCode> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let one_host = hosts.next().is_some() && hosts.next().is_none();
@@ -265,7 +266,8 @@ fn strict(request: &Request) -> Result<(), StatusCode> {
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_URI) {
         return Err(StatusCode::URI_TOO_LONG);
     }
-    if request.method() == hyper::Method::CONNECT || request.headers().contains_key(header::UPGRADE) {
+    let upgrades = request.headers().get_all(header::UPGRADE).iter().any(|to| !to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if request.method() == hyper::Method::CONNECT || upgrades {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     Ok(())

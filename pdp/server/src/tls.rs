@@ -144,7 +144,8 @@ impl Tls {
     }
 }
 
-fn thumbprint(certificate: &CertificateDer<'_>) -> String {
+/// SHA-256 of a certificate, as `x5t#S256` has it.
+pub(crate) fn thumbprint(certificate: &CertificateDer<'_>) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, certificate))
 }
 

@@ -17,7 +17,7 @@ mod problem;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decision, Demand, Permit};
@@ -26,8 +26,8 @@ use countersign_sdk_types::{DenialCode, Effect, Fault, Host, RiskLevel};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::problem::Problem;
-use super::enforcer;
 use super::identity::{self, IdentityHeaders};
+use super::{certificate, enforcer};
 use crate::config::Site;
 use crate::metrics::Door;
 use crate::pipeline::{Answer, Asked};
@@ -101,8 +101,11 @@ impl Decider {
         headers: &HeaderMap,
         read: impl FnOnce() -> Result<RawHttp, Denial>,
     ) -> Reply {
-        let raw = enforcer(headers, peer.ip(), &self.enforcers)
-            .and_then(|enforcer| Ok(RawCheck { tenant: self.tenant.clone(), pep: enforcer.pep.clone(), http: Some(read()?), asked: None }));
+        let raw = enforcer(headers, peer.ip(), &self.enforcers).and_then(|enforcer| {
+            let client_certificate = certificate::presented(headers, enforcer.certificate.as_ref())?;
+            let http = RawHttp { client_certificate, ..read()? };
+            Ok(RawCheck { tenant: self.tenant.clone(), pep: enforcer.pep.clone(), http: Some(http), asked: None })
+        });
         self.reply(door, raw).await
     }
 
@@ -208,6 +211,10 @@ impl Waiting<'_> {
     fn unauthenticated(&self, challenge: &str, page: Option<String>, problem: Problem) -> Refusal {
         let mut refusal = self.refusal(StatusCode::UNAUTHORIZED, problem);
         refusal.headers.insert(header::WWW_AUTHENTICATE, text(challenge));
+        // Where a proxy replaces the body, this is what it can still hand to a script.
+        if let Some(page) = page.as_deref().filter(|_| self.kind() == ClientKind::Script) {
+            refusal.headers.insert(PAGE, text(page));
+        }
         let page = page.filter(|_| self.kind() == ClientKind::Navigation).and_then(|page| HeaderValue::try_from(page).ok());
         if let Some(page) = page {
             // 302 lets some browsers repeat a POST; 303 never does (RFC 9110 §15.4.4).
@@ -249,6 +256,9 @@ impl Waiting<'_> {
     }
 }
 
+/// Where a script should send its page: to the ceremony, or to the login.
+const PAGE: HeaderName = HeaderName::from_static("x-countersign-page");
+
 const LONGEST_RETURN: usize = 1024;
 
 /// RFC 9470 §3.
@@ -284,4 +294,4 @@ const fn band(level: Option<RiskLevel>) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -18,6 +18,7 @@ use ipnet::IpNet;
 
 use super::settings::{self, Settings};
 use super::{ClaimMap, Config, ConfigError, Enforcer, LARGEST, Listeners, Patience, Site, StepUp, TlsFiles, text};
+use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
@@ -162,10 +163,28 @@ impl Reader<'_> {
         if from.is_empty() {
             self.problem(&format!("{key}.from"), "no network is listed, so nobody could be this enforcement point");
         }
+        let certificate = self.certificate_header(key, settings.client_certificate, settings.client_certificate_header);
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret: Enforcer::digest(&secret), from, links_sessions })
+        Some(Enforcer { pep, secret: Enforcer::digest(&secret), from, links_sessions, certificate })
+    }
+
+    fn certificate_header(&mut self, key: &str, kind: Option<String>, name: Option<String>) -> Option<CertificateHeader> {
+        let key = format!("{key}.client_certificate");
+        let Some(kind) = kind else {
+            if name.is_some() {
+                self.problem(&key, "a header is named, and not how it is written");
+            }
+            return None;
+        };
+        let unknown = || format!("`{kind}` is not one of `xfcc`, `nginx`, `haproxy` and `traefik`");
+        let mut header = self.noted(&key, CertificateHeader::of(&kind).ok_or_else(unknown))?;
+        if let Some(name) = name {
+            let parsed = name.parse::<HeaderName>().map_err(|_| format!("`{name}` is not the name of a header"));
+            header.name = self.noted(&format!("{key}_header"), parsed)?.as_str().to_owned();
+        }
+        Some(header)
     }
 
     fn operator(&mut self, key: &str, settings: settings::OperatorSettings) -> Option<OperatorKey> {

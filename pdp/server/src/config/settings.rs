@@ -85,6 +85,10 @@ pub(super) struct PepSettings {
     pub(super) from: Vec<String>,
     #[serde(default)]
     pub(super) may_assert: MayAssert,
+    /// How it hands on the certificates of its clients.
+    pub(super) client_certificate: Option<String>,
+    /// The header in which it does, where it is not the usual one.
+    pub(super) client_certificate_header: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

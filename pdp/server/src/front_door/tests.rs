@@ -57,6 +57,8 @@ async fn two_readers_can_read_only_one_request() {
     has_status(&exchange(address, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n").await, 400);
     has_status(&exchange(address, "GET http://b/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await, 400);
     has_status(&exchange(address, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: close\r\n\r\n").await, 405);
+    has_status(&exchange(address, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket, h2c\r\nConnection: close\r\n\r\n").await, 405);
+    has_status(&exchange(address, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n").await, 200);
     let many = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect::<String>();
     has_status(&exchange(address, &format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")).await, 431);
 }

@@ -33,3 +33,18 @@ async fn nobody_waits_for_a_record_longer_than_for_the_answer() {
     let Decision::Deny(denial) = &left.decision else { panic!("{left:?}") };
     assert_eq!((denial.code(), denial.fault(), left.ceremony), (DenialCode::Deadline, Fault::Unavailable, None));
 }
+
+#[test]
+fn a_browser_is_sent_back_to_its_page() {
+    let asked = |kind: ClientKind, page: Option<&str>| Asked {
+        host: countersign_pdp_engine::path::canonical_host("app.example", "https").unwrap(),
+        path: CanonicalPath::parse("/api/rows").unwrap(),
+        target: "/api/rows?x=1".to_owned(),
+        kind,
+        page: page.map(ToOwned::to_owned),
+        is_safe: true,
+    };
+    assert_eq!(asked(ClientKind::Navigation, Some("/elsewhere")).back(), "/api/rows?x=1");
+    assert_eq!(asked(ClientKind::Script, Some("/rows?y=2")).back(), "/rows?y=2");
+    assert_eq!(asked(ClientKind::Script, None).back(), "/", "what a script fetched is nothing to look at");
+}

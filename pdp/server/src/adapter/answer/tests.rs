@@ -31,11 +31,11 @@ fn site() -> Site {
     Site { origin: "https://wiki.example".to_owned(), login_url, report: Vec::new(), passes_preflights: false }
 }
 
-fn demand() -> Decision {
+pub(in crate::adapter) fn demand() -> Decision {
     Decision::StepUp(Demand { acr: Acr::phr(), max_age: Seconds(300), reasons: Vec::new() })
 }
 
-fn deny(code: DenialCode) -> Decision {
+pub(in crate::adapter) fn deny(code: DenialCode) -> Decision {
     Decision::Deny(Denial::new(code, "for operators"))
 }
 
@@ -127,6 +127,7 @@ fn a_script_reads_where_its_page_should_go() {
         "code": "insufficient_user_authentication", "acr_values": "phr", "max_age": 300, "step_up": {"url": CEREMONY},
     });
     assert_eq!(document(&refusal), expected);
+    assert_eq!(header(&refusal, "x-countersign-page"), CEREMONY);
     let login = document(&refused(deny(DenialCode::NoCredentials), ClientKind::Script));
     assert_eq!(login["login"]["url"], "https://login.example/in?app=wiki&return=https%3A%2F%2Fwiki%2Eexample%2Frows");
     let denied = document(&refused(deny(DenialCode::PolicyDenied), ClientKind::Script));
@@ -139,6 +140,7 @@ fn a_script_reads_where_its_page_should_go() {
 fn a_program_gets_the_challenge_and_no_page() {
     let refusal = refused(demand(), ClientKind::Program);
     assert!(header(&refusal, "www-authenticate").contains("insufficient_user_authentication"));
+    assert!(!refusal.headers().contains_key("x-countersign-page"));
     assert!(!refusal.body().contains("step-up?d=") && refusal.body().contains("acr_values"), "{}", refusal.body());
     let nobody = refused(deny(DenialCode::NoCredentials), ClientKind::Program);
     assert_eq!((nobody.status(), header(&nobody, "www-authenticate")), (StatusCode::UNAUTHORIZED, "Bearer"));
