@@ -1,6 +1,7 @@
 //! One story behind each real proxy, with the configuration that `sdk/examples` shows: who is let in, who is not and how they are told, and that no
 //! trick of a client and no failure of ours lets anybody in.
 
+use countersign_pdp_engine::path::CanonicalPath;
 use countersign_tests::browser::Driver;
 use countersign_tests::http::{self, Answer};
 use countersign_tests::issuer::ISS;
@@ -31,6 +32,11 @@ fn the_story_behind_envoy_over_http() {
     tell(Proxy::EnvoyHttp);
 }
 
+#[test]
+fn the_story_behind_envoy_over_grpc() {
+    tell(Proxy::EnvoyGrpc);
+}
+
 fn tell(proxy: Proxy) {
     let mut story = Story::begin(proxy);
     story.the_owner_is_let_in();
@@ -39,9 +45,11 @@ fn tell(proxy: Proxy) {
     story.a_client_brings_no_identity();
     story.a_client_says_nothing_about_the_way();
     story.what_is_ambiguous_is_refused();
+    story.what_arrives_is_what_was_decided();
     story.what_appears_twice_is_refused();
     story.an_api_client_is_challenged();
     story.a_script_is_told_where_to_go();
+    story.a_grpc_call_is_told_in_its_own_words();
     story.a_web_socket_is_checked_when_it_opens();
     story.a_revoked_session_ends_with_its_next_request();
     story.a_slow_answer_lets_nobody_in();
@@ -122,6 +130,8 @@ impl Story {
         assert_eq!(nobody.header("www-authenticate"), Some("Bearer"), "{nobody:?}");
         let expired = format!("Bearer {}", self.stage.issuer.token("alice", &json!({"exp": 1})));
         self.is_refused("an expired token", &[401], || self.stage.send("GET", "payroll", "/", &[("authorization", &expired)], None));
+        let preflight = [("origin", "https://elsewhere.example"), ("access-control-request-method", "DELETE"), (FROM, PARIS)];
+        self.is_refused("a preflight", &[403], || self.stage.send("OPTIONS", "payroll", "/payroll", &preflight, None));
         let evil = [("host", "evil.example")];
         let url = format!("http://127.0.0.1:{}/", self.stage.port);
         self.is_refused("a host that is nobody's", &[421], || http::send("GET", &url, &evil, None));
@@ -201,6 +211,26 @@ impl Story {
         }
     }
 
+    /// P12, PATH-11: whatever is let through can be read in one way only, and as the path that was sent.
+    fn what_arrives_is_what_was_decided(&self) {
+        let parts =
+            ["payroll", "", ".", "..", "%2e%2e", "%2E", "%61", "a%2Fb", "a;b", "%252e", "a%20b", "~%7E", "A", "+", "%E2%84%AA", "%ff"];
+        let targets: Vec<_> = parts.iter().flat_map(|first| parts.iter().map(move |second| format!("/{first}/{second}"))).collect();
+        let mut passed = Vec::new();
+        for target in &targets {
+            let answer = self.raw(&format!("GET {target}?x=%2F"), &self.alices());
+            let Some((_, body)) = answer.split_once("\r\n\r\n").filter(|_| answer.starts_with("HTTP/1.1 200 ")) else { continue };
+            let reached: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{target}: {error}: {answer}"));
+            let (path, query) = reached["target"].as_str().unwrap().split_once('?').unwrap();
+            let (sent, arrived) = (CanonicalPath::parse(target), CanonicalPath::parse(path));
+            assert!(sent.is_ok() && sent == arrived && query == "x=%2F", "{:?}: {target} arrived as {path}", self.proxy);
+            passed.push(target);
+        }
+        // Neither is everything refused, nor anything that can be read in one way only.
+        let unambiguous: Vec<_> = targets.iter().filter(|target| CanonicalPath::parse(target).is_ok()).collect();
+        assert_eq!(passed, unambiguous, "{:?}", self.proxy);
+    }
+
     /// P4, P16.
     fn what_appears_twice_is_refused(&self) {
         let twice = format!("Authorization: Bearer {}\r\n", self.token("bob"));
@@ -240,14 +270,24 @@ impl Story {
             ("sec-fetch-site", "same-origin"),
         ];
         let denied = self.is_refused("a script from afar", &[401, 403], || self.stage.send("GET", "payroll", "/api", &fetch, None));
-        if self.proxy == Proxy::Nginx {
-            // It replaces the body of a refusal.
-            assert!(denied.header("www-authenticate").unwrap_or_default().contains("insufficient_user_authentication"), "{denied:?}");
-            return;
-        }
-        assert_eq!(denied.header("content-type"), Some("application/problem+json"), "{denied:?}");
         let ceremony = self.stage.url("payroll", "/.countersign/step-up?d=");
-        assert!(denied.json().to_string().contains(&ceremony), "{denied:?}");
+        assert!(denied.header("x-countersign-page").unwrap_or_default().starts_with(&ceremony), "{denied:?}");
+        assert!(denied.header("www-authenticate").unwrap_or_default().contains("insufficient_user_authentication"), "{denied:?}");
+        // nginx replaces the body of a refusal.
+        if self.proxy != Proxy::Nginx {
+            assert_eq!(denied.header("content-type"), Some("application/problem+json"), "{denied:?}");
+            assert!(denied.json()["step_up"]["url"].as_str().unwrap_or_default().starts_with(&ceremony), "{denied:?}");
+        }
+    }
+
+    /// nginx keeps no header of a refusal that it does not know, and Envoy says it with the status 200, as gRPC does.
+    fn a_grpc_call_is_told_in_its_own_words(&self) {
+        let headers = [("content-type", "application/grpc"), (FROM, PARIS)];
+        let told = self.unreached("a call of nobody's", || self.stage.send("POST", "payroll", "/a.Service/Method", &headers, None));
+        match self.proxy {
+            Proxy::Nginx => assert_eq!(told.status, 401, "{told:?}"),
+            _ => assert_eq!(told.header("grpc-status"), Some("16"), "{:?}: {told:?}", self.proxy),
+        }
     }
 
     /// With a real browser: asked, proved, let in, and not asked again. What is checked here is the way through the proxy; the rest is in `step_up`.

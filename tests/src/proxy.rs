@@ -23,6 +23,8 @@ pub enum Proxy {
     Caddy,
     /// Envoy, `ext_authz` over HTTP.
     EnvoyHttp,
+    /// Envoy, `ext_authz` over gRPC.
+    EnvoyGrpc,
 }
 
 /// What the example names, and what it is here.
@@ -32,6 +34,8 @@ pub struct Places<'a> {
     pub port: u16,
     /// The decision listener; 9180.
     pub decision: u16,
+    /// The gRPC listener; 9182.
+    pub grpc: u16,
     /// The public listener; 9181.
     pub public: u16,
     /// The application; 9000.
@@ -63,7 +67,7 @@ impl Proxy {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
-            Self::EnvoyHttp => "envoy",
+            Self::EnvoyHttp | Self::EnvoyGrpc => "envoy",
         }
     }
 
@@ -79,21 +83,18 @@ impl Proxy {
             Self::Haproxy => Running::alone(haproxy::start(folder, places)),
             Self::Caddy => Running::alone(caddy::start(folder, places)),
             Self::EnvoyHttp => envoy::start(folder, places, envoy::HTTP),
+            Self::EnvoyGrpc => envoy::start(folder, places, envoy::GRPC),
         }
     }
 }
 
 impl Places<'_> {
-    /// An example with what it names replaced, and then more: each text that is to be replaced must be there.
+    /// An example with what it names replaced, and then more, which must be there.
     #[track_caller]
     fn put_into(&self, example: &str, more: &[(&str, &str)]) -> String {
-        let names = [
-            ("8080", self.port.to_string()),
-            ("9180", self.decision.to_string()),
-            ("9181", self.public.to_string()),
-            ("9000", self.app.to_string()),
-            ("replace-this-secret", self.secret.to_owned()),
-        ];
+        let asked = if example.contains("9182") { ("9182", self.grpc) } else { ("9180", self.decision) };
+        let ports = [("8080", self.port), asked, ("9181", self.public), ("9000", self.app)].map(|(old, new)| (old, new.to_string()));
+        let names: Vec<_> = ports.into_iter().chain([("replace-this-secret", self.secret.to_owned())]).collect();
         // In two steps, because a port of the machine may look like one of the example.
         let marks: Vec<_> = (0..names.len()).map(|number| format!("\u{0}{number}\u{0}")).collect();
         let named = names.iter().zip(&marks).fold(example.to_owned(), |text, ((old, _), mark)| replace(&text, old, mark));

@@ -112,12 +112,12 @@ impl Stage {
     pub fn with(scenery: &Scenery) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (app, issuer) = (Upstream::start(), Issuer::default());
-        let [port, decision, public, operations] = free_ports();
-        let ports = Ports { port, decision, public, operations };
+        let [port, decision, grpc, public, operations] = free_ports();
+        let ports = Ports { port, decision, grpc, public, operations };
         write_configuration(folder.path(), &issuer, ports, scenery);
         teach(&folder.path().join("data"), scenery);
         let pdp = serve(folder.path(), ports);
-        let places = Places { port, decision, public, app: app.port(), secret: SECRET, patience_ms: scenery.patience_ms };
+        let places = Places { port, decision, grpc, public, app: app.port(), secret: SECRET, patience_ms: scenery.patience_ms };
         let proxy = scenery.proxy.start(folder.path(), &places);
         Self { pdp: Some(pdp), _proxy: proxy, app, issuer, port, decision, public, operations, folder }
     }
@@ -194,6 +194,7 @@ impl Stage {
 struct Ports {
     port: u16,
     decision: u16,
+    grpc: u16,
     public: u16,
     operations: u16,
 }
@@ -211,14 +212,16 @@ fn write_configuration(folder: &Path, issuer: &Issuer, ports: Ports, scenery: &S
     write("jwks.json", &issuer.jwks().to_string());
     write("users.json", &scenery.users.to_string());
     write("devices.json", &scenery.devices.to_string());
+    let grpc = if scenery.proxy == Proxy::EnvoyGrpc { format!("grpc = \"127.0.0.1:{}\"", ports.grpc) } else { String::new() };
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(scenery.policy).canonicalize().unwrap();
-    let (Ports { port, decision, public, operations }, parts, pep) = (ports, parts(), scenery.proxy.pep());
+    let (Ports { port, decision, public, operations, .. }, parts, pep) = (ports, parts(), scenery.proxy.pep());
     write(
         "countersign.toml",
         &format!(
             r#"
 [listen]
 decision = "127.0.0.1:{decision}"
+{grpc}
 public = "127.0.0.1:{public}"
 operations = "127.0.0.1:{operations}"
 [proxy]

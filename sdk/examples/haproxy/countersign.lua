@@ -29,7 +29,8 @@ local IDENTITY = {
 
 -- Which headers of a refusal the client gets.
 local TOLD = {
-    "location", "www-authenticate", "content-type", "cache-control", "retry-after", "grpc-status", "grpc-message", "x-countersign-decision",
+    "location", "www-authenticate", "content-type", "cache-control", "retry-after", "grpc-status", "grpc-message",
+    "x-countersign-decision", "x-countersign-page",
 }
 local TOLD_BODY = 8192
 

@@ -8,6 +8,7 @@ use crate::network::Network;
 use crate::process::{Process, free_ports, part};
 
 pub(super) const HTTP: &str = include_str!("../../../sdk/examples/envoy/envoy-http.yaml");
+pub(super) const GRPC: &str = include_str!("../../../sdk/examples/envoy/envoy-grpc.yaml");
 
 const OPTIONS: &str = "          common_http_protocol_options:\n";
 

@@ -89,7 +89,10 @@ fn tokens(text: &str, lines: Lines) -> Result<Vec<Token>, String> {
             '}' => tokens.push(Token::Close),
             '"' | '\'' | '`' => {
                 let start = line;
-                tokens.push(Token::Word(start, quoted(&mut rest, char, &mut line).ok_or_else(|| format!("line {start}: a quote has no end"))?));
+                tokens.push(Token::Word(
+                    start,
+                    quoted(&mut rest, char, &mut line).ok_or_else(|| format!("line {start}: a quote has no end"))?,
+                ));
             }
             '\\' if lines == Lines::End && rest.next_if_eq(&'\n').is_some() => line += 1,
             char if char.is_whitespace() => {}

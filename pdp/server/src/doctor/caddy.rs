@@ -3,8 +3,20 @@
 use super::blocks::{Directive, walk};
 use super::{Finding, OWN_PATH, Rule, Severity, is_everyone, missing_identity};
 
-pub(super) const RULES: &[&Rule] =
-    &[&UNCHECKED, &UNCHECKED_ROUTE, &CONDITIONAL, &AFTER, &FAILURE_ALLOWED, &IDENTITY, &FORWARDED, &EVERYONE, &NO_TIMEOUT, &REWRITTEN, &CACHED, &IMPORT];
+pub(super) const RULES: &[&Rule] = &[
+    &UNCHECKED,
+    &UNCHECKED_ROUTE,
+    &CONDITIONAL,
+    &AFTER,
+    &FAILURE_ALLOWED,
+    &IDENTITY,
+    &FORWARDED,
+    &EVERYONE,
+    &NO_TIMEOUT,
+    &REWRITTEN,
+    &CACHED,
+    &IMPORT,
+];
 
 const UNCHECKED: Rule = Rule {
     id: "caddy/nothing-checked",
@@ -134,7 +146,9 @@ fn holds(all: &[Directive], name: &str) -> bool {
 
 /// The block of global options.
 fn options(block: &Directive, found: &mut Vec<Finding>) {
-    for order in block.named("order").filter(|order| order.argument(0) == "forward_auth" && order.words.last().is_some_and(|last| last != "first")) {
+    for order in
+        block.named("order").filter(|order| order.argument(0) == "forward_auth" && order.words.last().is_some_and(|last| last != "first"))
+    {
         if order.argument(1) == "after" || order.argument(1) == "last" {
             found.push(AFTER.at(order.line, order.text()));
         }
@@ -172,7 +186,9 @@ fn block(block: &Directive, checked_around: bool, found: &mut Vec<Finding>) {
             "reverse_proxy" | "php_fastcgi" if block.name() == "route" && check.is_some_and(|check| at < check) => {
                 found.push(AFTER.at(one.line, one.text()));
             }
-            "rewrite" | "uri" if check.is_some_and(|check| block.name() != "route" || at < check) => found.push(REWRITTEN.at(one.line, one.text())),
+            "rewrite" | "uri" if check.is_some_and(|check| block.name() != "route" || at < check) => {
+                found.push(REWRITTEN.at(one.line, one.text()))
+            }
             _ => {}
         }
     }
@@ -188,7 +204,8 @@ fn check_itself(check: &Directive, trusts: bool, found: &mut Vec<Finding>) {
     if let Some(missing) = missing_identity(copied) {
         found.push(IDENTITY.at(check.line, missing));
     }
-    let forwarded = check.named("header_up").find(|header| header.argument(0).trim_start_matches('+').eq_ignore_ascii_case("x-forwarded-for"));
+    let forwarded =
+        check.named("header_up").find(|header| header.argument(0).trim_start_matches('+').eq_ignore_ascii_case("x-forwarded-for"));
     let right = |value: &str| ["{client_ip}", "{remote_host}", "{http.request.remote.host}"].contains(&value);
     match forwarded {
         Some(header) if !header.argument(0).starts_with('+') && right(header.argument(1)) => {}

@@ -4,7 +4,19 @@ use super::tree::Node;
 use super::{Finding, OWN_PATH, Rule, Severity, missing_identity};
 
 pub(super) const RULES: &[&Rule] = &[
-    &UNCHECKED, &DISABLED, &SAMPLED, &FAILURE_ALLOWED, &IDENTITY, &UNDERSCORES, &REMOTE_ADDRESS, &FORWARDED, &NO_TIMEOUT, &BEFORE, &CACHED, &REWRITTEN, &PARTIAL,
+    &UNCHECKED,
+    &DISABLED,
+    &SAMPLED,
+    &FAILURE_ALLOWED,
+    &IDENTITY,
+    &UNDERSCORES,
+    &REMOTE_ADDRESS,
+    &FORWARDED,
+    &NO_TIMEOUT,
+    &BEFORE,
+    &CACHED,
+    &REWRITTEN,
+    &PARTIAL,
 ];
 
 const UNCHECKED: Rule = Rule {
@@ -165,7 +177,9 @@ fn check_itself(check: &Node, found: &mut Vec<Finding>) {
     if let Some(body) = check.at(&["with_request_body", "allow_partial_message"]).filter(|node| node.text() == "true") {
         found.push(PARTIAL.at(body.line, "allow_partial_message: true"));
     }
-    for (service, timeout) in [("grpc_service", &["grpc_service", "timeout"][..]), ("http_service", &["http_service", "server_uri", "timeout"])] {
+    for (service, timeout) in
+        [("grpc_service", &["grpc_service", "timeout"][..]), ("http_service", &["http_service", "server_uri", "timeout"])]
+    {
         if let Some(node) = check.get(service).filter(|_| check.at(timeout).is_none()) {
             found.push(NO_TIMEOUT.at(node.line, format!("{service} has no timeout")));
         }

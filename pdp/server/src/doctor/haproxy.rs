@@ -2,8 +2,21 @@
 
 use super::{Finding, OWN_PATH, Rule, Severity, missing_identity};
 
-pub(super) const RULES: &[&Rule] =
-    &[&UNCHECKED, &UNCHECKED_BACKEND, &NOT_DENIED, &PRESET, &ALLOWED, &CONDITIONAL, &IDENTITY, &UNDERSCORES, &CLIENT_ADDRESS, &APPENDED, &CACHED, &REWRITTEN, &NO_TIMEOUT];
+pub(super) const RULES: &[&Rule] = &[
+    &UNCHECKED,
+    &UNCHECKED_BACKEND,
+    &NOT_DENIED,
+    &PRESET,
+    &ALLOWED,
+    &CONDITIONAL,
+    &IDENTITY,
+    &UNDERSCORES,
+    &CLIENT_ADDRESS,
+    &APPENDED,
+    &CACHED,
+    &REWRITTEN,
+    &NO_TIMEOUT,
+];
 
 const UNCHECKED: Rule = Rule {
     id: "haproxy/nothing-checked",
@@ -142,7 +155,9 @@ impl Section<'_> {
 
     /// The servers of the decision point itself: whoever sets its secret leads there.
     fn is_own(&self) -> bool {
-        self.lines.iter().any(|line| line.action() == "set-header" && line.words.get(2).is_some_and(|name| name.eq_ignore_ascii_case("x-countersign-pep")))
+        self.lines.iter().any(|line| {
+            line.action() == "set-header" && line.words.get(2).is_some_and(|name| name.eq_ignore_ascii_case("x-countersign-pep"))
+        })
     }
 }
 
@@ -189,7 +204,9 @@ fn sections(text: &str) -> Vec<Section<'_>> {
 fn checked(section: &Section<'_>, at: usize, found: &mut Vec<Finding>) {
     let (before, rest) = section.lines.split_at(at);
     let Some((check, after)) = rest.split_first() else { return };
-    let denies = |line: &Line<'_>| matches!(line.action(), "deny" | "reject" | "silent-drop" | "tarpit") && line.words.contains(&"unless") && line.names_verdict();
+    let denies = |line: &Line<'_>| {
+        matches!(line.action(), "deny" | "reject" | "silent-drop" | "tarpit") && line.words.contains(&"unless") && line.names_verdict()
+    };
     if !after.iter().any(denies) {
         found.push(check.at(&NOT_DENIED));
     }
@@ -205,7 +222,9 @@ fn checked(section: &Section<'_>, at: usize, found: &mut Vec<Finding>) {
         match line.action() {
             "allow" => found.push(line.at(&ALLOWED)),
             "cache-use" => found.push(line.at(&CACHED)),
-            "set-path" | "set-pathq" | "set-uri" | "replace-path" | "replace-pathq" | "replace-uri" | "normalize-uri" => found.push(line.at(&REWRITTEN)),
+            "set-path" | "set-pathq" | "set-uri" | "replace-path" | "replace-pathq" | "replace-uri" | "normalize-uri" => {
+                found.push(line.at(&REWRITTEN))
+            }
             _ => {}
         }
     }
@@ -216,9 +235,12 @@ fn unchecked(section: &Section<'_>, sections: &[Section<'_>], found: &mut Vec<Fi
     if section.kind != "backend" || section.is_own() {
         return;
     }
-    let chooses = |line: &Line<'_>| (line.starts(&["use_backend"]) || line.starts(&["default_backend"])) && line.words.get(1) == Some(&section.name);
+    let chooses =
+        |line: &Line<'_>| (line.starts(&["use_backend"]) || line.starts(&["default_backend"])) && line.words.get(1) == Some(&section.name);
     let is_past = |line: &Line<'_>| chooses(line) && !line.words.contains(&OWN_PATH);
-    let reached = sections.iter().any(|front| matches!(front.kind, "frontend" | "listen") && front.check().is_none() && front.lines.iter().any(is_past));
+    let reached = sections
+        .iter()
+        .any(|front| matches!(front.kind, "frontend" | "listen") && front.check().is_none() && front.lines.iter().any(is_past));
     if reached {
         found.push(UNCHECKED_BACKEND.at(section.number, format!("backend {}", section.name)));
     }
@@ -239,7 +261,8 @@ fn around(section: &Section<'_>, found: &mut Vec<Finding>) {
             found.push(line.at(&APPENDED));
         }
     }
-    let restricts = section.lines.iter().any(|line| line.starts(&["option", "http-restrict-req-hdr-names"]) && line.words.get(2) != Some(&"preserve"));
+    let restricts =
+        section.lines.iter().any(|line| line.starts(&["option", "http-restrict-req-hdr-names"]) && line.words.get(2) != Some(&"preserve"));
     if matches!(section.kind, "frontend" | "listen") && !restricts {
         found.push(UNDERSCORES.at(section.number, format!("{} {}", section.kind, section.name)));
     }

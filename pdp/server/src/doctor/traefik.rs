@@ -140,7 +140,8 @@ fn routers<'a>(routers: &'a [(String, Node)], middlewares: &'a [(String, Node)],
     let has = |name: &str, kind: &str| middleware(name).is_some_and(|node| node.get(kind).is_some());
     let chain = |router: &'a Node| flat(router, &middleware);
     let check_of = |router: &'a Node| chain(router).iter().position(|name| has(name, "forwardAuth"));
-    let own: Vec<&str> = routers.iter().filter(|(_, router)| is_own(router)).filter_map(|(_, router)| Some(router.get("service")?.text())).collect();
+    let own: Vec<&str> =
+        routers.iter().filter(|(_, router)| is_own(router)).filter_map(|(_, router)| Some(router.get("service")?.text())).collect();
     let any = routers.iter().any(|(_, router)| check_of(router).is_some());
     if let Some((name, router)) = routers.first().filter(|_| !any) {
         found.push(UNCHECKED.at(router.line, format!("{name} and its like")));
