@@ -187,7 +187,7 @@ fn block(block: &Directive, checked_around: bool, found: &mut Vec<Finding>) {
                 found.push(AFTER.at(one.line, one.text()));
             }
             "rewrite" | "uri" if check.is_some_and(|check| block.name() != "route" || at < check) => {
-                found.push(REWRITTEN.at(one.line, one.text()))
+                found.push(REWRITTEN.at(one.line, one.text()));
             }
             _ => {}
         }

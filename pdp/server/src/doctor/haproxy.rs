@@ -223,7 +223,7 @@ fn checked(section: &Section<'_>, at: usize, found: &mut Vec<Finding>) {
             "allow" => found.push(line.at(&ALLOWED)),
             "cache-use" => found.push(line.at(&CACHED)),
             "set-path" | "set-pathq" | "set-uri" | "replace-path" | "replace-pathq" | "replace-uri" | "normalize-uri" => {
-                found.push(line.at(&REWRITTEN))
+                found.push(line.at(&REWRITTEN));
             }
             _ => {}
         }

@@ -292,7 +292,7 @@ fn leads_on(scope: &Scope<'_>) -> bool {
 fn anywhere(all: &[Directive], found: &mut Vec<Finding>) {
     walk(all, &mut |directive| match (directive.name(), directive.argument(0)) {
         ("underscores_in_headers", "on") | ("ignore_invalid_headers", "off") => {
-            found.push(UNDERSCORES.at(directive.line, directive.text()))
+            found.push(UNDERSCORES.at(directive.line, directive.text()));
         }
         ("set_real_ip_from", network) if is_everyone(network) => found.push(EVERYONE.at(directive.line, directive.text())),
         ("include", file) if !file.ends_with("mime.types") => found.push(INCLUDE.at(directive.line, directive.text())),
