@@ -11,10 +11,12 @@
 mod behavior;
 mod control;
 mod demo;
+mod doctor;
 mod fuzz_replay;
 mod hostile_policies;
 mod learn_import;
 mod nginx;
+mod opa;
 mod places;
 mod proxies;
 mod serving;

@@ -147,6 +147,10 @@ impl Story {
         let reached = allowed.json();
         assert_eq!(reached["headers"]["remote-user"], json!(["alice"]), "{reached}");
         assert!(!reached.to_string().contains("root"), "{:?}: {reached}", self.proxy);
+        // P6: a client may name a header that the proxy is to drop. Then the application learns of nobody, and never of somebody else.
+        let dropping = format!("{}Remote-User: root\r\n", self.alices().replace("Connection: close", "Connection: close, Remote-User"));
+        let answer = self.raw("GET /payroll", &dropping);
+        assert!(answer.starts_with("HTTP/1.1 ") && !answer.contains("root"), "{:?}: {answer}", self.proxy);
         let mallorys = [("remote-user", "alice"), ("x-countersign-subject", "alice"), ("x-countersign-decision", "main.1.1")];
         self.is_refused("a claimed name", &[403], || self.call("mallory", PARIS, "/payroll", &mallorys));
     }
@@ -171,6 +175,11 @@ impl Story {
         for (name, value) in [("x-forwarded-host", "wiki.localhost"), ("x-forwarded-method", "OPTIONS"), ("x-original-method", "OPTIONS")] {
             self.is_refused(name, &[400, 403], || self.call("mallory", PARIS, "/payroll", &[(name, value)]));
         }
+        // HDR-06: nor does the proxy drop what it says itself because a client tells it to.
+        let named = "close, x-forwarded-for, x-forwarded-uri, x-forwarded-method, x-original-url, x-original-method, x-countersign-pep";
+        let dropping = self.alices().replace(PARIS, SINGAPORE).replace("Connection: close", &format!("Connection: {named}"));
+        let answer = self.unreached("what names the headers of the proxy", || self.raw("GET /payroll", &dropping));
+        assert!(answer.starts_with("HTTP/1.1 4"), "{:?}: {answer}", self.proxy);
         let probe = [("user-agent", "kube-probe/1.30")];
         self.is_refused("a probe", &[401], || self.stage.send("GET", "payroll", "/", &probe, None));
     }

@@ -19,6 +19,8 @@ pub struct Direct {
     pub decision: u16,
     /// The operations listener.
     pub operations: u16,
+    /// The listener for OPA's clients, where there is one.
+    pub opa: u16,
     /// Where its configuration and data are.
     pub folder: tempfile::TempDir,
 }
@@ -31,8 +33,33 @@ impl Direct {
     #[track_caller]
     #[must_use]
     pub fn start(more: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::listening(&[], more, prepare)
+    }
+
+    /// As [`Direct::start`], with a listener for OPA's clients.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    #[must_use]
+    pub fn with_opa(more: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::listening(&["opa"], more, prepare)
+    }
+
+    /// The same folder and ports once more, after the process was ended.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.pdp = serve(self.folder.path(), &[self.decision, self.operations]);
+    }
+
+    #[track_caller]
+    fn listening(also: &[&str], more: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [decision, operations] = free_ports();
+        let [decision, operations, opa] = free_ports();
+        let listen: String = also.iter().map(|name| format!("{name} = \"127.0.0.1:{opa}\"\n")).collect();
         let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/examples/seed").canonicalize().unwrap();
         std::fs::write(folder.path().join("secret"), SECRET).unwrap();
         prepare(folder.path());
@@ -41,6 +68,7 @@ impl Direct {
 [listen]
 decision = "127.0.0.1:{decision}"
 operations = "127.0.0.1:{operations}"
+{listen}
 [[pep]]
 id = "app"
 secret_file = "secret"
@@ -61,8 +89,10 @@ policy_budget_ms = 4000
             seed.display()
         );
         std::fs::write(folder.path().join("countersign.toml"), configuration).unwrap();
-        let pdp = serve(folder.path(), &[decision, operations]);
-        Self { pdp, decision, operations, folder }
+        let mut ports = vec![decision, operations];
+        ports.extend((!also.is_empty()).then_some(opa));
+        let pdp = serve(folder.path(), &ports);
+        Self { pdp, decision, operations, opa, folder }
     }
 
     /// Asks about a request that carries a token.

@@ -14,6 +14,7 @@ pub mod fuzz;
 pub mod http;
 pub mod issuer;
 pub mod network;
+pub mod opa;
 pub mod process;
 pub mod proxy;
 pub mod stage;

@@ -1,6 +1,8 @@
 //! The keys of issuers (RFC 7517), and the one place that checks a signature (RFC 7515). The library verifies; which algorithm a key may be used with comes
 //! from the key, never from the token.
 
+mod named;
+
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
@@ -9,6 +11,8 @@ use countersign_sdk_types::strict::{self, Limits};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub use named::{NamedKey, NamedKeyError, key_id, unverified_payload};
 
 /// A public key and what it may be used with.
 #[derive(Clone)]
@@ -116,7 +120,7 @@ impl KeySet {
     /// # Errors
     /// When it has not the form, asks for what is not implemented, or was not signed by its key with an allowed algorithm.
     pub fn verify(&self, token: &str, allowed: &[Algorithm]) -> Result<Verified, SignatureError> {
-        let (signed, header, payload, signature) = split(token)?;
+        let (signed, header, payload, signature) = split(token, LONGEST_TOKEN)?;
         let header = header_of(header)?;
         let algorithm: Algorithm = header.alg.parse().map_err(|_| SignatureError::Algorithm)?;
         if !allowed.contains(&algorithm) {
@@ -203,8 +207,8 @@ fn decode(part: &str) -> Result<Vec<u8>, SignatureError> {
 }
 
 /// `header.payload`, header, payload and signature.
-fn split(token: &str) -> Result<(&str, &str, &str, &str), SignatureError> {
-    if token.len() > LONGEST_TOKEN {
+fn split(token: &str, longest: usize) -> Result<(&str, &str, &str, &str), SignatureError> {
+    if token.len() > longest {
         return Err(SignatureError::Shape);
     }
     let (signed, signature) = token.rsplit_once('.').ok_or(SignatureError::Shape)?;

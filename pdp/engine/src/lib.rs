@@ -12,6 +12,7 @@ pub mod keys;
 pub mod path;
 pub mod policy;
 pub mod record;
+pub mod rego;
 pub mod remedy;
 pub mod request;
 pub mod snapshot;

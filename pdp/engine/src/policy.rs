@@ -5,25 +5,31 @@
 
 pub mod builtins;
 pub mod candidate;
-mod check;
+pub(crate) mod check;
 mod document;
-mod scan;
+pub(crate) mod json;
+pub(crate) mod rewrite;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::strict::{self, Limits};
-use countersign_sdk_types::{Digest, Effect};
+use countersign_sdk_types::{Digest, Effect, Timestamp};
 use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{Engine, LimitError, Value};
+use regorus::{Engine, LimitError, PolicyLengthConfig, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
+use builtins::Extensions;
+use rewrite::Rewriter;
+
+pub use builtins::{BuiltinErrors, Moment, Semantics};
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
 pub use check::{MAX_CHAIN, MAX_PRODUCTS, MAX_RULES};
 pub use scan::{MAX_DEPTH, MAX_FILE, ScanError};
@@ -34,6 +40,21 @@ pub const MAX_FILES: usize = 500;
 pub const DEFAULT_PACKAGE: &str = "authz";
 /// The time that one entry point may take. Hundreds of times what a real policy needs: a busy machine must not turn an allow into a deny.
 pub const BUDGET: Duration = Duration::from_millis(50);
+/// How long lines and files may be for the parser. Lines are as long as certificates and key sets in them; [`MAX_FILE`] bounds the whole.
+pub(crate) const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
+    max_col: match NonZeroU32::new(MAX_FILE as u32) {
+        Some(columns) => columns,
+        None => NonZeroU32::MIN,
+    },
+    max_file_bytes: match NonZeroUsize::new(2 * MAX_FILE) {
+        Some(bytes) => bytes,
+        None => NonZeroUsize::MIN,
+    },
+    max_lines: match NonZeroUsize::new(20_000) {
+        Some(lines) => lines,
+        None => NonZeroUsize::MIN,
+    },
+};
 const MAX_TEXTS: usize = 32;
 const MAX_TEXT: usize = 512;
 
@@ -71,7 +92,9 @@ pub struct Dialects {
 }
 
 impl Dialects {
-    fn of(&self, path: &str) -> Option<u8> {
+    /// What is declared of a file.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Option<u8> {
         let bare = path.trim_start_matches('/');
         self.files.iter().find(|(listed, _)| listed.trim_start_matches('/') == bare).map(|(_, version)| *version).or(self.default)
     }
@@ -182,6 +205,7 @@ fn graft(data: &mut serde_json::Value, folder: &str, document: serde_json::Value
 #[derive(Clone)]
 pub struct Policy {
     engine: Engine,
+    extensions: Extensions,
     decision: Option<String>,
     allow: Option<String>,
 }
@@ -199,12 +223,12 @@ impl Policy {
     /// [`PolicyError::Refused`] with every problem that was found.
     pub fn compile(source: &PolicySource) -> Result<Self, PolicyError> {
         let served = |file: &&PolicyFile| !file.path.ends_with("_test.rego");
-        let (engine, outline) = load(source, source.files.iter().filter(served), BUDGET)?;
+        let Loaded { engine, outline, extensions } = load(source, source.files.iter().filter(served), BUDGET)?;
         let entry = |name: &str| {
             let path = format!("data.{}.{name}", source.package);
             outline.rules.contains(&path).then_some(path)
         };
-        let policy = Self { engine, decision: entry("decision"), allow: entry("allow") };
+        let policy = Self { engine, extensions, decision: entry("decision"), allow: entry("allow") };
         if policy.decision.is_none() && policy.allow.is_none() {
             let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
             return Err(PolicyError::Refused(vec![Problem::new(text)]));
@@ -225,17 +249,19 @@ impl Policy {
     /// # Errors
     /// As [`Policy::evaluate`].
     pub fn evaluate_within(&self, input: &Input, budget: Duration) -> Result<Verdict, PolicyError> {
+        let moment = Moment { now: Timestamp(input.context.time), seed: [0; 32] };
         let input = document::value(input).map_err(|error| PolicyError::Failed(error.to_string()))?;
-        let decision = self.ask(self.decision.as_deref(), &input, budget)?;
-        let allow = self.ask(self.allow.as_deref(), &input, budget)?;
+        let decision = self.ask(self.decision.as_deref(), &input, moment, budget)?;
+        let allow = self.ask(self.allow.as_deref(), &input, moment, budget)?;
         settle(decision, allow)
     }
 
-    fn ask(&self, entry: Option<&str>, input: &Value, budget: Duration) -> Result<Value, PolicyError> {
+    fn ask(&self, entry: Option<&str>, input: &Value, moment: Moment, budget: Duration) -> Result<Value, PolicyError> {
         let Some(entry) = entry else { return Ok(Value::Undefined) };
         let mut engine = self.engine.clone();
         engine.set_execution_timer_config(timer(budget));
         engine.set_input(input.clone());
+        self.extensions.install_momentary(&mut engine, moment, BuiltinErrors::Fatal).map_err(PolicyError::Failed)?;
         guarded(engine, entry)
     }
 }
@@ -249,7 +275,7 @@ fn guarded(mut engine: Engine, entry: &str) -> Result<Value, PolicyError> {
     }
 }
 
-fn exhausted(error: &anyhow::Error) -> bool {
+pub(crate) fn exhausted(error: &anyhow::Error) -> bool {
     error.downcast_ref::<LimitError>().is_some() || error.to_string().contains("execution exceeded time limit")
 }
 
@@ -257,52 +283,67 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|character| *character != '\n').take(MAX_TEXT).collect()
 }
 
-fn timer(limit: Duration) -> ExecutionTimerConfig {
+pub(crate) fn timer(limit: Duration) -> ExecutionTimerConfig {
     ExecutionTimerConfig { limit, check_interval: NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN) }
 }
 
-fn load<'a>(
-    source: &PolicySource,
-    files: impl Iterator<Item = &'a PolicyFile>,
-    budget: Duration,
-) -> Result<(Engine, check::Outline), PolicyError> {
+/// A policy's engine, what it defines, and the extensions that it names.
+struct Loaded {
+    engine: Engine,
+    outline: check::Outline,
+    extensions: Extensions,
+}
+
+fn load<'a>(source: &PolicySource, files: impl Iterator<Item = &'a PolicyFile>, budget: Duration) -> Result<Loaded, PolicyError> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
+    engine.set_gather_prints(true);
+    engine.set_policy_length_config(LENGTHS);
     engine.set_execution_timer_config(timer(budget));
+    let files: Vec<&PolicyFile> = files.collect();
+    let rewriter = Rewriter::new(files.iter().map(|file| file.text.as_str()));
     let mut problems = Vec::new();
     for file in files {
-        if let Err(problem) = parse(&mut engine, file, source.dialects.of(&file.path)) {
+        if let Err(problem) = parse(&mut engine, &rewriter, file, source.dialects.of(&file.path)) {
             problems.push(problem);
         }
     }
     if !problems.is_empty() {
         return Err(PolicyError::Refused(problems));
     }
-    let (outline, problems) = check::check(engine.get_modules());
-    if !problems.is_empty() {
-        return Err(PolicyError::Refused(problems));
+    let (outline, findings) = check::check(engine.get_modules(), Semantics::Contract);
+    if !findings.is_empty() {
+        return Err(PolicyError::Refused(findings.into_iter().map(Problem::from).collect()));
     }
-    builtins::install(&mut engine).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
-    let refused = |error: anyhow::Error| PolicyError::Refused(vec![Problem::new(shortened(&format!("{error:#}")))]);
-    engine.add_data(Value::from(source.data.clone())).map_err(refused)?;
-    Ok((engine, outline))
+    let extensions = Extensions::of(outline.names.iter().map(String::as_str));
+    let refused = |text| PolicyError::Refused(vec![Problem::new(text)]);
+    extensions.install_fixed(&mut engine, BuiltinErrors::Fatal).map_err(refused)?;
+    engine.add_data(Value::from(source.data.clone())).map_err(|error| refused(shortened(&format!("{error:#}"))))?;
+    Ok(Loaded { engine, outline, extensions })
 }
 
 /// A file that no manifest speaks of is read as today's Rego, and then as the dialect before 1.0.
-fn parse(engine: &mut Engine, file: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
+fn parse(engine: &mut Engine, rewriter: &Rewriter, file: &PolicyFile, dialect: Option<u8>) -> Result<(), Problem> {
     let of = |line: Option<usize>, text: String| Problem { file: Some(file.path.clone()), line, text };
-    scan::scan(&file.text).map_err(|error| of(error.line(), error.to_string()))?;
+    let text = scan::rewritten(rewriter, &file.text).map_err(|error| of(error.line(), error.to_string()))?;
+    match add(engine, &file.path, &text, dialect) {
+        None => Err(of(None, format!("dialect {} of Rego is not known", dialect.unwrap_or_default()))),
+        Some(added) => added.map_err(|error| of(line_of(&error.to_string(), &file.path), shortened(&format!("{error:#}")))),
+    }
+}
+
+/// Hands a file to the parser; `None` for an unknown dialect.
+pub(crate) fn add(engine: &mut Engine, path: &str, text: &str, dialect: Option<u8>) -> Option<anyhow::Result<()>> {
     let mut add = |v0: bool| {
         engine.set_rego_v0(v0);
-        engine.add_policy(file.path.clone(), file.text.clone())
+        engine.add_policy(path.to_owned(), text.to_owned()).map(drop)
     };
-    let parsed = match dialect {
+    Some(match dialect {
         Some(0) => add(true),
         Some(1) => add(false),
         None => add(false).or_else(|error| add(true).map_err(|_| error)),
-        Some(other) => return Err(of(None, format!("dialect {other} of Rego is not known"))),
-    };
-    parsed.map(drop).map_err(|error| of(line_of(&error.to_string(), &file.path), shortened(&format!("{error:#}"))))
+        Some(_) => return None,
+    })
 }
 
 /// The library's messages name the place as `--> path:line:column`.

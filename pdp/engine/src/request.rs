@@ -17,7 +17,7 @@ use crate::path::{CanonicalPath, canonical_host};
 mod headers;
 mod kind;
 
-pub use headers::{DEVICE_COOKIE, GRANT_COOKIE, PRE_COOKIE, device_of};
+pub use headers::{DEVICE_COOKIE, GRANT_COOKIE, IDENTITY_HEADERS, PRE_COOKIE, device_of};
 pub use kind::ClientKind;
 
 /// An enforcement point, authenticated by the server, and what it may state.

@@ -5,6 +5,7 @@ pub mod authzen;
 pub mod caddy;
 pub mod certificate;
 pub mod envoy;
+pub mod envoy_grpc;
 mod forwarded;
 pub mod haproxy;
 pub mod identity;

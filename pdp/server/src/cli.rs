@@ -14,6 +14,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 
 use crate::config::Config;
+use crate::jail::Kind;
+use crate::opa::Opa;
 use crate::policies::STACK;
 use crate::{jail, serve};
 
@@ -72,6 +74,9 @@ enum Command {
     Jail {
         /// The size of the candidate, in bytes.
         size: u64,
+        /// It is a library with OPA's semantics, and no policy.
+        #[arg(long)]
+        library: bool,
     },
     /// Print completions for a shell.
     Completions {
@@ -100,8 +105,8 @@ fn run_command(command: Command) -> ExitCode {
     match command {
         Command::Demo(command) => demo::run(command),
         Command::Serve { config } => with_config(&config, |config| finish(start(config))),
-        Command::CheckConfig { config } => with_config(&config, |config| match serve::Parts::load(config) {
-            Ok(_) => say("the configuration can be used"),
+        Command::CheckConfig { config } => with_config(&config, |config| match check(config) {
+            Ok(()) => say("the configuration can be used"),
             Err(error) => fail(CONFIGURATION, &error),
         }),
         Command::Control(command) => control::run(&command),
@@ -111,7 +116,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Risk(command) => risk::run(&command),
         Command::Conformance(command) => conformance::run(&command),
         Command::Version { json } => policy::version(json),
-        Command::Jail { size } => jail::run(size),
+        Command::Jail { size, library } => jail::run(if library { Kind::Library } else { Kind::Policy }, size),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -124,6 +129,12 @@ fn with_config(file: &std::path::Path, then: impl FnOnce(Config) -> ExitCode) ->
         Ok(config) => then(config),
         Err(error) => fail(CONFIGURATION, &error.to_string()),
     }
+}
+
+fn check(mut config: Config) -> Result<(), String> {
+    let opa = config.opa.take();
+    serve::Parts::load(config)?;
+    opa.map_or(Ok(()), |options| runtime()?.block_on(Opa::check(&options)))
 }
 
 fn start(config: Config) -> Result<(), String> {

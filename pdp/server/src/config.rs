@@ -117,12 +117,26 @@ pub struct TlsFiles {
 pub struct Listeners {
     /// Enforcement points.
     pub decision: SocketAddr,
+    /// Enforcement points that speak gRPC.
+    pub grpc: Option<SocketAddr>,
     /// Browsers.
     pub public: Option<SocketAddr>,
     /// Operators, beside the local socket.
     pub control: Option<SocketAddr>,
     /// The platform.
     pub operations: SocketAddr,
+    /// OPA's clients.
+    pub opa: Option<SocketAddr>,
+    /// Envoy, with policies of `opa-envoy-plugin`.
+    pub opa_grpc: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Where `[opa]` is served, each with its key.
+    fn of_opa(&self) -> Vec<(&'static str, SocketAddr)> {
+        let both = [("listen.opa", self.opa), ("listen.opa_grpc", self.opa_grpc)];
+        both.into_iter().filter_map(|(key, address)| Some((key, address?))).collect()
+    }
 }
 
 /// The configuration as meant.
@@ -130,6 +144,8 @@ pub struct Listeners {
 pub struct Config {
     /// Where everything listens.
     pub listen: Listeners,
+    /// What OPA's clients are answered from.
+    pub opa: Option<crate::opa::Options>,
     /// TLS on every TCP listener.
     pub tls: Option<TlsFiles>,
     /// The one tenant of this file.

@@ -1,5 +1,5 @@
-//! The accept loop: HTTP/1.1 over TCP, TLS or a Unix socket, with limits on time, headers and connections, so that slow and half-open clients cost
-//! little and end soon.
+//! The accept loop: HTTP/1.1 over TCP, TLS or a Unix socket, or HTTP/2 where gRPC is spoken, with limits on time, headers and connections, so that slow and
+//! half-open clients cost little and end soon.
 //!
 //! `axum::serve` sets no timer, and without one hyper's own timeout does nothing: half-sent requests would stay open for good.
 
@@ -25,13 +25,27 @@ use tower::ServiceExt as _;
 use crate::metrics::ListenerMetrics;
 use crate::tls::{ClientCertificate, Tls};
 
+mod http2;
+
+/// What a listener speaks: one protocol, never what the client likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 with prior knowledge, or by ALPN where there is TLS.
+    Http2,
+}
+
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Until a TLS handshake is done.
     pub handshake_within: Duration,
-    /// Until a request's headers are there, and between two requests of a connection.
+    /// Until a request's headers are there, and between two requests of a connection. Of an HTTP/2 connection, its first request.
     pub headers_within: Duration,
+    /// How old an HTTP/2 connection may become; its client opens another one.
+    pub connection_age: Duration,
     /// Until a request is answered, its body included.
     pub answer_within: Duration,
     /// Open connections.
@@ -47,6 +61,7 @@ impl Default for Limits {
         Self {
             handshake_within: Duration::from_secs(5),
             headers_within: Duration::from_secs(5),
+            connection_age: Duration::from_secs(600),
             answer_within: Duration::from_secs(10),
             connections: 4096,
             in_flight: 256,
@@ -63,6 +78,7 @@ const LONGEST_URI: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
+    protocol: Protocol,
     metrics: ListenerMetrics,
 }
 
@@ -76,13 +92,19 @@ impl Listener {
     /// Plain HTTP, or HTTPS when there is a certificate.
     #[must_use]
     pub fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>) -> Self {
-        Self { socket: Socket::Tcp(listener, tls), metrics: ListenerMetrics::default() }
+        Self { socket: Socket::Tcp(listener, tls), protocol: Protocol::Http1, metrics: ListenerMetrics::default() }
     }
 
     /// A socket in the file system: requests bring a [`UnixPeer`] and no address.
     #[must_use]
     pub fn unix(listener: UnixListener) -> Self {
-        Self { socket: Socket::Unix(listener), metrics: ListenerMetrics::default() }
+        Self { socket: Socket::Unix(listener), protocol: Protocol::Http1, metrics: ListenerMetrics::default() }
+    }
+
+    /// Speaking this protocol.
+    #[must_use]
+    pub fn speaking(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
     }
 
     /// Counted by these meters.
@@ -152,7 +174,7 @@ impl Peer {
 /// What the connections of a listener share.
 struct Door {
     router: Router,
-    http: http1::Builder,
+    protocol: Protocol,
     limits: Limits,
     in_flight: Semaphore,
     metrics: ListenerMetrics,
@@ -162,7 +184,7 @@ struct Door {
 pub async fn serve(listener: impl Into<Listener>, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
     let listener = listener.into();
     let connections = Arc::new(Semaphore::new(limits.connections));
-    let door = Arc::new(Door::new(router, limits, listener.metrics.clone()));
+    let door = Arc::new(Door::new(router, limits, &listener));
     let graceful = GracefulShutdown::new();
     let stopping = stop.clone();
     loop {
@@ -175,7 +197,7 @@ pub async fn serve(listener: impl Into<Listener>, router: Router, limits: Limits
         tokio::spawn(async move {
             let _open = door.metrics.connection();
             match door.greet(accepted, &mut stopping).await {
-                Some((stream, peer)) => door.converse(stream, peer, watcher).await,
+                Some((stream, peer)) => door.converse(stream, peer, watcher, stopping).await,
                 None => drop(watcher),
             }
             drop(place);
@@ -204,10 +226,9 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Door {
-    fn new(router: Router, limits: Limits, metrics: ListenerMetrics) -> Self {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(limits.headers_within).max_headers(MOST_HEADERS).max_buf_size(BUFFER);
-        Self { router, http, in_flight: Semaphore::new(limits.in_flight), limits, metrics }
+    fn new(router: Router, limits: Limits, listener: &Listener) -> Self {
+        let (protocol, metrics) = (listener.protocol, listener.metrics.clone());
+        Self { router, protocol, in_flight: Semaphore::new(limits.in_flight), limits, metrics }
     }
 
     /// Shakes hands where that is due. A peer that fails, is late, or comes as the server ends, is closed.
@@ -217,7 +238,7 @@ impl Door {
             Accepted::Unix(stream, peer) => Some((Box::new(stream), Peer::Local(peer))),
             Accepted::Tcp(stream, address, Some(tls)) => {
                 let shaken = tokio::select! {
-                    shaken = tls.accept(stream, self.limits.handshake_within) => shaken,
+                    shaken = tls.accept(stream, self.protocol, self.limits.handshake_within) => shaken,
                     _ = stopping.wait_for(|stop| *stop) => return None,
                 };
                 let shaken = shaken.inspect_err(|error| tracing::debug!(%error, "no TLS connection"));
@@ -227,20 +248,37 @@ impl Door {
         }
     }
 
-    async fn converse(self: &Arc<Self>, stream: Box<dyn Stream>, peer: Peer, watcher: Watcher) {
-        let door = Arc::clone(self);
+    async fn converse(self: Arc<Self>, stream: Box<dyn Stream>, peer: Peer, watcher: Watcher, stopping: watch::Receiver<bool>) {
+        match self.protocol {
+            Protocol::Http1 => self.converse_http1(stream, peer, watcher).await,
+            Protocol::Http2 => {
+                self.converse_http2(stream, peer, stopping).await;
+                drop(watcher);
+            }
+        }
+    }
+
+    async fn converse_http1(self: Arc<Self>, stream: Box<dyn Stream>, peer: Peer, watcher: Watcher) {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.limits.headers_within).max_headers(MOST_HEADERS).max_buf_size(BUFFER);
         let service = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
-            let (door, peer) = (Arc::clone(&door), peer.clone());
+            let (door, peer) = (Arc::clone(&self), peer.clone());
             async move { Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await) }
         });
-        let connection = self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         // A connection that breaks is the client's affair; there is nobody left to tell.
         let _ = watcher.watch(connection).await;
     }
 
     async fn answer(&self, mut request: Request, peer: Peer) -> Response {
-        if let Err(status) = strict(&request) {
-            return (status, [(header::CONNECTION, "close")]).into_response();
+        match self.protocol {
+            Protocol::Http2 if !http2::is_call(&request) => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+            Protocol::Http2 => {}
+            Protocol::Http1 => {
+                if let Err(status) = strict(&request) {
+                    return (status, [(header::CONNECTION, "close")]).into_response();
+                }
+            }
         }
         let Ok(_place) = self.in_flight.try_acquire() else {
             self.metrics.shed();

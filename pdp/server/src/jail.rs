@@ -18,6 +18,8 @@ use countersign_pdp_engine::policy::{CandidateReport, PolicySource, Problem};
 use countersign_sdk_types::strict::{self, Limits};
 use rustix::process::Signal;
 
+#[cfg(test)]
+pub(crate) use child::library_report;
 pub use child::run;
 
 use crate::clock::Stopwatch;
@@ -89,6 +91,18 @@ impl Ended {
     }
 }
 
+/// What a candidate is, and so what is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A policy under contract: static rules, its own tests, a smoke evaluation.
+    Policy,
+    /// Modules with OPA's semantics: that they can be scanned, parsed and compiled.
+    Library,
+}
+
+/// The argument by which the child is told.
+const LIBRARY: &str = "--library";
+
 /// Checks a candidate in the jail. Blocks for up to half a minute. Only the binary `countersign` can do this: it runs itself.
 #[must_use]
 pub fn check(source: &PolicySource) -> CandidateReport {
@@ -100,12 +114,24 @@ pub fn check(source: &PolicySource) -> CandidateReport {
 /// # Errors
 /// Where the check gave no report, how it ended.
 pub fn check_until(source: &PolicySource, given_up: &AtomicBool) -> Result<CandidateReport, Ended> {
+    check_kind(Kind::Policy, source, given_up)
+}
+
+/// Checks in the jail whether modules and data can be a library.
+///
+/// # Errors
+/// Where the check gave no report, how it ended.
+pub fn check_library(source: &PolicySource) -> Result<CandidateReport, Ended> {
+    check_kind(Kind::Library, source, &AtomicBool::new(false))
+}
+
+fn check_kind(kind: Kind, source: &PolicySource, given_up: &AtomicBool) -> Result<CandidateReport, Ended> {
     let candidate = serde_json::to_vec(source).map_err(|_| Ended::Garbage)?;
     if candidate.len() > MAX_CANDIDATE {
         return Err(Ended::TooLarge);
     }
     let size = candidate.len() as u64;
-    let mut prisoner = Prisoner::start(size)?;
+    let mut prisoner = Prisoner::start(kind, size)?;
     let (status, said) = prisoner.question(candidate, given_up)?;
     judge(status, &said, memory(size))
 }
@@ -122,11 +148,12 @@ fn refusal(text: String) -> CandidateReport {
 struct Prisoner(Child);
 
 impl Prisoner {
-    fn start(size: u64) -> Result<Self, Ended> {
+    fn start(kind: Kind, size: u64) -> Result<Self, Ended> {
         let mut command = Command::new(SELF);
         command
             .arg("jail")
             .arg(size.to_string())
+            .args((kind == Kind::Library).then_some(LIBRARY))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())

@@ -2,7 +2,6 @@
 //!
 //! A set that cannot be fetched or read changes nothing: the last good keys decide until they are stale, and then none do.
 
-mod address;
 mod source;
 mod watched;
 
@@ -20,7 +19,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use self::source::FetchError;
-pub use self::source::{Source, SourceError, UrlOptions};
+pub use self::source::Source;
 use self::watched::Watched;
 use crate::metrics::{FetchOutcome, Metrics};
 

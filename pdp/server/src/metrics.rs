@@ -68,6 +68,7 @@ pub struct Metrics {
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
+    opa_events_lost: Counter,
 }
 
 impl Default for Metrics {
@@ -93,6 +94,7 @@ impl Metrics {
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
             behavior_batches: Family::default(),
+            opa_events_lost: Counter::default(),
         };
         metrics.register();
         metrics
@@ -110,7 +112,13 @@ impl Metrics {
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
+        registry.register("opa_events_lost", "Decisions missing from the decision log of OPA's clients", self.opa_events_lost.clone());
         registry.register("build", "Which build this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    }
+
+    /// Events of the decision log of OPA's clients that nobody will see.
+    pub fn opa_events_lost(&self, count: u64) {
+        self.opa_events_lost.inc_by(count);
     }
 
     /// A decision was answered.

@@ -14,6 +14,7 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_types::{Digest, Revision};
 
 pub use folder::{Files, read};
+pub(crate) use folder::{Listed, digest as folder_digest, list};
 pub use status::{CandidateStatus, PolicyStatus};
 pub use watch::Policies;
 

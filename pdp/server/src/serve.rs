@@ -21,13 +21,15 @@ use countersign_sdk_types::strict::Limits as JsonLimits;
 use countersign_sdk_types::{Host, Tenant};
 
 use crate::adapter::identity::IdentityHeaders;
-use crate::adapter::{authzen, caddy, envoy, haproxy, nginx, sessions, traefik};
+use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions, traefik};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
 use crate::config::{ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
+use crate::grpc;
+use crate::grpc::health::Health;
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
 use crate::pipeline::Pdp;
@@ -194,6 +196,11 @@ pub fn router(decider: Arc<Decider>) -> Router {
         .route("/countersign/v1/sessions", put(sessions::link))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
         .with_state(decider)
+}
+
+/// The router of the gRPC listener.
+pub fn grpc_router(decider: &Arc<Decider>, health: Health) -> Router {
+    envoy_grpc::router(Arc::clone(decider)).merge(grpc::health::router(health)).fallback(grpc::unknown)
 }
 
 /// The router of the public listener.

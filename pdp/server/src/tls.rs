@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::files;
+use crate::front_door::Protocol;
 
 /// The largest certificate or key file.
 const LARGEST: u64 = 1024 * 1024;
@@ -83,7 +84,25 @@ pub enum HandshakeError {
 pub struct Tls {
     files: Files,
     seen: Mutex<blake3::Hash>,
-    config: ArcSwap<ServerConfig>,
+    configs: ArcSwap<Configs>,
+}
+
+/// The same certificate, once for each protocol that a listener may speak.
+#[derive(Debug)]
+struct Configs {
+    http1: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
+}
+
+impl From<ServerConfig> for Configs {
+    fn from(config: ServerConfig) -> Self {
+        let speaking = |alpn: &[u8]| {
+            let mut config = config.clone();
+            config.alpn_protocols = vec![alpn.to_vec()];
+            Arc::new(config)
+        };
+        Self { http1: speaking(b"http/1.1"), http2: speaking(b"h2") }
+    }
 }
 
 #[derive(Debug)]
@@ -108,7 +127,7 @@ impl Tls {
         let files = Files { certificate: certificate.to_owned(), key: key.to_owned(), client_ca: client_ca.map(ToOwned::to_owned) };
         let contents = files.read()?;
         let config = files.configure(&contents)?;
-        Ok(Self { seen: Mutex::new(contents.digest()), config: ArcSwap::from_pointee(config), files })
+        Ok(Self { seen: Mutex::new(contents.digest()), configs: ArcSwap::from_pointee(config.into()), files })
     }
 
     /// Reads the files again; new connections get what is new in them. True when something changed.
@@ -121,7 +140,7 @@ impl Tls {
         if *seen == contents.digest() {
             return Ok(false);
         }
-        self.config.store(Arc::new(self.files.configure(&contents)?));
+        self.configs.store(Arc::new(self.files.configure(&contents)?.into()));
         *seen = contents.digest();
         Ok(true)
     }
@@ -133,9 +152,16 @@ impl Tls {
     pub async fn accept(
         &self,
         stream: TcpStream,
+        protocol: Protocol,
         within: Duration,
     ) -> Result<(TlsStream<TcpStream>, Option<ClientCertificate>), HandshakeError> {
-        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let configs = self.configs.load();
+        let config = match protocol {
+            Protocol::Http1 => &configs.http1,
+            Protocol::Http2 => &configs.http2,
+        };
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
+        drop(configs);
         let shaken = tokio::time::timeout(within, acceptor.accept(stream)).await.map_err(|_| HandshakeError::Late)?;
         let stream = shaken.map_err(HandshakeError::Failed)?;
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -173,7 +199,6 @@ impl Files {
             rustls::Error::InconsistentKeys(_) => TlsError::KeyDoesNotFit(self.key.clone()),
             other => unusable(other),
         })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.max_early_data_size = 0;
         if self.client_ca.is_some() {
             // A resumed session would outlive the certificate that it was opened with.

@@ -24,13 +24,22 @@ impl Asker {
     }
 }
 
+/// Where a script sends its page, that cannot follow a redirect itself.
+const PAGE: &str = "x-countersign-page";
+
 /// The id of the decision, by which an operator finds it (`countersign why`). It says nothing by itself.
 const DECISION: &str = "x-countersign-decision";
 
 pub(crate) fn step_up(step_up: &StepUp, asker: Asker) -> Response<Body> {
     let response = match (asker, step_up.ceremony()) {
         (Asker::Browser, Some(url)) => refuse(StatusCode::FOUND, Some((LOCATION, url.to_string()))),
-        _ => refuse(StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, challenge(step_up)))),
+        (_, page) => {
+            let mut response = refuse(StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, challenge(step_up))));
+            if let Some(Ok(page)) = page.map(|url| HeaderValue::try_from(url.to_string())) {
+                response.headers_mut().insert(PAGE, page);
+            }
+            response
+        }
     };
     named(response, step_up.decision_id())
 }

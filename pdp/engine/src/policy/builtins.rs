@@ -1,20 +1,26 @@
-//! Which built-ins a policy may name, and bounded forms of those that no timer can stop.
+//! Which built-ins a policy may name, those that the library lacks, and bounded forms of those that no timer can stop.
 //!
-//! An extension of the same name takes the place of a built-in, so the bounded forms cannot be avoided by a policy.
+//! An extension of the same name takes the place of a built-in, so the bounded forms cannot be avoided by a policy. Nothing in here reads a clock,
+//! entropy or the network: time and chance are a [`Moment`] that comes with the question.
 
-use regorus::unstable::{BUILTINS, Expr, Ref, Span};
-use regorus::{Engine, Source, Value};
+mod asked;
+mod bounded;
+mod call;
+mod collections;
+mod hash;
+mod json;
+mod jwt;
+mod net;
+mod text;
+mod x509;
 
-/// The most elements that a built-in may produce.
-const MAX_ITEMS: usize = 10_000;
-/// The longest text that a built-in may produce.
-const MAX_TEXT: usize = 1024 * 1024;
-/// The widest column and the longest fraction in a format.
-const MAX_WIDTH: usize = 255;
-/// The most digits of the factors of a product together.
-const MAX_DIGITS: usize = 4_096;
-/// The furthest shift, in bits.
-const MAX_SHIFT: i64 = 1_024;
+use std::collections::BTreeSet;
+
+use countersign_sdk_types::Timestamp;
+use regorus::unstable::BUILTINS;
+use regorus::{Engine, Value};
+
+use call::{Builtin, Call, Fault};
 
 /// Why a policy may not name a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,178 +48,116 @@ impl Refused {
     }
 }
 
-/// What is said of a name wherever it stands in a policy: called, replaced by `with`, or used as a replacement.
-#[must_use]
-pub fn denied(name: &str) -> Option<Refused> {
-    match name {
-        "time.now_ns" | "rand.intn" | "uuid.rfc4122" | "opa.runtime" => Some(Refused::NotDeterministic),
-        "http.send" | "net.lookup_ip_addr" => Some(Refused::Stubbed),
-        "graph.reachable_paths" => Some(Refused::Unbounded),
-        _ => None,
-    }
+/// Whose rules say which built-ins there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Semantics {
+    /// A policy that decides: its answer is a function of its input, and an error of a built-in ends the evaluation.
+    Contract,
+    /// OPA's: time and chance come with the question.
+    Opa,
 }
 
-/// Whether a name that no rule defines may be called.
-#[must_use]
-pub fn called(name: &str) -> Option<Refused> {
-    denied(name).or_else(|| (!BUILTINS.contains_key(name) && name != "print").then_some(Refused::Missing))
-}
-
-/// Why a bounded built-in gave no value.
-#[derive(Debug, thiserror::Error)]
-#[error("`{name}`: {what}")]
-struct Bound {
-    name: &'static str,
-    what: String,
-}
-
-type Checked = fn(&'static str, &[Value]) -> Result<Option<Value>, Bound>;
-
-/// Each bounded built-in: its name, its number of arguments, and the check, which may answer in its place.
-const BOUNDED: &[(&str, u8, Checked)] = &[
-    ("strings.count", 2, count),
-    ("numbers.range", 2, range),
-    ("numbers.range_step", 3, range),
-    ("sprintf", 2, widths),
-    ("net.cidr_expand", 1, hosts),
-    ("bits.lsh", 2, shift),
-    ("concat", 2, joined),
-    ("replace", 3, replaced),
-    ("strings.replace_n", 2, replaced_n),
-    ("array.concat", 2, chained),
-    ("product", 1, multiplied),
-];
-
-/// Puts the bounded forms into an engine.
-pub(super) fn install(engine: &mut Engine) -> Result<(), String> {
-    for &(name, arguments, check) in BOUNDED {
-        let bounded = move |values: Vec<Value>| match check(name, &values) {
-            Ok(Some(answer)) => Ok(answer),
-            Ok(None) => native(name, &values),
-            Err(bound) => Err(bound.into()),
-        };
-        engine.add_extension(name.to_owned(), arguments, Box::new(bounded)).map_err(|error| error.to_string())?;
-    }
-    Ok(())
-}
-
-/// Calls the library's own form. It wants spans for its messages; there is no source here, so they are empty.
-fn native(name: &'static str, values: &[Value]) -> anyhow::Result<Value> {
-    let source = Source::from_contents(name.to_owned(), String::new())?;
-    let span = Span { source, line: 0, col: 0, start: 0, end: 0 };
-    let parameter = |_| Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
-    let parameters: Vec<_> = values.iter().map(parameter).collect();
-    match BUILTINS.get(name) {
-        Some((function, _)) => function(&span, &parameters, values, true),
-        None => Err(Bound { name, what: "is not built in".to_owned() }.into()),
-    }
-}
-
-fn text<'a>(name: &'static str, value: Option<&'a Value>) -> Result<&'a str, Bound> {
-    match value {
-        Some(Value::String(text)) => Ok(text),
-        _ => Err(Bound { name, what: "a string is expected".to_owned() }),
-    }
-}
-
-fn integer(name: &'static str, value: Option<&Value>) -> Result<i64, Bound> {
-    value.and_then(|value| value.as_i64().ok()).ok_or_else(|| Bound { name, what: "an integer is expected".to_owned() })
-}
-
-fn within(name: &'static str, size: usize, most: usize) -> Result<Option<Value>, Bound> {
-    if size > most { Err(Bound { name, what: format!("the result would be larger than {most}") }) } else { Ok(None) }
-}
-
-/// The library counts overlapping matches and panics for an empty needle; OPA counts as Go's `strings.Count` does.
-fn count(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let (haystack, needle) = (text(name, values.first())?, text(name, values.get(1))?);
-    let found = if needle.is_empty() { haystack.chars().count() + 1 } else { haystack.matches(needle).count() };
-    Ok(Some(Value::from(found)))
-}
-
-fn range(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let (from, to) = (integer(name, values.first())?, integer(name, values.get(1))?);
-    let step = values.get(2).map_or(Ok(1), |step| integer(name, Some(step)))?.unsigned_abs().max(1);
-    within(name, usize::try_from(from.abs_diff(to) / step).unwrap_or(usize::MAX), MAX_ITEMS)
-}
-
-fn widths(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let mut width = 0_usize;
-    for character in text(name, values.first())?.chars() {
-        width = match character {
-            '.' => 0,
-            _ => character.to_digit(10).map_or(0, |digit| width.saturating_mul(10).saturating_add(digit as usize)),
-        };
-        within(name, width, MAX_WIDTH)?;
-    }
-    let whole: usize = values.iter().map(size).sum();
-    within(name, whole, MAX_TEXT)
-}
-
-fn hosts(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let text = text(name, values.first())?;
-    let net: ipnet::IpNet = text.parse().map_err(|_| Bound { name, what: "a network is expected".to_owned() })?;
-    let bits = u32::from(net.max_prefix_len() - net.prefix_len());
-    within(name, 1_usize.checked_shl(bits).unwrap_or(usize::MAX).max(1), MAX_ITEMS)
-}
-
-fn shift(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let by = integer(name, values.get(1))?;
-    if (0..=MAX_SHIFT).contains(&by) { Ok(None) } else { Err(Bound { name, what: format!("the shift must be from 0 to {MAX_SHIFT}") }) }
-}
-
-fn joined(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let delimiter = text(name, values.first())?.len();
-    let (items, parts) = match values.get(1) {
-        Some(Value::Array(items)) => (items.len(), items.iter().map(size).sum::<usize>()),
-        Some(Value::Set(items)) => (items.len(), items.iter().map(size).sum()),
-        _ => (0, 0),
-    };
-    within(name, parts.saturating_add(items.saturating_mul(delimiter)), MAX_TEXT)
-}
-
-fn grown(length: usize, pattern: usize, with: usize) -> usize {
-    let places = length.checked_div(pattern).unwrap_or(length).saturating_add(1);
-    length.saturating_add(places.saturating_mul(with))
-}
-
-fn replaced(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let length = |at: usize| text(name, values.get(at)).map(str::len);
-    within(name, grown(length(0)?, length(1)?, length(2)?), MAX_TEXT)
-}
-
-fn replaced_n(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let mut length = text(name, values.get(1))?.len();
-    if let Some(Value::Object(patterns)) = values.first() {
-        for (pattern, with) in patterns.iter() {
-            length = grown(length, size(pattern), size(with));
+impl Semantics {
+    /// What is said of a name wherever it stands in a policy: called, replaced by `with`, or used as a replacement.
+    #[must_use]
+    pub fn denied(self, name: &str) -> Option<Refused> {
+        match name {
+            "http.send" | "net.lookup_ip_addr" => Some(Refused::Stubbed),
+            
+            "time.now_ns" | "rand.intn" | "uuid.rfc4122" | "opa.runtime" if self == Self::Contract => Some(Refused::NotDeterministic),
+            _ => None,
         }
     }
-    within(name, length, MAX_TEXT)
-}
 
-fn chained(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let items = values.iter().map(|value| value.as_array().map_or(0, regorus::value::Array::len)).sum();
-    within(name, items, MAX_ITEMS)
-}
-
-/// Numbers have no bound: the digits of a product are at most those of its factors together.
-fn multiplied(name: &'static str, values: &[Value]) -> Result<Option<Value>, Bound> {
-    let digits = match values.first() {
-        Some(Value::Array(items)) => items.iter().map(|item| item.to_string().len()).sum(),
-        Some(Value::Set(items)) => items.iter().map(|item| item.to_string().len()).sum(),
-        _ => 0,
-    };
-    within(name, digits, MAX_DIGITS)
-}
-
-/// About how much text a value becomes.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Set(items) => items.iter().map(size).sum(),
-        Value::Object(members) => members.iter().map(|(name, member)| size(name).saturating_add(size(member))).sum(),
-        _ => 16,
+    /// Whether a name that no rule defines may be called.
+    #[must_use]
+    pub fn called(self, name: &str) -> Option<Refused> {
+        let known = BUILTINS.contains_key(name) || find(name).is_some() || name == "print";
+        self.denied(name).or_else(|| (!known).then_some(Refused::Missing))
     }
+}
+
+/// When and with which luck a built-in is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The instant of the question.
+    pub now: Timestamp,
+    /// What chance is derived from.
+    pub seed: [u8; 32],
+}
+
+/// What happens when a built-in fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BuiltinErrors {
+    /// The call is undefined: OPA's default.
+    #[default]
+    Undefined,
+    /// The evaluation ends with the error.
+    Fatal,
+}
+
+/// Every family of extensions.
+const FAMILIES: &[&[Builtin]] =
+    &[asked::TABLE, bounded::TABLE, collections::TABLE, hash::TABLE, json::TABLE, jwt::TABLE, net::TABLE, text::TABLE, x509::TABLE];
+
+fn find(name: &str) -> Option<&'static Builtin> {
+    FAMILIES.iter().copied().flatten().find(|builtin| builtin.name == name)
+}
+
+/// How many arguments an extension takes that the library knows nothing of.
+pub(crate) fn extended(name: &str) -> Option<u8> {
+    find(name).filter(|_| !BUILTINS.contains_key(name)).map(|builtin| builtin.arguments)
+}
+
+/// The extensions that a policy names. Only these are put into its engine: an engine is cloned for every evaluation.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Extensions {
+    /// Their answers depend on their arguments alone.
+    fixed: Vec<&'static Builtin>,
+    /// Their answers depend on the moment too.
+    momentary: Vec<&'static Builtin>,
+}
+
+impl Extensions {
+    /// Sorts out the names of a policy.
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: BTreeSet<&str> = names.into_iter().collect();
+        let (momentary, fixed) = names.into_iter().filter_map(find).partition(|builtin| builtin.momentary);
+        Self { fixed, momentary }
+    }
+
+    /// Those that a text may name. Too many do no harm.
+    pub(crate) fn in_text(text: &str) -> Self {
+        Self::of(FAMILIES.iter().copied().flatten().map(|builtin| builtin.name).filter(|name| text.contains(name)))
+    }
+
+    /// These, and others.
+    pub(crate) fn and(&self, others: Self) -> Self {
+        let all = self.fixed.iter().chain(&self.momentary).chain(&others.fixed).chain(&others.momentary);
+        Self::of(all.map(|builtin| builtin.name))
+    }
+
+    /// Puts those that need no moment into an engine.
+    pub(crate) fn install_fixed(&self, engine: &mut Engine, errors: BuiltinErrors) -> Result<(), String> {
+        let never = Moment { now: Timestamp(0), seed: [0; 32] };
+        self.fixed.iter().try_for_each(|builtin| install(engine, builtin, never, errors))
+    }
+
+    /// Puts those that need a moment into an engine that is asked once.
+    pub(crate) fn install_momentary(&self, engine: &mut Engine, moment: Moment, errors: BuiltinErrors) -> Result<(), String> {
+        self.momentary.iter().try_for_each(|builtin| install(engine, builtin, moment, errors))
+    }
+}
+
+fn install(engine: &mut Engine, builtin: &'static Builtin, moment: Moment, errors: BuiltinErrors) -> Result<(), String> {
+    let extension = move |values: Vec<Value>| {
+        let call = Call { name: builtin.name, values: &values, moment: &moment };
+        match ((builtin.answer)(&call), errors) {
+            (Ok(answer), _) => Ok(answer),
+            // A bound always ends the evaluation: `not f(x)` must not come true because `f` was stopped.
+            (Err(failure), BuiltinErrors::Undefined) if failure.fault == Fault::Operand => Ok(Value::Undefined),
+            (Err(failure), _) => Err(failure.into()),
+        }
+    };
+    engine.add_extension(builtin.name.to_owned(), builtin.arguments, Box::new(extension)).map_err(|error| error.to_string())
 }

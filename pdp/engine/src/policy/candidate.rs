@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use countersign_sdk_types::contract::Input;
-use countersign_sdk_types::{Acr, Effect, RiskScore};
+use countersign_sdk_types::{Acr, Effect, RiskScore, Timestamp};
 use regorus::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, PolicyError, PolicySource, guarded, load};
+use super::check::Finding;
+use super::{BuiltinErrors, Loaded, Moment, Policy, PolicyError, PolicySource, guarded, load};
 
 /// The time that one test may take. Tests are run apart from traffic.
 const TEST_BUDGET: Duration = Duration::from_secs(1);
@@ -30,6 +31,13 @@ impl Problem {
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self { file: None, line: None, text }
+    }
+}
+
+impl From<Finding> for Problem {
+    fn from(finding: Finding) -> Self {
+        let (file, line) = finding.place.map_or((None, None), |(file, line, _)| (Some(file), Some(line as usize)));
+        Self { file, line, text: finding.text }
     }
 }
 
@@ -93,7 +101,10 @@ fn problems(error: PolicyError) -> Vec<Problem> {
 }
 
 fn run_tests(source: &PolicySource) -> Result<Vec<TestResult>, PolicyError> {
-    let (engine, outline) = load(source, source.files.iter(), TEST_BUDGET)?;
+    let Loaded { mut engine, outline, extensions } = load(source, source.files.iter(), TEST_BUDGET)?;
+    // Tests are asked at the epoch: one that needs another time says so in its constraints.
+    let moment = Moment { now: Timestamp(0), seed: [0; 32] };
+    extensions.install_momentary(&mut engine, moment, BuiltinErrors::Fatal).map_err(PolicyError::Failed)?;
     if outline.tests.len() > MAX_TESTS {
         return Err(PolicyError::Refused(vec![Problem::new(format!("policy has more than {MAX_TESTS} tests"))]));
     }

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{ArithOp, AssignOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
 
-use super::builtins::{self, Refused};
-use super::candidate::Problem;
+use super::builtins::{Refused, Semantics};
 
 /// The longest chain of rules and functions that need each other.
 pub const MAX_CHAIN: usize = 100;
@@ -19,29 +18,58 @@ pub const MAX_RULES: usize = 4_000;
 
 /// What the modules of a policy define.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Outline {
+pub(crate) struct Outline {
     /// The full path of every rule and function, such as `data.authz.allow`.
-    pub rules: BTreeSet<String>,
+    pub(crate) rules: BTreeSet<String>,
     /// The full paths of rules whose name begins with `test_`, with their file.
-    pub tests: BTreeSet<(String, String)>,
+    pub(crate) tests: BTreeSet<(String, String)>,
+    /// Every dotted name that stands anywhere: what may be a built-in.
+    pub(crate) names: BTreeSet<String>,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) fault: Fault,
+    pub(crate) place: Option<(String, u32, u32)>,
+    pub(crate) text: String,
+}
+
+/// The kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A name that may not be called, or that nobody defines.
+    Name,
+    /// A rule that needs itself.
+    Recursion,
+    /// More than the evaluator may be asked to do.
+    Size,
 }
 
 /// Checks all modules together.
 #[must_use]
-pub(super) fn check(modules: &[Ref<Module>]) -> (Outline, Vec<Problem>) {
+pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, Vec<Finding>) {
     let outline = outline(modules);
-    let mut walk = Walk { outline: &outline, problems: Vec::new(), needs: BTreeMap::new(), products: BTreeMap::new() };
+    let mut walk = Walk {
+        outline: &outline,
+        semantics,
+        findings: Vec::new(),
+        names: BTreeSet::new(),
+        needs: BTreeMap::new(),
+        products: BTreeMap::new(),
+    };
     let rules: usize = modules.iter().map(|module| module.policy.len()).sum();
     if rules > MAX_RULES {
-        walk.problems.push(Problem::new(format!("policy has more than {MAX_RULES} rules")));
-        return (outline.clone(), walk.problems);
+        walk.findings.push(Finding { fault: Fault::Size, place: None, text: format!("policy has more than {MAX_RULES} rules") });
+        let findings = walk.findings;
+        return (outline, findings);
     }
     for module in modules {
         walk.module(module);
     }
-    let Walk { mut problems, needs, products, .. } = walk;
-    problems.extend(chains(&needs, &products));
-    (outline, problems)
+    let Walk { mut findings, names, needs, products, .. } = walk;
+    findings.extend(chains(&needs, &products));
+    (Outline { names, ..outline }, findings)
 }
 
 fn outline(modules: &[Ref<Module>]) -> Outline {
@@ -112,7 +140,9 @@ fn plain(value: &regorus::Value) -> String {
 
 struct Walk<'a> {
     outline: &'a Outline,
-    problems: Vec<Problem>,
+    semantics: Semantics,
+    findings: Vec<Finding>,
+    names: BTreeSet<String>,
     /// What each rule needs, and at how many places.
     needs: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many products of two computed numbers each rule holds itself.
@@ -132,7 +162,7 @@ impl Walk<'_> {
         let imports = imports(module);
         for rule in &module.policy {
             let Some(path) = rule_path(&package, rule) else {
-                self.problem(rule.span(), "rule has no name that can be checked".to_owned());
+                self.finding(rule.span(), "rule has no name that can be checked".to_owned());
                 continue;
             };
             self.needs.entry(path.clone()).or_default();
@@ -267,8 +297,9 @@ impl Walk<'_> {
 
     fn reference(&mut self, place: &Place<'_>, span: &Span, expression: &Expr) {
         let (names, _) = constant_path(expression);
-        if let Some(refused) = builtins::denied(&names.join(".")) {
-            self.problem(span, refused.sentence(&names.join(".")));
+        self.names.insert(names.join("."));
+        if let Some(refused) = self.semantics.denied(&names.join(".")) {
+            self.finding(span, refused.sentence(&names.join(".")));
         }
         if let Some(path) = resolve(place, &names) {
             self.need(place, &path);
@@ -278,14 +309,15 @@ impl Walk<'_> {
     fn call(&mut self, place: &Place<'_>, span: &Span, function: &Expr) {
         let (names, whole) = constant_path(function);
         let name = names.join(".");
+        self.names.insert(name.clone());
         let defined = resolve(place, &names).filter(|path| self.outline.rules.contains(path));
         let refused = match &defined {
             _ if !whole => Some(Refused::Missing),
-            Some(_) => builtins::denied(&name),
-            None => builtins::called(&name),
+            Some(_) => self.semantics.denied(&name),
+            None => self.semantics.called(&name),
         };
         if let Some(refused) = refused {
-            self.problem(span, refused.sentence(&name));
+            self.finding(span, refused.sentence(&name));
         }
         if let Some(path) = defined {
             self.need(place, &path);
@@ -301,8 +333,9 @@ impl Walk<'_> {
         }
     }
 
-    fn problem(&mut self, span: &Span, text: String) {
-        self.problems.push(Problem { file: Some(span.source.file().clone()), line: Some(span.line as usize), text });
+    fn finding(&mut self, span: &Span, text: String) {
+        let place = Some((span.source.file().clone(), span.line, span.col));
+        self.findings.push(Finding { fault: Fault::Name, place, text });
     }
 }
 
@@ -369,7 +402,7 @@ fn variables(pattern: &Expr, names: &mut BTreeSet<String>) {
 }
 
 /// Peels off what needs nothing that is left; what remains needs itself.
-fn chains(needs: &BTreeMap<String, BTreeMap<String, u64>>, products: &BTreeMap<String, u64>) -> Vec<Problem> {
+fn chains(needs: &BTreeMap<String, BTreeMap<String, u64>>, products: &BTreeMap<String, u64>) -> Vec<Finding> {
     let mut done: BTreeMap<&str, Chain> = BTreeMap::new();
     let mut left: Vec<&String> = needs.keys().collect();
     loop {
@@ -385,11 +418,12 @@ fn chains(needs: &BTreeMap<String, BTreeMap<String, u64>>, products: &BTreeMap<S
         }
     }
     let first = |fault: fn(&Chain) -> bool| done.iter().find(|(_, chain)| fault(chain)).map(|(rule, _)| rule);
-    let long =
-        first(|chain| chain.height > MAX_CHAIN).map(|rule| Problem::new(format!("`{rule}` needs a chain of more than {MAX_CHAIN} rules")));
+    let finding = |fault, text| Finding { fault, place: None, text };
+    let long = first(|chain| chain.height > MAX_CHAIN)
+        .map(|rule| finding(Fault::Size, format!("`{rule}` needs a chain of more than {MAX_CHAIN} rules")));
     let large = first(|chain| chain.products > MAX_PRODUCTS)
-        .map(|rule| Problem::new(format!("`{rule}` multiplies computed numbers more than {MAX_PRODUCTS} times")));
-    let looped = left.iter().map(|rule| Problem::new(format!("`{rule}` needs itself, or a rule that does"))).take(8);
+        .map(|rule| finding(Fault::Size, format!("`{rule}` multiplies computed numbers more than {MAX_PRODUCTS} times")));
+    let looped = left.iter().map(|rule| finding(Fault::Recursion, format!("`{rule}` needs itself, or a rule that does"))).take(8);
     long.into_iter().chain(large).chain(looped).collect()
 }
 

@@ -1,5 +1,9 @@
 //! Reads a policy file as text before the parser may: its parser doubles its time with every level of brackets, and no timer covers it.
 
+use std::borrow::Cow;
+
+use super::rewrite::Rewriter;
+
 /// The deepest nesting of brackets in a policy file.
 pub const MAX_DEPTH: usize = 8;
 /// The largest policy file.
@@ -49,7 +53,7 @@ impl ScanError {
 ///
 /// # Errors
 /// At the first thing that the parser should not see.
-pub(super) fn scan(text: &str) -> Result<(), ScanError> {
+pub(crate) fn scan(text: &str) -> Result<(), ScanError> {
     if text.len() > MAX_FILE {
         return Err(ScanError::TooLarge);
     }
@@ -75,6 +79,19 @@ pub(super) fn scan(text: &str) -> Result<(), ScanError> {
         before = byte;
     }
     Ok(())
+}
+
+/// The text as the parser reads it: newer constructs written in older ones, and scanned.
+///
+/// # Errors
+/// As [`scan`].
+pub(crate) fn rewritten<'a>(rewriter: &Rewriter, text: &'a str) -> Result<Cow<'a, str>, ScanError> {
+    if text.len() > MAX_FILE {
+        return Err(ScanError::TooLarge);
+    }
+    let text = rewriter.rewrite(text);
+    scan(&text)?;
+    Ok(text)
 }
 
 type Bytes<'a> = std::iter::Peekable<std::str::Bytes<'a>>;

@@ -30,8 +30,8 @@ const SECURITY: [&str; 12] = [
     "x-countersign-pep",
 ];
 
-/// Names by which applications learn who asks. Proxies overwrite what a client sends under the name itself; an alias reaches applications that read `_` as `-`.
-const IDENTITY: [&str; 8] = [
+/// Names by which applications behind a proxy learn who asks. Each is overwritten on every allow; an alias would reach applications that read `_` as `-`.
+pub const IDENTITY_HEADERS: [&str; 8] = [
     "remote-user",
     "remote-groups",
     "remote-name",
@@ -56,7 +56,7 @@ impl Headers {
         for (name, value) in raw {
             let name = name.to_ascii_lowercase();
             let plain: String = name.chars().map(|letter| if matches!(letter, '_' | '.' | ' ') { '-' } else { letter }).collect();
-            let decides = |plain: &str| SECURITY.contains(&plain) || IDENTITY.contains(&plain);
+            let decides = |plain: &str| SECURITY.contains(&plain) || IDENTITY_HEADERS.contains(&plain);
             if plain != name && decides(plain.trim_end_matches('-')) {
                 return Err(Denial::new(DenialCode::AmbiguousHeader, format!("alias of `{plain}`")));
             }

@@ -43,11 +43,10 @@ impl ClientKind {
 fn is_preflight(method: &str, headers: &Headers) -> bool {
     let one = |name: &str| matches!(headers.one(name), Ok(Some(value)) if !value.is_empty());
     let never = ["authorization", "cookie", "dpop"];
-    let carries = |name: &&str| headers.first(name).is_some();
     method == "OPTIONS"
         && one("origin")
         && one("access-control-request-method")
-        && !never.iter().chain(&METHOD_OVERRIDES).any(|name| carries(name))
+        && !never.iter().chain(&METHOD_OVERRIDES).any(|name| headers.first(name).is_some())
 }
 
 /// nginx drops `Upgrade` from its subrequest; what else belongs to the handshake stays.

@@ -1,5 +1,5 @@
-//! HAProxy, through the small Lua action of `sdk/examples/haproxy`: the original request is in `X-Forwarded-*` as that action sets it. A redirect must be a 302:
-//! the `Location` of a 401 would be lost.
+//! HAProxy, through the small Lua action of `sdk/examples/haproxy`: the original request is in `X-Forwarded-*` as that action sets it, and that
+//! action hands on what we answer.
 //!
 //! HAProxy joins headers that came twice, the last one first; what could hide a second credential in that is refused by the engine.
 

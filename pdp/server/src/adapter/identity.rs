@@ -2,6 +2,7 @@
 //! there is nothing to say it is set empty or removed (HAProxy and Envoy pass on what we leave alone).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use countersign_pdp_engine::request::IDENTITY_HEADERS;
 
 /// Who asks: the `sub` of the token.
 pub const USER: HeaderName = HeaderName::from_static("remote-user");
@@ -13,18 +14,6 @@ pub const DECISION: HeaderName = HeaderName::from_static("x-countersign-decision
 pub const RISK: HeaderName = HeaderName::from_static("x-countersign-risk");
 /// What would have been answered, where a refusal passes.
 pub const WOULD: HeaderName = HeaderName::from_static("x-countersign-would");
-
-/// What is always ours. Applications take an identity from some that are never set here, too.
-const OWN: [HeaderName; 8] = [
-    USER,
-    GROUPS,
-    DECISION,
-    RISK,
-    WOULD,
-    HeaderName::from_static("remote-name"),
-    HeaderName::from_static("remote-email"),
-    HeaderName::from_static("x-countersign-subject"),
-];
 
 /// All identity headers: ours and what is configured beside them.
 #[derive(Debug, Clone)]
@@ -43,7 +32,7 @@ impl IdentityHeaders {
     /// Ours and these.
     #[must_use]
     pub fn with(more: impl IntoIterator<Item = HeaderName>) -> Self {
-        let mut names: Vec<HeaderName> = OWN.into_iter().chain(more).collect();
+        let mut names: Vec<HeaderName> = IDENTITY_HEADERS.into_iter().map(HeaderName::from_static).chain(more).collect();
         names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         names.dedup();
         let aliases = names.iter().flat_map(aliases).collect();
@@ -100,7 +89,8 @@ mod tests {
         let all = IdentityHeaders::with([HeaderName::from_static("x-roles"), USER]);
         let set = all.completed(HeaderMap::from_iter([(USER, HeaderValue::from_static("alice"))]));
         assert_eq!((set[USER].as_bytes(), set["x-roles"].as_bytes()), (b"alice".as_slice(), b"".as_slice()));
-        assert_eq!(set.len(), OWN.len() + 1);
+        assert_eq!(set.len(), IDENTITY_HEADERS.len() + 1);
+        assert!([USER, GROUPS, DECISION, RISK, WOULD].iter().all(|name| set.contains_key(name)));
         let aliases: Vec<&str> = all.aliases().iter().map(HeaderName::as_str).collect();
         for alias in ["remote_user", "x_countersign_risk", "x-countersign_risk", "x_countersign-risk", "x_roles", "remote_groups"] {
             assert!(aliases.contains(&alias), "{alias}: {aliases:?}");

@@ -1,5 +1,7 @@
 //! From settings to what they mean. Problems are collected, so that one run names all of them.
 
+mod opa;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,8 @@ use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 use crate::files;
-use crate::key_sets::{Source, UrlOptions};
+use crate::key_sets::Source;
+use crate::outbound::UrlOptions;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
@@ -69,8 +72,11 @@ impl Reader<'_> {
             key: self.folder.join(tls.key),
             client_ca: self.in_folder(tls.client_ca),
         });
+        let opa_at = listen.as_ref().map(Listeners::of_opa).unwrap_or_default();
+        let opa = self.opa(&opa_at, tls.as_ref(), settings.opa);
         Some(Config {
             listen: listen?,
+            opa,
             tls,
             tenant: tenant?,
             enforcers,
@@ -123,9 +129,20 @@ impl Reader<'_> {
     fn listeners(&mut self, listen: &settings::Listen) -> Option<Listeners> {
         let decision = self.address("listen.decision", &listen.decision);
         let operations = self.address("listen.operations", &listen.operations);
+        let grpc = listen.grpc.as_deref().map(|text| self.address("listen.grpc", text));
         let public = listen.public.as_deref().map(|text| self.address("listen.public", text));
         let control = listen.control.as_deref().map(|text| self.address("listen.control", text));
-        Some(Listeners { decision: decision?, operations: operations?, public: public.flatten(), control: control.flatten() })
+        let opa = listen.opa.as_deref().map(|text| self.address("listen.opa", text));
+        let opa_grpc = listen.opa_grpc.as_deref().map(|text| self.address("listen.opa_grpc", text));
+        Some(Listeners {
+            decision: decision?,
+            grpc: grpc.flatten(),
+            public: public.flatten(),
+            control: control.flatten(),
+            operations: operations?,
+            opa: opa.flatten(),
+            opa_grpc: opa_grpc.flatten(),
+        })
     }
 
     fn address(&mut self, key: &str, text: &str) -> Option<SocketAddr> {

@@ -1,5 +1,7 @@
 //! The configuration file as it is written. Unknown keys are refused; what the keys mean is decided by the reader beside it.
 
+pub(super) mod opa;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +42,7 @@ pub(super) struct Settings {
     pub(super) risk: Weights,
     #[serde(default)]
     pub(super) request: RequestSettings,
+    pub(super) opa: Option<opa::OpaSettings>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,12 +50,18 @@ pub(super) struct Settings {
 pub(super) struct Listen {
     /// Where enforcement points ask.
     pub(super) decision: String,
+    /// Where enforcement points ask over gRPC: Envoy's external authorization.
+    pub(super) grpc: Option<String>,
     /// Where browsers meet `/.countersign/*` and the auth origin's pages.
     pub(super) public: Option<String>,
     /// The control API over TCP. The local socket in the data folder is always there.
     pub(super) control: Option<String>,
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub(super) operations: String,
+    /// Where OPA's clients ask. Off by default.
+    pub(super) opa: Option<String>,
+    /// Where Envoy asks as it asks `opa-envoy-plugin`.
+    pub(super) opa_grpc: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

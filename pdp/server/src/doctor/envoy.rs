@@ -12,6 +12,7 @@ pub(super) const RULES: &[&Rule] = &[
     &UNDERSCORES,
     &REMOTE_ADDRESS,
     &FORWARDED,
+    &CERTIFICATE,
     &NO_TIMEOUT,
     &BEFORE,
     &CACHED,
@@ -66,6 +67,12 @@ const FORWARDED: Rule = Rule {
     severity: Severity::Medium,
     why: "Envoy leaves X-Forwarded-For as it came",
     instead: "no `skip_xff_append`",
+};
+const CERTIFICATE: Rule = Rule {
+    id: "envoy/client-certificate-believed",
+    severity: Severity::High,
+    why: "what a client writes into X-Forwarded-Client-Cert is taken for its certificate, and so a bound token is good without its key",
+    instead: "`forward_client_cert_details: SANITIZE_SET`, or `SANITIZE`, which is the default",
 };
 const NO_TIMEOUT: Rule = Rule {
     id: "envoy/no-timeout",
@@ -193,6 +200,10 @@ fn connection(manager: &Node, found: &mut Vec<Finding>) {
     }
     if let Some(skip) = manager.get("skip_xff_append").filter(|node| node.text() == "true") {
         found.push(FORWARDED.at(skip.line, "skip_xff_append: true"));
+    }
+    let certificates = manager.get("forward_client_cert_details");
+    if let Some(details) = certificates.filter(|node| node.text().contains("FORWARD")) {
+        found.push(CERTIFICATE.at(details.line, details.text()));
     }
     let action = manager.at(&["common_http_protocol_options", "headers_with_underscores_action"]).map_or("", Node::text);
     if !matches!(action, "DROP_HEADER" | "REJECT_REQUEST") {

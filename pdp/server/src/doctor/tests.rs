@@ -255,6 +255,12 @@ const BAD: &[(Example, &str, &str, &str)] = &[
         "        trustForwardHeader: false\n",
         "        trustForwardHeader: false\n        forwardBody: true\n",
     ),
+    (
+        ENVOY,
+        "envoy/client-certificate-believed",
+        "          use_remote_address: true\n",
+        "          use_remote_address: true\n          forward_client_cert_details: ALWAYS_FORWARD_ONLY\n",
+    ),
 ];
 
 #[track_caller]

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::thread;
 
 use countersign_pdp_engine::policy::{CandidateReport, PolicySource, Problem, check_candidate};
+use countersign_pdp_engine::rego::Library;
 
-use super::{MAX_CANDIDATE, NOT_JAILED, NOT_READ, NOT_WRITTEN, confine, memory, refusal};
+use super::{Kind, MAX_CANDIDATE, NOT_JAILED, NOT_READ, NOT_WRITTEN, confine, memory, refusal};
 
 /// Smaller than the server's own stacks: what fits in here has room to spare there.
 const STACK: usize = 12 * 1024 * 1024;
@@ -17,9 +18,9 @@ const MAX_SENTENCE: usize = 1_000;
 
 /// Checks the candidate of `size` bytes on standard input.
 #[must_use]
-pub fn run(size: u64) -> ExitCode {
+pub fn run(kind: Kind, size: u64) -> ExitCode {
     let size = size.min(MAX_CANDIDATE as u64);
-    let checked = confine::limit(memory(size)).map(|()| thread::Builder::new().stack_size(STACK).spawn(move || check_one(size)));
+    let checked = confine::limit(memory(size)).map(|()| thread::Builder::new().stack_size(STACK).spawn(move || check_one(kind, size)));
     match checked {
         Err(open) => not_jailed(&open),
         Ok(Err(_)) => ExitCode::from(NOT_JAILED),
@@ -27,12 +28,30 @@ pub fn run(size: u64) -> ExitCode {
     }
 }
 
-fn check_one(size: u64) -> ExitCode {
+fn check_one(kind: Kind, size: u64) -> ExitCode {
     if let Err(open) = confine::close().and_then(|()| confine::prove()) {
         return not_jailed(&open);
     }
     let Some(source) = read(size) else { return ExitCode::from(NOT_READ) };
-    tell(&bounded(check_candidate(&source)), ExitCode::SUCCESS)
+    let report = match kind {
+        Kind::Policy => check_candidate(&source),
+        Kind::Library => library_report(&source),
+    };
+    tell(&bounded(report), ExitCode::SUCCESS)
+}
+
+/// What stands against modules as a library.
+pub(crate) fn library_report(source: &PolicySource) -> CandidateReport {
+    let problem = |problem: &countersign_pdp_engine::rego::Problem| {
+        let file = (!problem.file.is_empty()).then(|| problem.file.clone());
+        let line = (problem.line > 0).then_some(problem.line as usize);
+        Problem { file, line, text: format!("{}: {}", problem.code, problem.text) }
+    };
+    let problems = match Library::compile(&source.files, &source.data, &source.dialects) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(problem).collect(),
+    };
+    CandidateReport { problems, tests: Vec::new() }
 }
 
 fn not_jailed(open: &confine::Open) -> ExitCode {

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::front_door::{self, Limits, Listener};
+use crate::outbound::UrlOptions;
 use crate::tls::tests::Authority;
 
 const ISS: &str = "https://issuer.example";
@@ -302,9 +303,9 @@ async fn what_is_no_key_set_is_refused() {
 #[tokio::test]
 async fn what_is_too_large_is_refused() {
     let padded = format!("{}{}", jwks(&["b"]), " ".repeat(1024 * 1024));
-    check_refused(ok(&padded), "larger than 1 MiB").await;
+    check_refused(ok(&padded), "larger than 1024 KiB").await;
     let endless = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{padded}");
-    check_refused(endless, "larger than 1 MiB").await;
+    check_refused(endless, "larger than 1024 KiB").await;
     check_refused("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{", "broke off").await;
     let many = (0..10_000).map(|n| format!("X-{n}: 1\r\n")).collect::<String>();
     check_refused(format!("HTTP/1.1 200 OK\r\n{many}\r\n"), "could not be asked").await;

@@ -39,6 +39,8 @@ labels! {
         Envoy = "envoy",
         /// `/access/v1`.
         Authzen = "authzen",
+        /// `envoy.service.auth.v3.Authorization/Check`.
+        EnvoyGrpc = "envoy_grpc",
     }
 
     /// Which listener.
@@ -47,10 +49,14 @@ labels! {
         Public = "public",
         /// Enforcement points.
         Decision = "decision",
+        /// Enforcement points that speak gRPC.
+        Grpc = "grpc",
         /// Operators.
         Control = "control",
         /// The platform.
         Operations = "operations",
+        /// OPA's clients.
+        Opa = "opa",
     }
 
     /// How a look at the policies ended.

@@ -16,8 +16,8 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub type Files = Vec<(String, Vec<u8>)>;
 
 /// One file as its folder lists it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Listed {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
     path: String,
     at: PathBuf,
     size: u64,
@@ -25,7 +25,7 @@ pub(super) struct Listed {
 }
 
 /// Changes with the content: the inode when a file is replaced, the change time, which nobody can set back, when it is written to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
     changed: (i64, i64),
@@ -41,14 +41,14 @@ pub fn read(folder: &Path) -> Result<Files, String> {
 }
 
 /// Lists the files of a policy folder in order, without opening one.
-pub(super) fn list(folder: &Path) -> Result<Vec<Listed>, String> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<Listed>, String> {
     let mut files = Vec::new();
     collect(folder, "", 0, &mut files)?;
     Ok(files)
 }
 
 /// A name for exactly these bytes under these paths.
-pub(super) fn digest(files: &Files) -> Digest {
+pub(crate) fn digest(files: &Files) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("countersign policy folder 1");
     for part in files.iter().flat_map(|(path, bytes)| [path.as_bytes(), bytes]) {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part);

@@ -12,10 +12,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::{Decider, Parts, assemble, control_router, public_router, router};
+use super::{Decider, Parts, assemble, control_router, grpc_router, public_router, router};
 use crate::config::Config;
-use crate::front_door::{self, Limits, Listener};
+use crate::ext_authz::SERVICE;
+use crate::front_door::{self, Limits, Listener, Protocol};
+use crate::grpc::health::Health;
 use crate::metrics::{ListenerName, ReloadOutcome};
+use crate::opa::{self, Opa, Options};
 use crate::operations::{self, Readiness};
 use crate::policies::PolicyStatus;
 use crate::tls::Tls;
@@ -31,16 +34,19 @@ const CONTROL: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// What kept it from starting.
-pub(crate) async fn run(config: Config) -> Result<(), String> {
+pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     for danger in &config.dangers {
         tracing::warn!("{danger}");
     }
     let (listen, socket, operators) = (config.listen, config.control_socket(), config.operators.clone());
+    let opa = config.opa.take().map(|options| (options, config.store.clone()));
     let parts = Parts::load(config)?;
     let tls = parts.tls.clone();
     let decider = Arc::new(assemble(parts)?);
     // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
     let socket = bind_socket(&socket)?;
+    let opa = opa.map(|(options, store)| open_opa(options, &store, &decider)).transpose()?;
+    let (grpc, opa_at, opa_grpc) = (bind_if(listen.grpc).await?, bind_if(listen.opa).await?, bind_if(listen.opa_grpc).await?);
     let (public, control) = (bind_if(listen.public).await?, bind_if(listen.control).await?);
     let (operations_at, decision) = (bind(listen.operations).await?, bind(listen.decision).await?);
     if let Some(policies) = &decider.policies {
@@ -59,12 +65,20 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
         let key_sets = Arc::clone(&key_sets);
         Arc::new(move || key_sets.ready())
     };
+    let health = Health::new(&[SERVICE], Arc::clone(&draining), Arc::clone(&readiness));
     let observed = operations::router(Arc::clone(&draining), readiness, Arc::clone(&metrics));
     let mut doors = JoinSet::new();
     let (usual, operating) = (Limits::default(), Limits { answer_within: CONTROL, ..Limits::default() });
     doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), usual, stopped.clone()));
     doors.spawn(front_door::serve(encrypted(operations_at, ListenerName::Operations), observed, usual, stopped.clone()));
     doors.spawn(front_door::serve(socket, control_router(&decider, Vec::new()), operating, stopped.clone()));
+    // Calls of Envoy are counted, and refused in its own terms, where they are answered.
+    let calling = Limits { in_flight: 4 * usual.in_flight, ..usual };
+    let encrypted_grpc = |listener: TcpListener, name: ListenerName| encrypted(listener, name).speaking(Protocol::Http2);
+    if let Some(listener) = grpc {
+        let listener = encrypted_grpc(listener, ListenerName::Grpc);
+        doors.spawn(front_door::serve(listener, grpc_router(&decider, health), calling, stopped.clone()));
+    }
     if let Some(listener) = public {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Public), public_router(&decider), usual, stopped.clone()));
     }
@@ -73,9 +87,20 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Control), router, operating, stopped.clone()));
     }
     let mut looks = JoinSet::new();
-    looks.spawn(key_sets.run(stopped));
-    looks.spawn(refresh(Arc::clone(&decider), tls));
+    looks.spawn(key_sets.run(stopped.clone()));
+    looks.spawn(refresh(Arc::clone(&decider), tls.clone()));
     looks.spawn(watch_policies(Arc::clone(&decider)));
+    if let Some(opa) = &opa {
+        opa.start().await;
+        if let Some(listener) = opa_at {
+            doors.spawn(front_door::serve(encrypted(listener, ListenerName::Opa), opa::router(Arc::clone(opa)), usual, stopped.clone()));
+        }
+        if let Some(listener) = opa_grpc {
+            let router = opa::envoy::router(Arc::clone(opa), Arc::clone(&draining));
+            doors.spawn(front_door::serve(encrypted_grpc(listener, ListenerName::Opa), router, calling, stopped.clone()));
+        }
+        looks.spawn(Arc::clone(opa).run(stopped));
+    }
     let ended = end(&mut doors, &mut looks).await;
     tracing::info!("draining");
     draining.store(true, Ordering::SeqCst);
@@ -84,8 +109,17 @@ pub(crate) async fn run(config: Config) -> Result<(), String> {
     }
     let _ = stop.send(true);
     while doors.join_next().await.is_some() {}
+    if let Some(opa) = &opa {
+        opa.end().await;
+    }
     looks.abort_all();
     ended
+}
+
+/// What OPA's clients are answered from. It shares nothing with the decision point but the clock, what is counted, and the data folder.
+fn open_opa(options: Options, store: &Path, decider: &Decider) -> Result<Arc<Opa>, String> {
+    let pdp = &decider.pdp;
+    Opa::new(options, store, pdp.clock.clone(), Arc::clone(&pdp.metrics)).map(Arc::new)
 }
 
 /// Until told to end, or until something that runs for good ended by itself. Better no decision point, which a supervisor starts again, than one without

@@ -47,18 +47,28 @@ impl Authority {
 
     /// A client that trusts this CA, and presents `client.pem` when it shall.
     pub(crate) fn client(&self, presents: Option<(&str, &str)>) -> TlsConnector {
+        TlsConnector::from(Arc::new(self.config(presents)))
+    }
+
+    /// A client that speaks one protocol by ALPN.
+    pub(crate) fn client_offering(&self, protocol: &str) -> TlsConnector {
+        let mut config = self.config(None);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        TlsConnector::from(Arc::new(config))
+    }
+
+    fn config(&self, presents: Option<(&str, &str)>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-        let config = match presents {
+        match presents {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates(&std::fs::read(self.path(certificate)).unwrap()).unwrap();
                 builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(self.path(key)).unwrap()).unwrap()
             }
-        };
-        TlsConnector::from(Arc::new(config))
+        }
     }
 }
 
@@ -99,7 +109,7 @@ async fn presented(tls: &Arc<Tls>, authority: &Authority) -> CertificateDer<'sta
     let accepting = Arc::clone(tls);
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        accepting.accept(stream, Duration::from_secs(20)).await.map(|_| ())
+        accepting.accept(stream, Protocol::Http1, Duration::from_secs(20)).await.map(|_| ())
     });
     let stream = TcpStream::connect(address).await.unwrap();
     let stream = authority.client(None).connect(localhost(), stream).await.unwrap();
@@ -129,7 +139,7 @@ async fn a_new_certificate_is_served_and_a_broken_one_is_not() {
 fn only_what_is_meant_is_offered() {
     let authority = Authority::new();
     let tls = authority.tls(Some(&authority.path("ca.pem")));
-    let config = tls.config.load();
+    let config = Arc::clone(&tls.configs.load().http1);
     assert_eq!(config.alpn_protocols, [b"http/1.1".to_vec()]);
     assert_eq!((config.max_early_data_size, config.send_tls13_tickets), (0, 0));
 }

@@ -140,7 +140,13 @@ async fn a_post_and_a_fetch_are_not_led_away() {
     let post = Request::post("/payroll").header("sec-fetch-mode", "navigate").body(()).unwrap();
     refused(&pass(step_up(), post).await, 401);
     let fetch = Request::get("/payroll").header("sec-fetch-mode", "cors").header("accept", "text/html").body(()).unwrap();
-    refused(&pass(step_up(), fetch).await, 401);
+    let response = pass(step_up(), fetch).await;
+    refused(&response, 401);
+    assert_eq!(
+        header(&response, "x-countersign-page"),
+        Some("https://app.example/.countersign/step-up?d=1"),
+        "a script can send its page there"
+    );
 }
 
 #[tokio::test]

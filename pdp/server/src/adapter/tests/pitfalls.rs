@@ -384,7 +384,10 @@ fn p15_a_way_back_leads_nowhere_else() {
     // The engine's own tests have what a `Referer` can hold; here is what a target can.
     for proxy in PROXIES {
         for target in ["//evil.example", "/\\evil.example", "https:evil.example", "/%0d%0aLocation:%20x", "/a\tb", "@evil.example/"] {
-            let Ok(_) = format!("/authz/envoy{target}").parse::<axum::http::Uri>() else { continue };
+            // What is no start line does not arrive.
+            if proxy == Proxy::Envoy && format!("/authz/envoy{target}").parse::<axum::http::Uri>().is_err() {
+                continue;
+            }
             assert!(read(proxy, &proxy.asks("GET", HOST, target, &[])).is_err(), "{proxy:?} {target}");
         }
     }

@@ -1,10 +1,10 @@
-//! Which URLs keys may be fetched from.
+//! Which URLs may be asked.
 
 use super::*;
 
 #[track_caller]
 fn refused(url: &str, expected: &str) {
-    let said = Source::url(url, &UrlOptions::default()).unwrap_err().to_string();
+    let said = Endpoint::new(url, &UrlOptions::default()).unwrap_err().to_string();
     assert!(said.contains(expected), "{url}: {said}");
 }
 
@@ -13,10 +13,10 @@ fn only_https_or_this_machine() {
     for url in
         ["http://issuer.example/jwks", "ftp://issuer.example/", "http://10.0.0.1/", "http://localhost.example/", "unix:/run/x", "http://0/"]
     {
-        assert!(Source::url(url, &UrlOptions::default()).is_err(), "{url}");
+        assert!(Endpoint::new(url, &UrlOptions::default()).is_err(), "{url}");
     }
     for url in ["http://localhost:1/jwks", "http://127.0.0.1:1/jwks", "http://127.8.8.8/", "http://[::1]:1/jwks"] {
-        assert!(Source::url(url, &UrlOptions::default()).is_ok(), "{url}");
+        assert!(Endpoint::new(url, &UrlOptions::default()).is_ok(), "{url}");
     }
     refused("http://issuer.example/jwks", "`https`");
 }
@@ -43,7 +43,7 @@ fn a_ca_file_must_hold_certificates() {
     let folder = tempfile::tempdir().unwrap();
     let ca_file = folder.path().join("ca.pem");
     let options = UrlOptions { ca_file: Some(ca_file.clone()), dangerous_private_address: false };
-    assert!(matches!(Source::url("https://issuer.example/", &options), Err(SourceError::Ca { .. })));
+    assert!(matches!(Endpoint::new("https://issuer.example/", &options), Err(UrlError::Ca { .. })));
     std::fs::write(&ca_file, "no PEM").unwrap();
-    assert!(matches!(Source::url("https://issuer.example/", &options), Err(SourceError::Ca { .. })));
+    assert!(matches!(Endpoint::new("https://issuer.example/", &options), Err(UrlError::Ca { .. })));
 }

@@ -1,4 +1,4 @@
-//! Which addresses a key set may be fetched from: a name that an operator wrote must not lead to the cloud's metadata service or into the network behind it.
+//! Which addresses may be asked: a name that an operator wrote must not lead to the cloud's metadata service or into the network behind it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;

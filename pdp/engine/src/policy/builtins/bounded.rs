@@ -1,0 +1,133 @@
+//! Bounded forms of built-ins that no timer can stop, and those whose answers in the library differ from OPA's.
+
+use regorus::Value;
+
+use super::call::{Builtin, Call, Failure, MAX_ITEMS, MAX_TEXT};
+
+/// The widest column and the longest fraction in a format.
+const MAX_WIDTH: usize = 255;
+/// The most digits of the factors of a product together.
+const MAX_DIGITS: usize = 4_096;
+/// The furthest shift, in bits.
+const MAX_SHIFT: i64 = 1_024;
+
+pub(super) const TABLE: &[Builtin] = &[
+    Builtin::new("strings.count", 2, count),
+    Builtin::new("numbers.range", 2, range),
+    Builtin::new("numbers.range_step", 3, range),
+    Builtin::new("sprintf", 2, widths),
+    Builtin::new("net.cidr_expand", 1, hosts),
+    Builtin::new("bits.lsh", 2, shift),
+    Builtin::new("concat", 2, joined),
+    Builtin::new("replace", 3, replaced),
+    Builtin::new("strings.replace_n", 2, replaced_n),
+    Builtin::new("array.concat", 2, chained),
+    Builtin::new("product", 1, multiplied),
+];
+
+/// The library counts overlapping matches and panics for an empty needle; OPA counts as Go's `strings.Count` does.
+fn count(call: &Call<'_>) -> Result<Value, Failure> {
+    let (haystack, needle) = (call.text(0)?, call.text(1)?);
+    let found = if needle.is_empty() { haystack.chars().count() + 1 } else { haystack.matches(needle).count() };
+    Ok(Value::from(found))
+}
+
+fn range(call: &Call<'_>) -> Result<Value, Failure> {
+    let (from, to) = (call.integer(0)?, call.integer(1)?);
+    let step = call.values.get(2).map_or(Ok(1), |_| call.integer(2))?.unsigned_abs().max(1);
+    call.within(usize::try_from(from.abs_diff(to) / step).unwrap_or(usize::MAX), MAX_ITEMS)?;
+    call.native()
+}
+
+fn widths(call: &Call<'_>) -> Result<Value, Failure> {
+    let mut width = 0_usize;
+    for character in call.text(0)?.chars() {
+        width = match character {
+            '.' => 0,
+            _ => character.to_digit(10).map_or(0, |digit| width.saturating_mul(10).saturating_add(digit as usize)),
+        };
+        call.within(width, MAX_WIDTH)?;
+    }
+    let whole: usize = call.values.iter().map(size).sum();
+    call.within(whole, MAX_TEXT)?;
+    call.native()
+}
+
+fn hosts(call: &Call<'_>) -> Result<Value, Failure> {
+    let text = call.text(0)?;
+    let net: ipnet::IpNet = text.parse().map_err(|_| call.operand("a network is expected"))?;
+    let bits = u32::from(net.max_prefix_len() - net.prefix_len());
+    call.within(1_usize.checked_shl(bits).unwrap_or(usize::MAX).max(1), MAX_ITEMS)?;
+    call.native()
+}
+
+fn shift(call: &Call<'_>) -> Result<Value, Failure> {
+    let by = call.integer(1)?;
+    match by {
+        ..0 => Err(call.operand("the shift must not be negative")),
+        0..=MAX_SHIFT => call.native(),
+        _ => Err(call.bound(format!("the shift must be from 0 to {MAX_SHIFT}"))),
+    }
+}
+
+fn joined(call: &Call<'_>) -> Result<Value, Failure> {
+    let delimiter = call.text(0)?.len();
+    let (items, parts) = match call.values.get(1) {
+        Some(Value::Array(items)) => (items.len(), items.iter().map(size).sum::<usize>()),
+        Some(Value::Set(items)) => (items.len(), items.iter().map(size).sum()),
+        _ => (0, 0),
+    };
+    call.within(parts.saturating_add(items.saturating_mul(delimiter)), MAX_TEXT)?;
+    call.native()
+}
+
+fn grown(length: usize, pattern: usize, with: usize) -> usize {
+    let places = length.checked_div(pattern).unwrap_or(length).saturating_add(1);
+    length.saturating_add(places.saturating_mul(with))
+}
+
+fn replaced(call: &Call<'_>) -> Result<Value, Failure> {
+    let length = |at: usize| call.text(at).map(str::len);
+    call.within(grown(length(0)?, length(1)?, length(2)?), MAX_TEXT)?;
+    call.native()
+}
+
+fn replaced_n(call: &Call<'_>) -> Result<Value, Failure> {
+    let mut length = call.text(1)?.len();
+    if let Some(Value::Object(patterns)) = call.values.first() {
+        for (pattern, with) in patterns.iter() {
+            length = grown(length, size(pattern), size(with));
+        }
+    }
+    call.within(length, MAX_TEXT)?;
+    call.native()
+}
+
+fn chained(call: &Call<'_>) -> Result<Value, Failure> {
+    let items = call.values.iter().map(|value| value.as_array().map_or(0, regorus::value::Array::len)).sum();
+    call.within(items, MAX_ITEMS)?;
+    call.native()
+}
+
+/// Numbers have no bound: the digits of a product are at most those of its factors together.
+fn multiplied(call: &Call<'_>) -> Result<Value, Failure> {
+    let digits = match call.values.first() {
+        Some(Value::Array(items)) => items.iter().map(|item| item.to_string().len()).sum(),
+        Some(Value::Set(items)) => items.iter().map(|item| item.to_string().len()).sum(),
+        _ => 0,
+    };
+    call.within(digits, MAX_DIGITS)?;
+    call.native()
+}
+
+/// About how much text a value becomes.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Set(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(name, member)| size(name).saturating_add(size(member))).sum(),
+        _ => 16,
+    }
+}
+
