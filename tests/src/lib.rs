@@ -19,3 +19,5 @@ pub mod process;
 pub mod proxy;
 pub mod stage;
 pub mod upstream;
+
+pub use proxy::nginx;

@@ -5,7 +5,7 @@
 mod caddy;
 mod envoy;
 mod haproxy;
-mod nginx;
+pub mod nginx;
 
 use std::path::Path;
 
@@ -79,7 +79,7 @@ impl Proxy {
     #[must_use]
     pub fn start(self, folder: &Path, places: &Places<'_>) -> Running {
         match self {
-            Self::Nginx => Running::alone(nginx::start(folder, places)),
+            Self::Nginx => Running::alone(nginx::start(folder, &nginx::configuration(places), places.port)),
             Self::Haproxy => Running::alone(haproxy::start(folder, places)),
             Self::Caddy => Running::alone(caddy::start(folder, places)),
             Self::EnvoyHttp => envoy::start(folder, places, envoy::HTTP),
@@ -89,6 +89,13 @@ impl Proxy {
 }
 
 impl Places<'_> {
+    /// The example of nginx as it would be started here.
+    #[track_caller]
+    #[must_use]
+    pub fn of_nginx(&self) -> String {
+        nginx::configuration(self)
+    }
+
     /// An example with what it names replaced, and then more, which must be there.
     #[track_caller]
     fn put_into(&self, example: &str, more: &[(&str, &str)]) -> String {

@@ -122,6 +122,13 @@ impl Stage {
         Self { pdp: Some(pdp), _proxy: proxy, app, issuer, port, decision, public, operations, folder }
     }
 
+    /// The configuration of nginx for this stage on another port, for a test that puts something before it.
+    #[must_use]
+    pub fn proxying_on(&self, port: u16) -> String {
+        let Self { decision, public, .. } = *self;
+        Places { port, decision, grpc: 0, public, app: self.app.port(), secret: SECRET, patience_ms: 10_000 }.of_nginx()
+    }
+
     /// An address on one of the hosts: `payroll`, `wiki` or `auth`.
     #[must_use]
     pub fn url(&self, host: &str, target: &str) -> String {

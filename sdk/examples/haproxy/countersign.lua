@@ -18,7 +18,7 @@ local URL, PEP, TIMEOUT = setting("COUNTERSIGN_URL"), setting("COUNTERSIGN_PEP")
 local ASKED = {
     "authorization", "dpop", "cookie", "user-agent", "accept", "accept-language", "content-type", "origin", "referer", "x-requested-with",
     "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "sec-websocket-key", "access-control-request-method",
-    "x-http-method-override", "x-http-method", "x-method-override",
+    "x-http-method-override", "x-http-method", "x-method-override", "x-countersign-client-cert",
 }
 
 -- Every header by which an application is told who asks. Each is set on every allow, empty if need be, so that a client can never bring its own.
@@ -30,7 +30,7 @@ local IDENTITY = {
 -- Which headers of a refusal the client gets.
 local TOLD = {
     "location", "www-authenticate", "content-type", "cache-control", "retry-after", "grpc-status", "grpc-message",
-    "x-countersign-decision", "x-countersign-page",
+    "x-countersign-decision", "x-countersign-page", "dpop-nonce",
 }
 local TOLD_BODY = 8192
 
