@@ -6,10 +6,8 @@ use countersign_pdp_store::{Options, Store};
 use countersign_sdk_types::{DecisionId, Timestamp};
 use countersign_tests::http::{self, Answer};
 use countersign_tests::process::countersign;
-use countersign_tests::stage::{Scenery, Stage};
+use countersign_tests::stage::{SECRET, Scenery, Stage};
 use serde_json::{Value, json};
-
-const SECRET: &str = "nginx-secret-for-this-test";
 
 /// The seed's policy, byte for byte: an admin on a compliant device.
 fn scenery() -> Scenery {

@@ -1,55 +1,10 @@
 //! The main story, with the real nginx and the real Chromium: a stolen token meets a passkey, and every way around it is refused.
 
-use countersign_tests::browser::{Browser, Driver};
-use countersign_tests::issuer::ISS;
+use countersign_tests::browser::Driver;
 use countersign_tests::stage::{FROM, PARIS, SINGAPORE, Stage};
 use serde_json::{Value, json};
 
-/// A browser of alice's, or one that holds her stolen token.
-struct Visitor<'a> {
-    stage: &'a Stage,
-    browser: Browser<'a>,
-}
-
-impl<'a> Visitor<'a> {
-    fn new(stage: &'a Stage, driver: &'a Driver, from: &str, token: &str) -> Self {
-        let browser = driver.browser();
-        browser.extra_headers(&[(FROM, from)]);
-        browser.set_cookie(&stage.url("payroll", "/"), "access_token", token);
-        Self { stage, browser }
-    }
-
-    fn visit(&self, target: &str) {
-        self.browser.open(&self.stage.url("payroll", target));
-    }
-
-    fn is_on(&self, host: &str, path: &str) -> bool {
-        self.browser.url().starts_with(&self.stage.url(host, path))
-    }
-
-    #[track_caller]
-    fn reaches(&self, target: &str) {
-        self.browser.wait_until(&format!("at {target}"), |browser| browser.text().contains("reached"));
-        assert!(self.is_on("payroll", target), "{}", self.browser.url());
-    }
-
-    #[track_caller]
-    fn is_asked(&self) {
-        self.browser.wait_until("asked for a passkey", |_| self.is_on("auth", "/step-up/"));
-    }
-
-    /// With a code of the operator's, as a person does it.
-    #[track_caller]
-    fn enroll(&self, sub: &str) {
-        let issued = self.stage.operated(&["enroll-code", "--iss", ISS, "--sub", sub]);
-        self.browser.open(&self.stage.url("auth", "/enroll"));
-        self.browser.fill("input[name=code]", issued["code"].as_str().unwrap());
-        self.browser.fill("input[name=label]", "test key");
-        self.browser.click("button");
-        let enrolled = || self.stage.operated(&["credentials", "list", "--iss", ISS, "--sub", sub]);
-        self.browser.wait_until("enrolled", |_| enrolled()["credentials"].as_array().is_some_and(|all| !all.is_empty()));
-    }
-}
+use crate::visitor::Visitor;
 
 fn no_of(stage: &Stage) -> usize {
     stage.app.served()

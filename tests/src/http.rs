@@ -1,8 +1,12 @@
 //! A plain HTTP client for tests: no redirects followed, no status is an error, time and size bounded.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::process::PATIENCE;
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -50,6 +54,25 @@ fn agent() -> ureq::Agent {
 #[must_use]
 pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
     try_send(method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+}
+
+/// Sends bytes as they are and gives the answer as text: what came until the connection closed, or until `enough` of it is there.
+///
+/// # Panics
+/// When nobody listens.
+#[track_caller]
+#[must_use]
+pub fn raw(port: u16, request: &[u8], enough: impl Fn(&str) -> bool) -> String {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap_or_else(|error| panic!("port {port}: {error}"));
+    let _ = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.write_all(request));
+    let (mut answer, mut some) = (Vec::new(), [0; 4096]);
+    while let Ok(length @ 1..) = stream.read(&mut some) {
+        answer.extend_from_slice(&some[..length]);
+        if enough(&String::from_utf8_lossy(&answer)) {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// As [`send`], where there may be no answer.

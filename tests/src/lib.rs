@@ -18,9 +18,12 @@ pub mod inputs;
 pub mod introspection;
 pub mod issuer;
 pub mod mtls;
-pub mod nginx;
+pub mod network;
 pub mod opa;
 pub mod oracle;
 pub mod process;
+pub mod proxy;
 pub mod stage;
 pub mod upstream;
+
+pub use proxy::nginx;

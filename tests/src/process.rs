@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How long a program may take to come up, or to end.
@@ -27,7 +29,8 @@ impl Process {
         let out = File::create(log).unwrap_or_else(|error| panic!("cannot create {}: {error}", log.display()));
         let err = out.try_clone().unwrap_or_else(|error| panic!("cannot share {}: {error}", log.display()));
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
-        let child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let child =
+            child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}; `tests/setup/system` installs what the tests drive"));
         Self { child, log: log.to_owned() }
     }
 
@@ -84,6 +87,28 @@ impl Process {
         self.wait()
     }
 
+    /// Stops it in its tracks (SIGSTOP): it holds its ports and answers nothing.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        // The signal is on its way when it is sent; it has arrived when every thread stands still.
+        let tasks = format!("/proc/{}/task", self.id());
+        let is_stopped = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        };
+        assert!(wait_for(|| std::fs::read_dir(&tasks).is_ok_and(|mut all| all.all(|task| task.is_ok_and(is_stopped)))), "it does not stop");
+    }
+
+    /// Lets it go on (SIGCONT).
+    #[track_caller]
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
     #[track_caller]
     fn signal(&self, name: &str) {
         let told = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
@@ -138,17 +163,27 @@ pub fn wait_for(mut condition: impl FnMut() -> bool) -> bool {
     })
 }
 
-/// `N` loopback ports that were free a moment ago, all different.
+/// `N` loopback ports that were free a moment ago, and that this process gives out once. The system takes none of them for a connection: those it takes from above.
 ///
 /// # Panics
-/// When the system has none left.
+/// When none is left.
 #[track_caller]
 #[must_use]
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let held: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap_or_else(|error| panic!("no free port: {error}")));
-    held.map(|listener| listener.local_addr().map(|address| address.port()).unwrap_or_else(|error| panic!("no port: {error}")))
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    std::array::from_fn(|_| {
+        let next = || {
+            PORTS.start
+                + (std::process::id().wrapping_mul(211) % 20_000 + GIVEN.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start)
+        };
+        let ports = PORTS.map(|_| u16::try_from(next()).unwrap_or_default());
+        let free = ports.into_iter().find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+        free.unwrap_or_else(|| panic!("no free port in {PORTS:?}"))
+    })
 }
+
+/// Below what Linux takes for outgoing connections (`ip_local_port_range`).
+const PORTS: Range<u32> = 11_000..32_000;
 
 /// The binary `countersign` of this build. `tests/run` and `cargo build` put it beside the test binary's folder.
 ///
@@ -167,9 +202,26 @@ pub fn countersign() -> PathBuf {
 /// When the setup did not run.
 #[must_use]
 pub fn parts() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "the test command hands the folder over")]
-    let folder = std::env::var("COUNTERSIGN_TEST_PARTS").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|_| panic!("COUNTERSIGN_TEST_PARTS is not set; use tests/run"));
+    let folder = parts_folder();
     assert!(folder.join("city.mmdb").is_file(), "no place database in {}; use tests/run", folder.display());
     folder
+}
+
+/// A program that `tests/setup/proxies` put among the parts.
+///
+/// # Panics
+/// When the setup did not run.
+#[track_caller]
+#[must_use]
+pub fn part(name: &str) -> PathBuf {
+    let folder = parts_folder();
+    let program = folder.join("venv/bin").join(name);
+    assert!(program.is_file(), "no {name} in {0}; run `tests/setup/proxies {0}`", folder.display());
+    program
+}
+
+fn parts_folder() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "the test command hands the folder over")]
+    let folder = std::env::var("COUNTERSIGN_TEST_PARTS").map(PathBuf::from);
+    folder.unwrap_or_else(|_| panic!("COUNTERSIGN_TEST_PARTS is not set; use tests/run"))
 }

@@ -1,6 +1,6 @@
-//! The whole scene of a step-up: a decision point, the real nginx before two protected hosts and the auth origin, an application behind.
+//! The whole scene of a step-up: a decision point, a real proxy before two protected hosts and the auth origin, an application behind.
 //!
-//! nginx takes the client's address from a header here, as if each request came over the network of that place.
+//! The proxy takes the client's address from a header here, as if each request came over the network of that place.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::http::{self, Answer};
 use crate::issuer::{AUDIENCE, ISS, Issuer};
 use crate::process::{self, Process, countersign, free_ports, parts};
+use crate::proxy::{Places, Proxy, Running};
 use crate::upstream::Upstream;
 
 /// The header by which a test says where a request comes from.
@@ -24,20 +25,20 @@ pub const SINGAPORE: &str = "203.0.113.7";
 /// The agent of the owner's browser; the thief's is whatever the test says.
 pub const OWNERS_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
 
-const SECRET: &str = "nginx-secret-for-this-test";
-const EXAMPLE: &str = include_str!("../../sdk/examples/nginx/countersign.conf");
+/// What authenticates the proxy.
+pub const SECRET: &str = "nginx-secret-for-this-test";
 const HOUR: i64 = 3_600_000;
 
 /// Everything that runs. Dropping it ends it.
 #[derive(Debug)]
 pub struct Stage {
     pdp: Option<Process>,
-    _nginx: Process,
+    _proxy: Running,
     /// What is behind the proxy.
     pub app: Upstream,
     /// Who signs tokens.
     pub issuer: Issuer,
-    /// nginx's port: every host is reached there.
+    /// The proxy's port: every host is reached there.
     pub port: u16,
     /// The decision listener.
     pub decision: u16,
@@ -52,6 +53,10 @@ pub struct Stage {
 /// With what a scene is set.
 #[derive(Debug)]
 pub struct Scenery {
+    /// What stands before the applications.
+    pub proxy: Proxy,
+    /// For how many milliseconds it waits for an answer. A machine that also runs browsers and compilers is slow now and then.
+    pub patience_ms: u32,
     /// A folder under `policies/`.
     pub policy: &'static str,
     /// The directory of users.
@@ -70,6 +75,8 @@ impl Default for Scenery {
     fn default() -> Self {
         let employee = json!({"role": "employee"});
         Self {
+            proxy: Proxy::Nginx,
+            patience_ms: 10_000,
             policy: "starter",
             users: json!({"alice": employee, "bob": employee}),
             devices: json!({}),
@@ -108,20 +115,21 @@ impl Stage {
     pub fn with(scenery: &Scenery) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (app, issuer) = (Upstream::start(), Issuer::default());
-        let [port, decision, public, operations] = free_ports();
-        let ports = Ports { port, decision, public, operations };
+        let [port, decision, grpc, public, operations] = free_ports();
+        let ports = Ports { port, decision, grpc, public, operations };
         write_configuration(folder.path(), &issuer, ports, scenery);
         teach(&folder.path().join("data"), scenery);
         let pdp = serve(folder.path(), ports);
-        let nginx = crate::nginx::start(folder.path(), &proxying(ports, app.port()), port);
-        Self { pdp: Some(pdp), _nginx: nginx, app, issuer, port, decision, public, operations, folder }
+        let places = Places { port, decision, grpc, public, app: app.port(), secret: SECRET, patience_ms: scenery.patience_ms };
+        let proxy = scenery.proxy.start(folder.path(), &places);
+        Self { pdp: Some(pdp), _proxy: proxy, app, issuer, port, decision, public, operations, folder }
     }
 
-    /// The same configuration of nginx on another port.
+    /// The configuration of nginx for this stage on another port, for a test that puts something before it.
     #[must_use]
     pub fn proxying_on(&self, port: u16) -> String {
-        let Self { decision, public, operations, .. } = *self;
-        proxying(Ports { port, decision, public, operations }, self.app.port())
+        let Self { decision, public, .. } = *self;
+        Places { port, decision, grpc: 0, public, app: self.app.port(), secret: SECRET, patience_ms: 10_000 }.of_nginx()
     }
 
     /// An address on one of the hosts: `payroll`, `wiki` or `auth`.
@@ -130,7 +138,7 @@ impl Stage {
         format!("http://{host}.localhost:{}{target}", self.port)
     }
 
-    /// Sends a request through nginx to one of the hosts.
+    /// Sends a request through the proxy to one of the hosts.
     ///
     /// # Panics
     /// When there is no answer.
@@ -172,6 +180,15 @@ impl Stage {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
     }
 
+    /// The decision point, while it runs.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn pdp(&self) -> &Process {
+        self.pdp.as_ref().unwrap()
+    }
+
     /// Ends the decision point as a platform does.
     ///
     /// # Panics
@@ -187,21 +204,9 @@ impl Stage {
 struct Ports {
     port: u16,
     decision: u16,
+    grpc: u16,
     public: u16,
     operations: u16,
-}
-
-/// The configuration of nginx that the example shows, with these ports.
-fn proxying(ports: Ports, app: u16) -> String {
-    let configuration = EXAMPLE
-        .replace("127.0.0.1:9180", &format!("127.0.0.1:{}", ports.decision))
-        .replace("127.0.0.1:9181", &format!("127.0.0.1:{}", ports.public))
-        .replace("127.0.0.1:9000", &format!("127.0.0.1:{app}"))
-        .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", ports.port))
-        .replace("replace-this-secret", SECRET)
-        .replace("proxy_connect_timeout 200ms", "proxy_connect_timeout 10s")
-        .replace("proxy_read_timeout 500ms", "proxy_read_timeout 10s");
-    format!("set_real_ip_from 127.0.0.1; real_ip_header {FROM};\n{configuration}")
 }
 
 fn serve(folder: &Path, ports: Ports) -> Process {
@@ -217,23 +222,26 @@ fn write_configuration(folder: &Path, issuer: &Issuer, ports: Ports, scenery: &S
     write("jwks.json", &issuer.jwks().to_string());
     write("users.json", &scenery.users.to_string());
     write("devices.json", &scenery.devices.to_string());
+    let grpc = if scenery.proxy == Proxy::EnvoyGrpc { format!("grpc = \"127.0.0.1:{}\"", ports.grpc) } else { String::new() };
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(scenery.policy).canonicalize().unwrap();
-    let (Ports { port, decision, public, operations }, parts) = (ports, parts());
+    let (Ports { port, decision, public, operations, .. }, parts, pep) = (ports, parts(), scenery.proxy.pep());
+    let certificate = if scenery.proxy == Proxy::Nginx { "client_certificate = \"nginx\"" } else { "" };
     write(
         "countersign.toml",
         &format!(
             r#"
 [listen]
 decision = "127.0.0.1:{decision}"
+{grpc}
 public = "127.0.0.1:{public}"
 operations = "127.0.0.1:{operations}"
 [proxy]
 trusted = ["127.0.0.1"]
 [[pep]]
-id = "nginx"
+id = "{pep}"
 secret_file = "secret"
 from = ["127.0.0.1"]
-client_certificate = "nginx"
+{certificate}
 [[pep]]
 id = "wiki"
 secret_file = "secret"

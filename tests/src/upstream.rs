@@ -1,10 +1,14 @@
-//! The application behind the proxy: answers every request with what reached it, as JSON; `/page` is a page that tells of the pointer.
+//! The application behind the proxy: answers every request with what reached it, as JSON; `/page` is a page that tells of the pointer; a WebSocket
+//! is opened (RFC 6455), and then whatever comes is sent back as it is.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 /// A running application. Its threads end with the test process.
@@ -71,11 +75,29 @@ fn answer(stream: TcpStream, served: &AtomicUsize) -> std::io::Result<()> {
     if target != "/favicon.ico" {
         served.fetch_add(1, Ordering::SeqCst);
     }
+    if let Some(key) = headers.get("sec-websocket-key").and_then(|keys| keys[0].as_str()) {
+        return echo(reader, &accepted(key));
+    }
     if target == "/page" {
         return respond(reader.into_inner(), "text/html", PAGE);
     }
     let body = json!({"reached": true, "method": method, "target": target, "headers": headers}).to_string();
     respond(reader.into_inner(), "application/json", &body)
+}
+
+/// RFC 6455 §4.2.2.
+fn accepted(key: &str) -> String {
+    let both = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, both.as_bytes()))
+}
+
+fn echo(mut reader: BufReader<TcpStream>, accept: &str) -> std::io::Result<()> {
+    let mut back = reader.get_ref().try_clone()?;
+    write!(
+        back,
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+    )?;
+    std::io::copy(&mut reader, &mut back).map(|_| ())
 }
 
 /// As an application includes the script.

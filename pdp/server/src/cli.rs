@@ -3,6 +3,7 @@
 mod conformance;
 mod control;
 mod demo;
+mod doctor;
 mod policy;
 mod risk;
 
@@ -54,6 +55,8 @@ enum Command {
     Control(control::ControlCommand),
     /// Ask a policy about one input document of contract 1. Exit code 0 for an allow, 1 for a deny or a step-up, 2 where there is no verdict.
     Eval(policy::Eval),
+    /// Say what in the configuration of a proxy would let somebody past the decision point.
+    Doctor(doctor::DoctorCommand),
     /// Measure the risk engine.
     #[command(subcommand)]
     Risk(risk::RiskCommand),
@@ -109,6 +112,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Control(command) => control::run(&command),
         Command::CheckPolicy { folder, package } => policy::check(&folder, &package),
         Command::Eval(eval) => policy::eval(&eval),
+        Command::Doctor(command) => doctor::run(&command),
         Command::Risk(command) => risk::run(&command),
         Command::Conformance(command) => conformance::run(&command),
         Command::Version { json } => policy::version(json),
