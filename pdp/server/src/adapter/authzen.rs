@@ -3,7 +3,7 @@
 //! A deny is an answer with status 200; only what the caller got wrong, or what we cannot do, is an HTTP error, and its body is one sentence.
 
 mod body;
-mod caller;
+pub(super) mod caller;
 mod evaluation;
 mod evaluations;
 mod metadata;

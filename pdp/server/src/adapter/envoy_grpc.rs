@@ -19,11 +19,13 @@ use countersign_sdk_types::DenialCode;
 use prost::Message as _;
 use tokio::sync::Semaphore;
 
-use super::{answer, enforcer};
+use super::answer;
+use super::authzen::caller;
 use crate::ext_authz::{CHECK, CheckRequest};
 use crate::grpc;
 use crate::metrics::Door;
 use crate::serve::Decider;
+use crate::tls::ClientCertificate;
 
 /// Calls that are answered at once; more are refused at once.
 const AT_ONCE: usize = 256;
@@ -49,7 +51,10 @@ async fn check(State(service): State<Arc<Service>>, ConnectInfo(peer): ConnectIn
 }
 
 async fn raw(decider: &Decider, peer: IpAddr, request: Request) -> Result<RawCheck, Denial> {
-    let pep = enforcer(request.headers(), peer, &decider.enforcers)?.pep.clone();
+    let certificate = request.extensions().get::<ClientCertificate>();
+    let enforcer = caller::find(request.headers(), certificate, peer, &decider.enforcers);
+    let stranger = |_| Denial::new(DenialCode::NoCredentials, "the caller is not a known enforcement point");
+    let pep = enforcer.map_err(stranger)?.pep.clone();
     let message: CheckRequest = grpc::read(request).await.map_err(|status| malformed(status.message()))?;
     Ok(RawCheck { tenant: decider.tenant.clone(), pep, http: Some(parse::http(message)?), asked: None })
 }

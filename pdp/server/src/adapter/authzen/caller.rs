@@ -44,7 +44,7 @@ impl FromRequestParts<Arc<Decider>> for Caller {
 
 /// Nobody that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(in crate::adapter) enum Unknown {
     /// It brings nothing.
     Missing,
     /// What it brings is wrong.
@@ -65,7 +65,8 @@ impl IntoResponse for Unknown {
     }
 }
 
-fn find<'a>(
+/// The one enforcement point that all of what is brought names, from one of its networks.
+pub(in crate::adapter) fn find<'a>(
     headers: &HeaderMap,
     certificate: Option<&ClientCertificate>,
     peer: IpAddr,

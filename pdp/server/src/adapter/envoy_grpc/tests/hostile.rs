@@ -139,18 +139,40 @@ fn the_certificate_is_that_of_envoys_connection_and_nobodys_word() {
     refused(message, DenialCode::MalformedRequest);
 }
 
+/// A call in whatever circumstances, past the listener.
+async fn called(scene: &Scene, places: usize, message: &CheckRequest, mark: impl FnOnce(&mut axum::http::Extensions)) -> CheckResponse {
+    let service = Service { decider: Arc::clone(&scene.decider), places: Semaphore::new(places) };
+    let router = Router::new().route(CHECK, post(check)).with_state(Arc::new(service));
+    let message = message.encode_to_vec();
+    let framed = [&[0], u32::try_from(message.len()).unwrap().to_be_bytes().as_slice(), &message].concat();
+    let request = axum::http::Request::post(CHECK).header("content-type", "application/grpc");
+    let mut request = request.body(axum::body::Body::from(framed)).unwrap();
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+    mark(request.extensions_mut());
+    let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    CheckResponse::decode(body.slice(5..)).unwrap()
+}
+
 #[tokio::test]
 async fn more_than_fits_is_refused_in_envoys_terms() {
     let scene = Scene::open().await;
-    let service = Service { decider: Arc::clone(&scene.decider), places: Semaphore::new(0) };
-    let router = Router::new().route(CHECK, post(check)).with_state(Arc::new(service));
-    let mut request = axum::http::Request::post(CHECK).body(axum::body::Body::empty()).unwrap();
-    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
-    let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
-    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    let response = CheckResponse::decode(body.slice(5..)).unwrap();
+    let response = called(&scene, 0, &get("/wiki", &[]), |_| {}).await;
     let (status, overloaded) = denied(&response);
     assert_eq!((status, header(&overloaded.headers, "retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
+}
+
+#[tokio::test]
+async fn an_envoy_may_be_known_by_the_certificate_of_its_connection() {
+    let scene = Scene::open().await;
+    let message = get("/wiki", &[("authorization", &scene.token("alice"))]);
+    let with = async |thumbprint: &str| {
+        let certificate = ClientCertificate(thumbprint.to_owned(), Arc::new([]));
+        called(&scene, 1, &message, |extensions| drop(extensions.insert(certificate))).await
+    };
+    passed(&with(scene::THUMBPRINT).await);
+    assert_eq!(denied(&with("another").await).0, StatusCode::UNAUTHORIZED);
+    assert_eq!(denied(&called(&scene, 1, &message, |_| {}).await).0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

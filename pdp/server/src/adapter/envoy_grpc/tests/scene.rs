@@ -27,7 +27,7 @@ use tonic_prost::ProstCodec;
 
 use crate::adapter::identity::IdentityHeaders;
 use crate::clock::Clock;
-use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site};
+use crate::config::{Authzen, AuthzenUse, CertificateName, Enforcer, Patience, Site};
 use crate::directory::Directory;
 use crate::ext_authz::{
     Address, AddressKind, AttributeContext, CHECK, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
@@ -40,6 +40,9 @@ use crate::serve::{Decider, Parts, assemble, grpc_router};
 
 /// What Envoy is configured to say of itself.
 pub(super) const PEP: &str = "envoy:a-secret-of-this-test";
+
+/// The certificate of the same.
+pub(super) const THUMBPRINT: &str = "thumbprint-of-this-test";
 
 const POLICY: &str = r#"
 package authz
@@ -131,7 +134,7 @@ fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts
         pep: Pep { id: PepId::new("envoy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() },
         secret: Some(Enforcer::digest(PEP.split_once(':').unwrap().1)),
         bearer: None,
-        certificates: Vec::new(),
+        certificates: vec![CertificateName::Thumbprint(THUMBPRINT.to_owned())],
         authzen: AuthzenUse::Evaluate,
         from: vec!["127.0.0.0/8".parse().unwrap()],
         links_sessions: false,
