@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign_sdk_types::contract::Input;
+use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::{Acr, Effect, RiskScore, Timestamp};
 use regorus::Value;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,14 @@ fn run_tests(source: &PolicySource) -> Result<Vec<TestResult>, PolicyError> {
     Ok(outline.tests.iter().map(run).collect())
 }
 
+/// How often an example is asked about that used up its time: on a busy machine the time was not the policy's.
+const TRIES: usize = 4;
+
+fn answer(policy: &Policy, input: &Input) -> Result<Verdict, PolicyError> {
+    let mut answers = (0..TRIES).map(|_| policy.evaluate(input));
+    answers.find(|answer| *answer != Err(PolicyError::Budget)).unwrap_or(Err(PolicyError::Budget))
+}
+
 /// Asks the policy about variants of the golden example: it must answer, and more assurance must never remove an allow.
 fn smoke(policy: &Policy) -> Vec<Problem> {
     let Ok(golden) = serde_json::from_str::<Input>(crate::input::GOLDEN) else {
@@ -129,7 +137,7 @@ fn smoke(policy: &Policy) -> Vec<Problem> {
             input.context.risk_score = RiskScore::new(score).unwrap_or(RiskScore::MAX);
             input.context.risk.level = input.context.risk_score.level();
             input.session.acr_satisfied = levels.iter().cloned().collect();
-            let answer = policy.evaluate(&input);
+            let answer = answer(policy, &input);
             let allows = matches!(&answer, Ok(verdict) if verdict.effect == Effect::Allow);
             match answer {
                 Ok(_) | Err(PolicyError::Undefined) => {}
