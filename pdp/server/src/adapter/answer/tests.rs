@@ -217,6 +217,7 @@ fn in_report_mode_only_what_a_policy_refused_passes() {
         DenialCode::PolicyDenied,
         DenialCode::NotEnrolled,
         DenialCode::StepUpExhausted,
+        DenialCode::ObligationUnsupported,
         DenialCode::PolicyUndefined,
         DenialCode::PolicyShape,
         DenialCode::PolicyConflict,

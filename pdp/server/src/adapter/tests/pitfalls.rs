@@ -367,6 +367,10 @@ fn p14_no_example_of_ours_turns_a_failure_into_an_allow() {
                 folders.push(path);
                 continue;
             }
+            // The doctor's page shows what it finds.
+            if path.ends_with("docs/doctor.md") {
+                continue;
+            }
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
             for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
                 let squeezed: String = line.split_whitespace().collect::<Vec<_>>().join(" ");
