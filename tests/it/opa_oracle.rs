@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use countersign_pdp_engine::policy::{DEFAULT_PACKAGE, PolicySource};
+use countersign_pdp_server::policies;
 use countersign_tests::inputs;
 
 use package::Package;
@@ -26,14 +27,12 @@ fn top() -> PathBuf {
 }
 
 fn source(folder: &Path) -> PolicySource {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let files = files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()));
+    let files = policies::read(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     PolicySource::from_files(DEFAULT_PACKAGE, files).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
 }
 
 /// Every folder below this one that holds Rego, by its name.
-fn policies(below: &Path) -> BTreeMap<String, PathBuf> {
+fn folders(below: &Path) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
     let mut open = vec![below.to_owned()];
     while let Some(folder) = open.pop() {
@@ -59,7 +58,7 @@ fn with_twin(name: &str, folder: &Path) -> (PolicySource, PolicySource) {
 
 /// Compares all policies below a folder, each in its own thread.
 fn compare(below: &Path, one: impl Fn(&str, &PolicySource, &PolicySource) -> usize + Sync) -> BTreeMap<String, usize> {
-    let policies = policies(below);
+    let policies = folders(below);
     let of = |name: &str, folder: &Path| {
         let (ours, theirs) = with_twin(name, folder);
         one(name, &ours, &theirs)
@@ -73,7 +72,8 @@ fn compare(below: &Path, one: impl Fn(&str, &PolicySource, &PolicySource) -> usi
 
 /// How often a policy allows; both engines agree.
 fn allowed(name: &str, ours: &PolicySource, theirs: &PolicySource) -> usize {
-    let outcomes = Pair::load(name, ours, theirs).compare(&inputs::contract(), INPUTS).unwrap_or_else(|difference| panic!("{difference}"));
+    let outcomes =
+        Pair::load(name, ours, theirs).compare(&inputs::contract_of(ours), INPUTS).unwrap_or_else(|difference| panic!("{difference}"));
     assert_eq!(outcomes.len(), INPUTS, "{name}");
     outcomes.iter().filter(|outcome| outcome.allows()).count()
 }
@@ -81,7 +81,7 @@ fn allowed(name: &str, ours: &PolicySource, theirs: &PolicySource) -> usize {
 /// How often a package has a value, for inputs of the contract and for free ones; both engines agree.
 fn valued(name: &str, ours: &PolicySource, theirs: &PolicySource) -> usize {
     let mut package = Package::load(name, ours, theirs);
-    let contract = inputs::contract().prop_map(|input| serde_json::to_value(input).unwrap());
+    let contract = inputs::contract_of(ours).prop_map(|input| serde_json::to_value(input).unwrap());
     let mut valued = package.compare(&contract, INPUTS / 2).unwrap_or_else(|difference| panic!("{difference}"));
     if !CONTRACT_ONLY.contains(&name) {
         valued += package.compare(&inputs::free(), INPUTS / 2).unwrap_or_else(|difference| panic!("{difference}"));

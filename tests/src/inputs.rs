@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_pdp_engine::input::GOLDEN;
+use countersign_pdp_engine::policy::PolicySource;
 use countersign_sdk_types::contract::{CONTRACT, Context, Device, Input, Request, Risk, Session, Token, User};
 use countersign_sdk_types::{
     Acr, Action, Asn, Coordinates, Country, Entity, Kilometers, Place, PlaceGap, PlaceRecord, Reason, RiskScore, Signal, Tenant,
 };
-use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 use proptest::sample::{select, subsequence};
 use proptest::{collection, option};
 use serde_json::{Map, Value, json};
@@ -33,6 +34,33 @@ pub fn contract() -> impl Strategy<Value = Input> {
             context,
         },
     )
+}
+
+/// The same for a policy with an entity directory: half of the documents are about who and what the policy itself names, for of others it hardly knows any.
+pub fn contract_of(policy: &PolicySource) -> BoxedStrategy<Input> {
+    let named = |side: &str| {
+        let kinds = policy.data["entities"][side].as_object().into_iter().flatten();
+        let all = kinds.flat_map(|(kind, ids)| ids.as_object().into_iter().flatten().map(move |(id, properties)| (kind, id, properties)));
+        let entity = |(kind, id, properties): (&String, &String, &Value)| Entity {
+            kind: kind.clone(),
+            id: id.clone(),
+            properties: properties.as_object().cloned().unwrap_or_default(),
+        };
+        all.map(entity).collect::<Vec<_>>()
+    };
+    let (subjects, resources) = (named("subjects"), named("resources"));
+    if subjects.is_empty() || resources.is_empty() {
+        return contract().boxed();
+    }
+    let words: BTreeSet<String> = policy.files.iter().flat_map(|file| file.text.split('"').skip(1).step_by(2)).map(str::to_owned).collect();
+    let parties = (select(subjects), select(words.into_iter().collect::<Vec<_>>()), select(resources));
+    let about = (contract(), parties).prop_map(|(input, (subject, name, resource))| Input {
+        subject,
+        action: Action { name, ..input.action },
+        resource,
+        ..input
+    });
+    prop_oneof![contract(), about].boxed()
 }
 
 /// Documents that were of contract 1 before some of their members were removed, or became something else.

@@ -27,7 +27,7 @@ use crate::clock::Stopwatch;
 /// The processor time of a check. A test may take 1 s and real tests take milliseconds: thousands of them fit, ten that run away do not.
 const CPU: Duration = Duration::from_secs(10);
 /// The longest that anybody waits for a check, also where the machine has no time for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The address space of a check, the binary itself included. The starter policy takes a fifth of it.
 const MEMORY: u64 = 512 * 1024 * 1024;
 /// What each byte of the candidate adds to that: data documents are held several times over while they are parsed, compiled and tested.
