@@ -50,7 +50,7 @@ async fn check(State(service): State<Arc<Service>>, ConnectInfo(peer): ConnectIn
 
 async fn raw(decider: &Decider, peer: IpAddr, request: Request) -> Result<RawCheck, Denial> {
     let pep = enforcer(request.headers(), peer, &decider.enforcers)?.pep.clone();
-    let message: CheckRequest = grpc::read(request).await.map_err(|status| malformed(status.message()))?;
+    let message: CheckRequest = grpc::read(request, grpc::LARGEST).await.map_err(|status| malformed(status.message()))?;
     Ok(RawCheck { tenant: decider.tenant.clone(), pep, http: Some(parse::http(message)?), asked: None })
 }
 
