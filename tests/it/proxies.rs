@@ -45,6 +45,7 @@ fn tell(proxy: Proxy) {
     story.a_client_brings_no_identity();
     story.a_client_says_nothing_about_the_way();
     story.what_is_ambiguous_is_refused();
+    story.a_request_names_one_host();
     story.what_arrives_is_what_was_decided();
     story.what_appears_twice_is_refused();
     story.an_api_client_is_challenged();
@@ -217,6 +218,17 @@ impl Story {
             ["get /payroll", "OPTIONS *", "GET http://payroll.localhost/payroll", "GET http://evil.example/payroll", "TRACE /payroll"]
         {
             self.unreached(line, || self.raw(line, &format!("{FROM}: {PARIS}\r\nConnection: close\r\n")));
+        }
+    }
+
+    /// P16: nginx chooses the server by the host of the request line, and everybody else hears of the one in `Host`.
+    fn a_request_names_one_host(&self) {
+        if self.proxy == Proxy::Nginx {
+            let line = format!("GET http://wiki.localhost:{}/payroll", self.stage.port);
+            let answer = self.unreached(&line, || self.raw(&line, &self.alices()));
+            assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+            let answer = self.raw(&format!("GET http://payroll.localhost:{}/payroll", self.stage.port), &self.alices());
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{}", self.stage.log());
         }
     }
 

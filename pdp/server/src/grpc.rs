@@ -15,7 +15,7 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, EncodeBody, Streaming};
 use tonic_prost::{ProstDecoder, ProstEncoder};
 
-/// The largest message that is read.
+/// The largest message that is read of a caller that proved itself.
 pub(crate) const LARGEST: usize = 1024 * 1024;
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -24,12 +24,12 @@ const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
 ///
 /// # Errors
 /// When there is none, it is too large, compressed, cut short, or no such message.
-pub(crate) async fn read<M: Message + Default + 'static>(request: Request) -> Result<M, Status> {
+pub(crate) async fn read<M: Message + Default + 'static>(request: Request, largest: usize) -> Result<M, Status> {
     if request.headers().get(header::CONTENT_TYPE).is_none_or(|kind| !kind.as_bytes().starts_with(CONTENT_TYPE.as_bytes())) {
         return Err(Status::invalid_argument("the content is not application/grpc"));
     }
     let decoder = ProstDecoder::<M>::new(BufferSettings::default());
-    let mut messages = Streaming::new_request(decoder, request.into_body(), None, Some(LARGEST));
+    let mut messages = Streaming::new_request(decoder, request.into_body(), None, Some(largest));
     messages.message().await?.ok_or_else(|| Status::invalid_argument("the call has no message"))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_sdk_types::{DenialCode, DeviceId};
+use percent_encoding::percent_decode_str;
 
 use super::{Credentials, HostRules, Scheme};
 use crate::Denial;
@@ -44,6 +45,7 @@ pub const IDENTITY_HEADERS: [&str; 8] = [
 
 const MOST_HEADERS: usize = 128;
 const LONGEST_VALUE: usize = 16 * 1024;
+const MOST_COOKIES: usize = 200;
 
 pub(super) struct Headers(BTreeMap<String, Vec<String>>);
 
@@ -109,22 +111,37 @@ impl Headers {
         Ok(Credentials { token, proof, session_cookie, device, grant: cookie(GRANT_COOKIE) })
     }
 
-    /// The cookies of the request (RFC 6265 §4.2). One of ours, or a configured one, that appears twice is refused.
+    /// The cookies of the request (RFC 6265 §4.2). One of ours, or a configured one, that comes twice or under an alias is refused: an application that
+    /// reads the other one would act for somebody else than was decided about.
     fn cookies(&self, rules: &HostRules) -> Result<BTreeMap<&str, &str>, Denial> {
-        let mut cookies = BTreeMap::new();
+        let ours = [Some(DEVICE_COOKIE), Some(PRE_COOKIE), Some(GRANT_COOKIE)];
         let configured = [rules.token_cookie.as_deref(), rules.session_cookie.as_deref()];
-        let decides = |name: &str| [DEVICE_COOKIE, PRE_COOKIE, GRANT_COOKIE].contains(&name) || configured.contains(&Some(name));
-        let pairs = self.one("cookie")?.unwrap_or_default().split(';').take(200);
-        for (name, value) in pairs.filter_map(|pair| pair.trim().split_once('=')) {
+        let deciding: Vec<String> = ours.into_iter().chain(configured).flatten().map(lenient).collect();
+        let decides = |name: &str| deciding.contains(&lenient(name));
+        let exactly = |name: &str| ours.contains(&Some(name)) || configured.contains(&Some(name));
+        let mut cookies = BTreeMap::new();
+        for (at, pair) in self.one("cookie")?.unwrap_or_default().split(';').enumerate() {
+            if at == MOST_COOKIES {
+                return Err(Denial::new(DenialCode::MalformedRequest, format!("more than {MOST_COOKIES} cookies")));
+            }
             // HAProxy and Envoy join two `Cookie` headers by a comma: what follows it is another cookie to an application that gets both.
-            let joined = value.split(',').skip(1).filter_map(|rest| rest.split_once('=')).find(|(name, _)| decides(name.trim()));
-            let twice = cookies.insert(name, value).is_some() && decides(name);
-            if let Some(name) = joined.map(|(name, _)| name.trim()).or_else(|| twice.then_some(name)) {
-                return Err(Denial::new(DenialCode::AmbiguousHeader, format!("cookie `{name}` appears twice")));
+            let joined =
+                pair.split(',').skip(1).filter_map(|rest| rest.split_once('=')).map(|(name, _)| name.trim()).find(|name| decides(name));
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            let (name, value) = (name.trim(), value.trim());
+            let again = cookies.insert(name, value).is_some() || !exactly(name);
+            if let Some(name) = joined.or_else(|| (again && decides(name)).then_some(name)) {
+                return Err(Denial::new(DenialCode::AmbiguousHeader, format!("cookie `{name}` appears twice, or under an alias")));
             }
         }
         Ok(cookies)
     }
+}
+
+/// The name of a cookie as the most lenient application reads it: decoded, in any case, with a dot or a space for an underscore.
+fn lenient(name: &str) -> String {
+    let decoded = percent_decode_str(name).decode_utf8_lossy();
+    decoded.trim().chars().map(|letter| if matches!(letter, '.' | ' ') { '_' } else { letter.to_ascii_lowercase() }).collect()
 }
 
 /// The name of the browser that presents a device cookie. The name is shown, recorded and listed in inventories, so it must not be what proves it; and

@@ -90,6 +90,28 @@ fn p04_what_a_proxy_joined_is_not_one_credential() {
 }
 
 #[test]
+fn no_second_session_hides_from_the_decision() {
+    // An application that reads the other one would act for somebody else than was decided about: last wins, names are trimmed, decoded or read in any case.
+    let many = format!("sid=a;{} sid=b", " x;".repeat(300));
+    refused(http("/", &[("Cookie", &many)]), DenialCode::MalformedRequest);
+    for hidden in [
+        "sid=a; x,sid=b",
+        "x,sid=b; sid=a",
+        "sid =b; sid=a",
+        "sid=a; sid\u{a0}=b",
+        "sid=a; SID=b",
+        "%73id=b; sid=a",
+        "sid=a; x=1, SiD=b",
+        "access.token=b; access_token=a",
+        "Sid=b",
+    ] {
+        refused(http("/", &[("Cookie", hidden)]), DenialCode::AmbiguousHeader);
+    }
+    let (_, credentials) = check(http("/", &[("Cookie", "sids=x; flag; x_sid=y; a,b; sid = s ")])).unwrap();
+    assert_eq!(credentials.session_cookie.as_deref(), Some("s"));
+}
+
+#[test]
 fn credentials_are_read_and_kept_apart() {
     let cookie = format!("x=y; access_token=secret-token; sid=secret-session; {GRANT_COOKIE}=secret-grant; {DEVICE_COOKIE}=secret-device");
     let (request, credentials) = check(http("/", &[("Cookie", &cookie)])).unwrap();

@@ -140,9 +140,13 @@ pub fn reply(answer: Answer, sites: &BTreeMap<Host, Site>, identity: &IdentityHe
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 fn allow(permit: &Permit) -> HeaderMap {
-    // A role with a comma would read as two.
-    let roles: Vec<&str> = permit.roles().iter().map(String::as_str).filter(|role| !role.is_empty() && !role.contains(',')).collect();
+    let roles: Vec<&str> = permit.roles().iter().map(String::as_str).filter(|role| is_role(role)).collect();
     HeaderMap::from_iter([(identity::USER, text(&permit.subject().sub)), (identity::GROUPS, text(&roles.join(",")))])
+}
+
+/// A role with a comma would read as two, and one with a space at an end as another role.
+fn is_role(role: &str) -> bool {
+    !role.is_empty() && !role.contains(',') && role.trim() == role
 }
 
 /// A refusal that passes names nobody.
@@ -180,8 +184,8 @@ impl Waiting<'_> {
     /// authenticate, passes where its host is configured so.
     fn lets_pass(&self, denial: &Denial) -> bool {
         match (denial.code(), denial.fault()) {
-            // A lock stops what looks like theft, and no policy was asked.
-            (DenialCode::Locked, _) => false,
+            // A lock stops what looks like theft, and no policy was asked; what an allow obliges to would not be done.
+            (DenialCode::Locked | DenialCode::ObligationUnsupported, _) => false,
             (DenialCode::NoCredentials, _) => self.kind() == ClientKind::Preflight && self.site.is_some_and(|site| site.passes_preflights),
             (_, Fault::Forbidden | Fault::Policy) => self.reports(),
             (_, Fault::Malformed | Fault::Unauthenticated | Fault::Unavailable) => false,
@@ -277,9 +281,11 @@ const fn grpc_status(status: StatusCode) -> (&'static str, &'static str) {
     }
 }
 
-/// A header value; a text that cannot be one becomes empty, which no backend takes for a user.
+/// A header value; a text that cannot be one becomes empty, which no backend takes for a user. Nor can one with a space at an end: whoever reads a header
+/// takes that away (RFC 9110 §5.5), and `admin ` would be `admin`.
 fn text(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+    let kept = if text.trim() == text { text } else { "" };
+    HeaderValue::from_str(kept).unwrap_or(HeaderValue::from_static(""))
 }
 
 const fn band(level: Option<RiskLevel>) -> &'static str {

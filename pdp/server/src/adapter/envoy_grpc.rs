@@ -55,7 +55,7 @@ async fn raw(decider: &Decider, peer: IpAddr, request: Request) -> Result<RawChe
     let enforcer = caller::find(request.headers(), certificate, peer, &decider.enforcers);
     let stranger = |_| Denial::new(DenialCode::NoCredentials, "the caller is not a known enforcement point");
     let pep = enforcer.map_err(stranger)?.pep.clone();
-    let message: CheckRequest = grpc::read(request).await.map_err(|status| malformed(status.message()))?;
+    let message: CheckRequest = grpc::read(request, grpc::LARGEST).await.map_err(|status| malformed(status.message()))?;
     Ok(RawCheck { tenant: decider.tenant.clone(), pep, http: Some(parse::http(message)?), asked: None })
 }
 

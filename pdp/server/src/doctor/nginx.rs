@@ -12,6 +12,7 @@ pub(super) const RULES: &[&Rule] = &[
     &IDENTITY,
     &UNDERSCORES,
     &ORIGINAL,
+    &TWO_HOSTS,
     &FORWARDED,
     &EVERYONE,
     &NOT_INTERNAL,
@@ -68,6 +69,12 @@ const ORIGINAL: Rule = Rule {
     severity: Severity::High,
     why: "what is decided about is then the client's word, or a path that nginx has decoded, and not what the application gets",
     instead: "`proxy_set_header X-Original-Method $request_method;` and `proxy_set_header X-Original-URL $scheme://$http_host$request_uri;`",
+};
+const TWO_HOSTS: Rule = Rule {
+    id: "nginx/two-hosts",
+    severity: Severity::Medium,
+    why: "nginx chooses the server by the host of the request line, and the check is told of the one in `Host`: a request for one application is decided as one for another",
+    instead: "a `map` of `$host/$http_host` and `if ($that) { return 400; }` in the server, as in the example, or `$host` in X-Original-URL",
 };
 const FORWARDED: Rule = Rule {
     id: "nginx/forwarded-for-not-set",
@@ -164,6 +171,16 @@ impl<'a> Scope<'a> {
         self.own().and_then(|own| own.words.last()).map_or("", String::as_str)
     }
 
+    /// The server refuses a request that names two hosts, by a variable that is made of both.
+    fn compares_hosts(&self) -> bool {
+        let maps = self.0.iter().flat_map(|block| block.named("map"));
+        let of_both = |map: &&Directive| map.argument(0).contains("$host") && map.argument(0).contains("$http_host");
+        let names: Vec<&str> = maps.filter(of_both).map(|map| map.argument(1)).collect();
+        let refuses = |condition: &Directive| condition.named("return").any(|answer| answer.argument(0).starts_with('4'));
+        let conditions = self.server().into_iter().flat_map(|server| server.named("if"));
+        conditions.filter(|one| refuses(one)).any(|one| names.iter().any(|name| one.argument(0).contains(name)))
+    }
+
     fn server(&self) -> Option<&'a Directive> {
         self.0.iter().find(|block| block.name() == "server").copied()
     }
@@ -236,6 +253,9 @@ fn check_itself(scope: &Scope<'_>, found: &mut Vec<Finding>) {
         if right.is_none() {
             found.push(ORIGINAL.at(line, name));
         }
+    }
+    if url.is_some_and(|url| url.contains("$http_host")) && !scope.compares_hosts() {
+        found.push(TWO_HOSTS.at(line, "X-Original-URL"));
     }
     for timeout in ["proxy_connect_timeout", "proxy_read_timeout"] {
         if scope.setting(timeout).is_none() {

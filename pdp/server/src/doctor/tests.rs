@@ -49,6 +49,7 @@ const BAD: &[(Example, &str, &str, &str)] = &[
     ),
     (NGINX, "nginx/original-request-not-set", "        proxy_set_header X-Original-Method $request_method;\n", ""),
     (NGINX, "nginx/original-request-not-set", "$http_host$request_uri", "$http_host$uri"),
+    (NGINX, "nginx/two-hosts", "    if ($countersign_hosts_differ) { return 400; }\n", ""),
     (
         NGINX,
         "nginx/forwarded-for-not-set",

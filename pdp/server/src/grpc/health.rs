@@ -18,6 +18,8 @@ use tonic::Status;
 use super::{read, refuse, replies, reply};
 use crate::operations::Readiness;
 
+/// The largest message that is read of anybody: it is the name of a service.
+const LARGEST: usize = 1024;
 /// How many may watch at once.
 const WATCHERS: usize = 64;
 /// How often a watched state is looked at.
@@ -81,7 +83,7 @@ pub fn router(health: Health) -> Router {
 }
 
 async fn check(State(health): State<Health>, request: Request) -> Response {
-    let asked: HealthCheckRequest = match read(request).await {
+    let asked: HealthCheckRequest = match read(request, LARGEST).await {
         Ok(asked) => asked,
         Err(status) => return refuse(status),
     };
@@ -92,7 +94,7 @@ async fn check(State(health): State<Health>, request: Request) -> Response {
 }
 
 async fn watch(State(health): State<Health>, request: Request) -> Response {
-    let asked: HealthCheckRequest = match read(request).await {
+    let asked: HealthCheckRequest = match read(request, LARGEST).await {
         Ok(asked) => asked,
         Err(status) => return refuse(status),
     };

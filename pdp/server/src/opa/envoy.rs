@@ -94,7 +94,8 @@ async fn answer(opa: &Opa, request: Request) -> Result<CheckResponse, Refused> {
         return Err(Refused::Stranger);
     }
     let mut asked = Asked::of(opa, &request)?;
-    let message: CheckRequest = grpc::read(request).await.map_err(|status| Refused::Malformed(status.message().to_owned()))?;
+    let message: CheckRequest =
+        grpc::read(request, grpc::LARGEST).await.map_err(|status| Refused::Malformed(status.message().to_owned()))?;
     let size = prost::Message::encoded_len(&message);
     let input = Input { document: Some(input::input(message)?), size };
     asked.input_read();

@@ -81,6 +81,17 @@ fn no_refusal_is_a_success_whoever_asks() {
 }
 
 #[test]
+fn nobody_becomes_another_by_a_space() {
+    let sent = |name: &str| text(name).to_str().unwrap().to_owned();
+    assert_eq!((sent("admin"), sent("Ada Lovelace")), ("admin".to_owned(), "Ada Lovelace".to_owned()));
+    for name in ["admin ", " admin", "\tadmin", "admin\u{a0}", "admin\r\nx: y"] {
+        assert_eq!(sent(name), "", "{name:?}");
+    }
+    assert!(is_role("admin") && is_role("team lead"));
+    assert!(!["", " admin", "admin ", "a,admin"].into_iter().any(is_role));
+}
+
+#[test]
 fn a_refusal_cannot_be_made_a_success() {
     for status in [StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::SWITCHING_PROTOCOLS] {
         assert_eq!(refused(demand(), ClientKind::Program).with_status(status).status(), StatusCode::FORBIDDEN);

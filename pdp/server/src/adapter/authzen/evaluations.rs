@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::Decision;
 use countersign_pdp_engine::request::RawCheck;
+use countersign_sdk_types::strict::Limits;
 use countersign_sdk_types::{DenialCode, EvaluationResponse};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -21,6 +22,10 @@ use crate::serve::Decider;
 
 /// The members that an item takes from the request where it has none of its own; whole, never in part.
 const DEFAULTS: [&str; 4] = ["subject", "action", "resource", "context"];
+
+/// What all questions of a batch may be together, with the defaults in each that takes them: a short list would else be as much work, and as long a record,
+/// as a thousand large requests.
+const MOST_BYTES: usize = 32 * Limits::REQUEST.bytes;
 
 /// Until when the questions are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +76,9 @@ pub(super) async fn evaluate(
     for name in DEFAULTS {
         request.object(name)?;
     }
+    if spelled_out(&items, &members) > MOST_BYTES {
+        return Err(Refusal::malformed(format!("the defaults in each item that takes them make more than {MOST_BYTES} bytes")));
+    }
     let evaluations = decide(&decider, &caller, semantic, items.into_iter().map(|item| with_defaults(item, &members))).await;
     Ok(Json(Evaluations { evaluations }).into_response())
 }
@@ -89,6 +97,12 @@ fn items(request: Members<'_>, most: usize) -> Result<Vec<&Map<String, Value>>, 
         return Err(Refusal::malformed(format!("`evaluations[{at}]` is no object")));
     }
     Ok(items.iter().filter_map(Value::as_object).collect())
+}
+
+/// How many bytes the defaults are, counted in each item that takes them.
+fn spelled_out(items: &[&Map<String, Value>], request: &Map<String, Value>) -> usize {
+    let size = |name: &str| request.get(name).map_or(0, |value| value.to_string().len());
+    DEFAULTS.iter().map(|name| size(name) * items.iter().filter(|item| !item.contains_key(*name)).count()).sum()
 }
 
 fn with_defaults(item: &Map<String, Value>, request: &Map<String, Value>) -> Map<String, Value> {
@@ -141,6 +155,17 @@ mod tests {
             map(&json!({"resource": {"type": "record", "id": "1", "properties": {"a": 1}}, "action": {"name": "read"}, "foo": 1}));
         let item = map(&json!({"resource": {"id": "2"}, "evaluations": []}));
         assert_eq!(Value::from(with_defaults(&item, &request)), json!({"resource": {"id": "2"}, "action": {"name": "read"}}));
+    }
+
+    #[test]
+    fn a_default_counts_in_each_item_that_takes_it() {
+        let request = map(&json!({"context": {"note": "x".repeat(10_000)}}));
+        let (takes, brings) = (Map::new(), map(&json!({"context": {}})));
+        assert_eq!(spelled_out(&[&brings, &brings], &request), 0);
+        let one = spelled_out(&[&takes], &request);
+        assert!((10_000..10_100).contains(&one), "{one}");
+        assert!(spelled_out(&[&takes; 1000], &request) == 1000 * one && 1000 * one > MOST_BYTES);
+        assert!(spelled_out(&[&takes; 100], &request) < MOST_BYTES);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Serving, not serving, and whom nobody knows.
 
+use axum::body::Body;
+use tower::ServiceExt as _;
+
 use super::*;
 
 const SERVICE: &str = "envoy.service.auth.v3.Authorization";
@@ -42,4 +45,18 @@ async fn watchers_are_few() {
     assert_eq!(all.len(), WATCHERS);
     drop(all);
     assert!(watcher(&health).is_some());
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_make_it_hold_a_large_message() {
+    let status = async |length: usize| {
+        let message = HealthCheckRequest { service: "s".repeat(length) }.encode_to_vec();
+        let frame = [&[0], u32::try_from(message.len()).unwrap().to_be_bytes().as_slice(), &message].concat();
+        let request =
+            Request::post("/grpc.health.v1.Health/Check").header("content-type", "application/grpc").body(Body::from(frame)).unwrap();
+        let answer = router(health(&Arc::new(AtomicBool::new(false)), Ok(()))).oneshot(request).await.unwrap();
+        answer.headers()["grpc-status"].to_str().unwrap().to_owned()
+    };
+    let (unknown, out_of_range) = ("5", "11");
+    assert_eq!((status(100).await.as_str(), status(2000).await.as_str()), (unknown, out_of_range));
 }
