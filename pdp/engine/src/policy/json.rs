@@ -27,3 +27,30 @@ fn text(name: &Value) -> Option<String> {
         other => Some(json(other)?.to_string()),
     }
 }
+
+/// About how many bytes a value becomes, counted no further than just beyond `most`: a value that holds its parts many times, each of which does the
+/// same, is small in memory and a text without end.
+pub(crate) fn size_within(value: &Value, most: usize) -> usize {
+    let mut total = 0;
+    add_size(value, most, &mut total);
+    total
+}
+
+fn add_size(value: &Value, most: usize, total: &mut usize) {
+    let own = value.as_string().map_or(16, |text| text.len());
+    *total = total.saturating_add(own);
+    let mut add = |part: &Value| {
+        if *total <= most {
+            add_size(part, most, total);
+        }
+    };
+    match value {
+        Value::Array(items) => items.iter().for_each(add),
+        Value::Set(items) => items.iter().for_each(add),
+        Value::Object(members) => members.iter().for_each(|(name, member)| {
+            add(name);
+            add(member);
+        }),
+        _ => {}
+    }
+}

@@ -201,3 +201,16 @@ fn no_two_extensions_have_one_name() {
     let distinct: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(names.len(), distinct.len());
 }
+
+#[test]
+fn what_grows_is_bounded() {
+    let long = format!("concat(\"\", [\"{}\" | some i in numbers.range(1, 10000)])", "a".repeat(100));
+    check(&format!("count({long})"), json!(1_000_000));
+    for name in ["hex.encode", "base64.encode", "base64url.encode", "base64url.encode_no_pad"] {
+        check(&format!("{name}({name}(\"\"))"), json!(""));
+        is_bounded(&format!("{name}({name}({long}))"));
+    }
+    is_bounded(&format!("regex.replace({long}, \"\", {long})"));
+    check("regex.replace(\"a-b\", \"-\", \"$0$0\")", json!("a--b"));
+    check("urlquery.encode(\"a b\")", json!("a+b"));
+}
