@@ -18,6 +18,11 @@ pub const MAX_PRODUCTS: u64 = 12;
 /// The most rules in a policy.
 pub const MAX_RULES: usize = 4_000;
 
+/// The most places of one body that may be loops: the evaluator goes some calls deeper for each.
+pub(crate) const MAX_LOOPS: usize = 1_000;
+/// Where a query stands: in no package that a module could be in.
+const QUERY: &str = "data.<query>";
+
 /// The most imports of a file: the library's time grows with their square.
 pub const MAX_IMPORTS: usize = 500;
 
@@ -30,6 +35,26 @@ pub(crate) struct Outline {
     pub(crate) tests: BTreeSet<(String, String)>,
     /// Every dotted name that stands anywhere: what may be a built-in.
     pub(crate) names: BTreeSet<String>,
+    /// How many products of computed numbers feed each rule that holds any.
+    products: BTreeMap<String, u64>,
+}
+
+impl Outline {
+    /// Checks a query about these modules as what stands in them is checked. Gives every dotted name in it.
+    pub(crate) fn check_query(&self, query: &Query, semantics: Semantics) -> (BTreeSet<String>, Vec<Finding>) {
+        let mut walk = Walk::over(self, semantics);
+        let place = Place { package: QUERY, imports: &BTreeMap::new(), rule: QUERY, locals: BTreeSet::new() };
+        walk.body(&place, query);
+        let Walk { mut findings, names, needs, products, .. } = walk;
+        let own = products.get(QUERY).copied().unwrap_or(0);
+        let needed = needs.get(QUERY).into_iter().flatten();
+        let below = |(rule, times): (&String, &u64)| self.products.get(rule).copied().unwrap_or(0).saturating_mul(*times);
+        if needed.map(below).fold(own, u64::saturating_add) > MAX_PRODUCTS {
+            let text = format!("query multiplies computed numbers more than {MAX_PRODUCTS} times");
+            findings.push(Finding { fault: Fault::Size, place: None, text });
+        }
+        (names, findings)
+    }
 }
 
 /// What is wrong, and where.
@@ -55,14 +80,7 @@ pub(crate) enum Fault {
 #[must_use]
 pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, Vec<Finding>) {
     let outline = outline(modules);
-    let mut walk = Walk {
-        outline: &outline,
-        semantics,
-        findings: Vec::new(),
-        names: BTreeSet::new(),
-        needs: BTreeMap::new(),
-        products: BTreeMap::new(),
-    };
+    let mut walk = Walk::over(&outline, semantics);
     let rules: usize = modules.iter().map(|module| module.policy.len()).sum();
     if rules > MAX_RULES {
         walk.findings.push(Finding { fault: Fault::Size, place: None, text: format!("policy has more than {MAX_RULES} rules") });
@@ -77,8 +95,9 @@ pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, 
         walk.module(module);
     }
     let Walk { mut findings, names, needs, products, .. } = walk;
-    findings.extend(chains::check(&needs, &products));
-    (Outline { names, ..outline }, findings)
+    let (products, found) = chains::check(&needs, &products);
+    findings.extend(found);
+    (Outline { names, products, ..outline }, findings)
 }
 
 fn outline(modules: &[Ref<Module>]) -> Outline {
@@ -157,6 +176,8 @@ struct Walk<'a> {
     needs: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many products of two computed numbers each rule holds itself.
     products: BTreeMap<String, u64>,
+    /// How many places of the body at hand may be loops.
+    loops: usize,
 }
 
 struct Place<'a> {
@@ -166,7 +187,19 @@ struct Place<'a> {
     locals: BTreeSet<String>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    const fn over(outline: &'a Outline, semantics: Semantics) -> Self {
+        Self {
+            outline,
+            semantics,
+            findings: Vec::new(),
+            names: BTreeSet::new(),
+            needs: BTreeMap::new(),
+            products: BTreeMap::new(),
+            loops: 0,
+        }
+    }
+
     fn module(&mut self, module: &Module) {
         let package = package(module);
         let imports = imports(module);
@@ -197,7 +230,7 @@ impl Walk<'_> {
             if let Some(assign) = &body.assign {
                 self.expression(place, &assign.value);
             }
-            self.query(place, &body.query);
+            self.body(place, &body.query);
             place.locals.clone_from(&outer);
             shared = Some(match shared {
                 Some(shared) => shared.intersection(&declared).cloned().collect(),
@@ -217,6 +250,16 @@ impl Walk<'_> {
         }
     }
 
+    /// A query that is in no other.
+    fn body(&mut self, place: &Place<'_>, query: &Query) {
+        self.loops = 0;
+        self.query(place, query);
+        if self.loops > MAX_LOOPS {
+            let place = Some((query.span.source.file().clone(), query.span.line, query.span.col));
+            self.findings.push(Finding { fault: Fault::Size, place, text: format!("body has more than {MAX_LOOPS} loops") });
+        }
+    }
+
     fn query(&mut self, place: &Place<'_>, query: &Query) {
         let mut locals = place.locals.clone();
         locals.extend(declared(query));
@@ -228,6 +271,7 @@ impl Walk<'_> {
         match &statement.literal {
             Literal::SomeVars { .. } => {}
             Literal::SomeIn { key, value, collection, .. } => {
+                self.loops += 1;
                 key.iter().chain([value, collection]).for_each(|part| self.expression(place, part));
             }
             Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expression(place, expr),
@@ -296,6 +340,7 @@ impl Walk<'_> {
             match at {
                 Expr::RefDot { refr, .. } => at = refr,
                 Expr::RefBrack { refr, index, .. } => {
+                    self.loops += usize::from(!is_constant(index));
                     self.expression(place, index);
                     at = refr;
                 }
@@ -347,6 +392,10 @@ impl Walk<'_> {
         let place = Some((span.source.file().clone(), span.line, span.col));
         self.findings.push(Finding { fault: Fault::Name, place, text });
     }
+}
+
+const fn is_constant(index: &Expr) -> bool {
+    matches!(index, Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. })
 }
 
 fn is_number(expression: &Expr) -> bool {
