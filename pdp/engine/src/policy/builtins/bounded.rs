@@ -8,8 +8,11 @@ use super::call::{Builtin, Call, Failure, MAX_ITEMS, MAX_TEXT, size};
 const MAX_WIDTH: usize = 255;
 /// The most digits of the factors of a product together.
 const MAX_DIGITS: usize = 4_096;
-/// The most bytes of a text whose parts were replaced by a pattern, if it matched everywhere.
-const MAX_REPLACED: usize = 64 * MAX_TEXT;
+/// The most bytes of what was replaced by a pattern or patched, were every place of it to match.
+const MAX_GROWN: usize = 64 * MAX_TEXT;
+/// The longest quantity, and the most digits of its exponent.
+const MAX_QUANTITY: usize = 256;
+const MAX_EXPONENT: usize = 3;
 /// The furthest shift, in bits.
 const MAX_SHIFT: i64 = 1_024;
 
@@ -34,6 +37,9 @@ pub(super) const TABLE: &[Builtin] = &[
     Builtin::new("urlquery.encode", 1, written),
     Builtin::new("urlquery.encode_object", 1, written),
     Builtin::new("regex.replace", 3, matched),
+    Builtin::new("units.parse", 1, quantity),
+    Builtin::new("units.parse_bytes", 1, quantity),
+    Builtin::new("json.patch", 2, patched),
 ];
 
 /// The library counts overlapping matches and panics for an empty needle; OPA counts as Go's `strings.Count` does.
@@ -80,7 +86,7 @@ fn matched(call: &Call<'_>) -> Result<Value, Failure> {
     let (text, with) = (call.text(0)?, call.text(2)?);
     let references = with.matches('$').count();
     let whole = text.len().saturating_add(1).saturating_mul(with.len()).saturating_add(text.len().saturating_mul(references + 1));
-    call.within(whole, MAX_REPLACED)?;
+    call.within(whole, MAX_GROWN)?;
     call.native()
 }
 
@@ -137,6 +143,31 @@ fn replaced_n(call: &Call<'_>) -> Result<Value, Failure> {
 fn chained(call: &Call<'_>) -> Result<Value, Failure> {
     let items = call.values.iter().map(|value| value.as_array().map_or(0, regorus::value::Array::len)).sum();
     call.within(items, MAX_ITEMS)?;
+    call.native()
+}
+
+/// A number with an exponent is written out: `1e1000000000` would never be done.
+fn quantity(call: &Call<'_>) -> Result<Value, Failure> {
+    let text = call.text(0)?;
+    call.within(text.len(), MAX_QUANTITY)?;
+    for exponent in text.split(['e', 'E']).skip(1) {
+        let digits = exponent.trim_start_matches(['+', '-']).bytes().take_while(u8::is_ascii_digit).count();
+        if digits > MAX_EXPONENT {
+            return Err(call.bound(format!("the exponent has more than {MAX_EXPONENT} digits")));
+        }
+    }
+    call.native()
+}
+
+/// Each copy can put the whole document into itself.
+fn patched(call: &Call<'_>) -> Result<Value, Failure> {
+    let copies = |operation: &&Value| {
+        let name = operation.as_object().ok().and_then(|members| members.get(&Value::from("op")));
+        name.is_some_and(|name| *name == Value::from("copy"))
+    };
+    let copies = call.value(1)?.as_array().map_or(0, |operations| operations.iter().filter(copies).count());
+    let times = u32::try_from(copies).ok().and_then(|copies| 1_usize.checked_shl(copies)).unwrap_or(usize::MAX);
+    call.within(call.values.iter().map(size).sum::<usize>().saturating_mul(times), MAX_GROWN)?;
     call.native()
 }
 

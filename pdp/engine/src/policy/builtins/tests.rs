@@ -214,3 +214,25 @@ fn what_grows_is_bounded() {
     check("regex.replace(\"a-b\", \"-\", \"$0$0\")", json!("a--b"));
     check("urlquery.encode(\"a b\")", json!("a+b"));
 }
+
+/// Found as a text of the input: a quantity of twelve characters that no timer stops.
+#[test]
+fn a_quantity_is_bounded() {
+    for name in ["units.parse", "units.parse_bytes"] {
+        is_bounded(&format!("{name}(\"1e1000000000\")"));
+        is_bounded(&format!("{name}(\"1E+99999Ki\")"));
+        is_bounded(&format!("{name}(\"{}\")", "9".repeat(300)));
+    }
+    check("units.parse(\"1e3\")", json!(1000));
+    check("units.parse_bytes(\"2MiB\")", json!(2_097_152));
+}
+
+#[test]
+fn a_patch_is_bounded() {
+    let copies = |count: usize| {
+        format!("json.patch([1], [{{\"op\": \"copy\", \"from\": \"\", \"path\": \"/0\"}} | some i in numbers.range(1, {count})])")
+    };
+    is_bounded(&copies(40));
+    is_bounded(&copies(100));
+    check(&format!("count({})", copies(2)), json!(3));
+}
