@@ -192,7 +192,10 @@ impl Default for Room {
 
 impl Room {
     fn json(&mut self, value: &Value) -> Result<Option<Json>, EvalError> {
-        let large = || EvalError::Failed { code: Code::Internal, text: format!("answer is larger than {} MiB", MAX_ANSWER >> 20) };
+        let large = || EvalError::Failed {
+            code: Code::Internal,
+            text: format!("answer is larger than {} MiB, or nested too deeply", MAX_ANSWER >> 20),
+        };
         self.0 = self.0.checked_sub(size_within(value, self.0)).ok_or_else(large)?;
         Ok(json(value))
     }

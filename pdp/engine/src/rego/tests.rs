@@ -177,6 +177,14 @@ fn values_that_hold_their_parts_many_times_are_not_written_out() {
     }
 }
 
+#[test]
+fn a_value_that_is_nested_too_deeply_is_not_written_out() {
+    let nested = |depth: usize| (1..=depth).map(|at| format!("v{at} := [v{}]; ", at - 1)).collect::<String>();
+    let asked = |depth: usize| library(&["package a"], &json!({})).query(&format!("v0 := 1; {}true", nested(depth)), &question(json!({})));
+    assert_eq!(asked(100).map(|answers| answers.len()), Ok(1));
+    assert!(asked(2_000).is_err());
+}
+
 /// Each of these took the process with it: a comparison of a comparison, and so on, is as many calls deep.
 #[test]
 fn a_long_query_does_not_end_the_process() {

@@ -110,8 +110,8 @@ fn shift(call: &Call<'_>) -> Result<Value, Failure> {
 fn joined(call: &Call<'_>) -> Result<Value, Failure> {
     let delimiter = call.text(0)?.len();
     let (items, parts) = match call.values.get(1) {
-        Some(Value::Array(items)) => (items.len(), items.iter().map(size).sum::<usize>()),
-        Some(Value::Set(items)) => (items.len(), items.iter().map(size).sum()),
+        Some(parts @ Value::Array(items)) => (items.len(), size(parts)),
+        Some(parts @ Value::Set(items)) => (items.len(), size(parts)),
         _ => (0, 0),
     };
     call.within(parts.saturating_add(items.saturating_mul(delimiter)), MAX_TEXT)?;
@@ -167,7 +167,7 @@ fn patched(call: &Call<'_>) -> Result<Value, Failure> {
     };
     let copies = call.value(1)?.as_array().map_or(0, |operations| operations.iter().filter(copies).count());
     let times = u32::try_from(copies).ok().and_then(|copies| 1_usize.checked_shl(copies)).unwrap_or(usize::MAX);
-    call.within(call.values.iter().map(size).sum::<usize>().saturating_mul(times), MAX_GROWN)?;
+    call.within(call.size().saturating_mul(times), MAX_GROWN)?;
     call.native()
 }
 

@@ -96,7 +96,12 @@ impl<'a> Call<'a> {
 
     /// The arguments together become no more text than an answer may be.
     pub(super) fn bounded(&self) -> Result<(), Failure> {
-        self.within(self.values.iter().map(size).sum(), MAX_TEXT)
+        self.within(self.size(), MAX_TEXT)
+    }
+
+    /// About how much text the arguments become together.
+    pub(super) fn size(&self) -> usize {
+        self.values.iter().map(size).fold(0, usize::saturating_add)
     }
 
     /// Asks the library's own form. It wants spans for its messages; there is no source here, so they are empty.
