@@ -11,14 +11,17 @@ mod tests;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_sdk_types::Timestamp;
-use regorus::{Engine, QueryResult, QueryResults, Value};
+use regorus::unstable::Parser;
+use regorus::{Engine, QueryResult, QueryResults, Source, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::policy::builtins::{Extensions, Moment, Semantics};
-use crate::policy::json::json;
+use crate::policy::check::Outline;
+use crate::policy::json::{json, size_within};
 use crate::policy::load::{LENGTHS, add, add_stand_ins};
 use crate::policy::rewrite::Rewriter;
 use crate::policy::{Dialects, PolicyFile, check, scan, timer};
@@ -27,6 +30,9 @@ pub use crate::policy::builtins::BuiltinErrors;
 
 pub use document::Document;
 pub use fault::{Code, EvalError, Problem, Problems};
+
+/// The most bytes of an answer, about.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// What a question brings along. The engine reads neither a clock nor entropy, so both come from whoever asks.
 #[derive(Debug, Clone)]
@@ -57,6 +63,7 @@ pub struct Answer {
 pub struct Library {
     engine: Engine,
     rewriter: Rewriter,
+    outline: Arc<Outline>,
     extensions: Extensions,
 }
 
@@ -90,7 +97,8 @@ impl Library {
         engine.add_data(Value::from(data.clone())).map_err(|error| Problems::one(Problem::new(Code::Compile, &error)))?;
         // Asking anything prepares the engine; clones share what was prepared.
         engine.eval_query("true".to_owned(), false).map_err(|error| Problems::one(Problem::of_compiler(&error)))?;
-        Ok(Self { engine, rewriter, extensions: Extensions::of(outline.names.iter().map(String::as_str)) })
+        let extensions = Extensions::of(outline.names.iter().map(String::as_str));
+        Ok(Self { engine, rewriter, outline: Arc::new(outline), extensions })
     }
 
     /// The document at a path under `data`, as OPA's `/v1/data` gives it: rules and base data, whole packages as objects, sets as sorted arrays.
@@ -99,10 +107,18 @@ impl Library {
     /// # Errors
     /// When the evaluation fails, or used up its time.
     pub fn document(&self, path: &[&str], question: &Question) -> Result<Option<Json>, EvalError> {
-        let reference = path.iter().fold("data".to_owned(), |at, step| at + &indexed(step));
-        let results = self.run(reference, &self.extensions, question)?;
+        let results = self.run(self.reference(path), &self.extensions, question)?;
         let value = results.result.into_iter().next().and_then(|result| result.expressions.into_iter().next());
-        Ok(value.and_then(|expression| json(&expression.value)))
+        value.map_or(Ok(None), |expression| Room::default().json(&expression.value))
+    }
+
+    fn reference(&self, path: &[&str]) -> String {
+        let (mut written, mut names) = ("data".to_owned(), "data".to_owned());
+        for step in path {
+            names = names + "." + step;
+            written += &indexed(self.rewriter.escaped(&names).as_deref().unwrap_or(step));
+        }
+        written
     }
 
     /// Every way in which a query holds.
@@ -112,10 +128,28 @@ impl Library {
     pub fn query(&self, query: &str, question: &Question) -> Result<Vec<Answer>, EvalError> {
         let query =
             scan::rewritten(&self.rewriter, query).map_err(|error| EvalError::Failed { code: Code::Parse, text: error.to_string() })?;
-        let extensions = self.extensions.and(&Extensions::in_text(&query));
+        let extensions = guarded(|| self.checked(&query)).ok_or(EvalError::Panic)??;
         let results = self.run(query.into_owned(), &extensions, question)?;
         let holds = |result: &&QueryResult| !result.expressions.iter().any(|expression| expression.value == Value::Bool(false));
-        Ok(results.result.iter().filter(holds).map(Answer::of).collect())
+        let mut room = Room::default();
+        results.result.iter().filter(holds).map(|result| Answer::of(result, &mut room)).collect()
+    }
+
+    /// The extensions that a query needs. It comes from whoever asks, so what is checked of modules is checked of it: a name by which a bounded
+    /// built-in could be stepped around, and numbers without end.
+    fn checked(&self, query: &str) -> Result<Extensions, EvalError> {
+        let failed = |error: anyhow::Error| EvalError::of(&error);
+        let source = Source::from_contents_with_limits("query".to_owned(), query.to_owned(), LENGTHS.max_file_bytes, LENGTHS.max_lines);
+        let source = source.map_err(failed)?;
+        let mut parser = Parser::new(&source).map_err(failed)?;
+        parser.set_max_col(LENGTHS.max_col);
+        parser.enable_rego_v1().map_err(failed)?;
+        let read = parser.parse_user_query().map_err(failed)?;
+        let (names, findings) = self.outline.check_query(&read, Semantics::Opa);
+        match findings.into_iter().next().map(Problem::from) {
+            Some(Problem { code, text, .. }) => Err(EvalError::Failed { code, text }),
+            None => Ok(self.extensions.and(&Extensions::of(names.iter().map(String::as_str)))),
+        }
     }
 
     fn run(&self, query: String, extensions: &Extensions, question: &Question) -> Result<QueryResults, EvalError> {
@@ -137,12 +171,33 @@ impl Library {
 }
 
 impl Answer {
-    fn of(result: &QueryResult) -> Self {
-        let bindings = match json(&result.bindings) {
+    fn of(result: &QueryResult, room: &mut Room) -> Result<Self, EvalError> {
+        let bindings = match room.json(&result.bindings)? {
             Some(Json::Object(bindings)) => bindings,
             _ => Map::new(),
         };
-        Self { bindings, expressions: result.expressions.iter().filter_map(|expression| json(&expression.value)).collect() }
+        let expressions = result.expressions.iter().filter_map(|expression| room.json(&expression.value).transpose());
+        Ok(Self { bindings, expressions: expressions.collect::<Result<_, _>>()? })
+    }
+}
+
+/// What is left of the bytes that all values of one answer may be.
+struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(MAX_ANSWER)
+    }
+}
+
+impl Room {
+    fn json(&mut self, value: &Value) -> Result<Option<Json>, EvalError> {
+        let large = || EvalError::Failed {
+            code: Code::Internal,
+            text: format!("answer is larger than {} MiB, or nested too deeply", MAX_ANSWER >> 20),
+        };
+        self.0 = self.0.checked_sub(size_within(value, self.0)).ok_or_else(large)?;
+        Ok(json(value))
     }
 }
 

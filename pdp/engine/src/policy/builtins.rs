@@ -148,11 +148,6 @@ impl Extensions {
         Self { fixed, momentary }
     }
 
-    /// Those that a text may name. Too many do no harm.
-    pub(crate) fn in_text(text: &str) -> Self {
-        Self::of(FAMILIES.iter().copied().flatten().map(|builtin| builtin.name).filter(|name| text.contains(name)))
-    }
-
     /// These, and others.
     pub(crate) fn and(&self, others: &Self) -> Self {
         let all = self.fixed.iter().chain(&self.momentary).chain(&others.fixed).chain(&others.momentary);

@@ -3,10 +3,13 @@
 //! The library checks neither at load; a function that calls itself ends the process, and no handler sees it.
 
 mod chains;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{ArithOp, AssignOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
+use regorus::unstable::{ArithOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
+
+use names::{constant_path, declared, imports, is_constant, is_number, is_within, package, resolve, rule_path, variables};
 
 use super::builtins::{Refused, Semantics};
 
@@ -17,6 +20,11 @@ pub const MAX_CHAIN: usize = 100;
 pub const MAX_PRODUCTS: u64 = 12;
 /// The most rules in a policy.
 pub const MAX_RULES: usize = 4_000;
+
+/// The most places of one body that may be loops: the evaluator goes some calls deeper for each.
+pub(crate) const MAX_LOOPS: usize = 1_000;
+/// Where a query stands: in no package that a module could be in.
+const QUERY: &str = "data.<query>";
 
 /// The most imports of a file: the library's time grows with their square.
 pub const MAX_IMPORTS: usize = 500;
@@ -30,6 +38,26 @@ pub(crate) struct Outline {
     pub(crate) tests: BTreeSet<(String, String)>,
     /// Every dotted name that stands anywhere: what may be a built-in.
     pub(crate) names: BTreeSet<String>,
+    /// How many products of computed numbers feed each rule that holds any.
+    products: BTreeMap<String, u64>,
+}
+
+impl Outline {
+    /// Checks a query about these modules as what stands in them is checked. Gives every dotted name in it.
+    pub(crate) fn check_query(&self, query: &Query, semantics: Semantics) -> (BTreeSet<String>, Vec<Finding>) {
+        let mut walk = Walk::over(self, semantics);
+        let place = Place { package: QUERY, imports: &BTreeMap::new(), rule: QUERY, locals: BTreeSet::new() };
+        walk.body(&place, query);
+        let Walk { mut findings, names, needs, products, .. } = walk;
+        let own = products.get(QUERY).copied().unwrap_or(0);
+        let needed = needs.get(QUERY).into_iter().flatten();
+        let below = |(rule, times): (&String, &u64)| self.products.get(rule).copied().unwrap_or(0).saturating_mul(*times);
+        if needed.map(below).fold(own, u64::saturating_add) > MAX_PRODUCTS {
+            let text = format!("query multiplies computed numbers more than {MAX_PRODUCTS} times");
+            findings.push(Finding { fault: Fault::Size, place: None, text });
+        }
+        (names, findings)
+    }
 }
 
 /// What is wrong, and where.
@@ -55,14 +83,7 @@ pub(crate) enum Fault {
 #[must_use]
 pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, Vec<Finding>) {
     let outline = outline(modules);
-    let mut walk = Walk {
-        outline: &outline,
-        semantics,
-        findings: Vec::new(),
-        names: BTreeSet::new(),
-        needs: BTreeMap::new(),
-        products: BTreeMap::new(),
-    };
+    let mut walk = Walk::over(&outline, semantics);
     let rules: usize = modules.iter().map(|module| module.policy.len()).sum();
     if rules > MAX_RULES {
         walk.findings.push(Finding { fault: Fault::Size, place: None, text: format!("policy has more than {MAX_RULES} rules") });
@@ -77,8 +98,9 @@ pub(crate) fn check(modules: &[Ref<Module>], semantics: Semantics) -> (Outline, 
         walk.module(module);
     }
     let Walk { mut findings, names, needs, products, .. } = walk;
-    findings.extend(chains::check(&needs, &products));
-    (Outline { names, ..outline }, findings)
+    let (products, found) = chains::check(&needs, &products);
+    findings.extend(found);
+    (Outline { names, products, ..outline }, findings)
 }
 
 fn outline(modules: &[Ref<Module>]) -> Outline {
@@ -96,58 +118,6 @@ fn outline(modules: &[Ref<Module>]) -> Outline {
     outline
 }
 
-fn package(module: &Module) -> String {
-    let (names, _) = constant_path(&module.package.refr);
-    let path = names.join(".");
-    if path.starts_with("data.") { path } else { format!("data.{path}") }
-}
-
-fn rule_path(package: &str, rule: &Rule) -> Option<String> {
-    let head = match rule {
-        Rule::Default { refr, .. } => refr,
-        Rule::Spec { head, .. } => match head {
-            RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. } => refr,
-        },
-    };
-    let (names, _) = constant_path(head);
-    (!names.is_empty()).then(|| format!("{package}.{}", names.join(".")))
-}
-
-/// The constant beginning of a reference, and whether that is all of it.
-fn constant_path(expression: &Expr) -> (Vec<String>, bool) {
-    let mut steps = Vec::new();
-    let mut at = expression;
-    loop {
-        match at {
-            Expr::RefDot { refr, field, .. } => {
-                steps.push(Some(plain(&field.1)));
-                at = refr;
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                steps.push(match index.as_ref() {
-                    Expr::String { value, .. } | Expr::RawString { value, .. } => Some(plain(value)),
-                    Expr::Number { value, .. } => Some(value.to_string()),
-                    _ => None,
-                });
-                at = refr;
-            }
-            Expr::Var { value, .. } => {
-                steps.push(Some(plain(value)));
-                break;
-            }
-            _ => return (Vec::new(), false),
-        }
-    }
-    let all = steps.len();
-    let names: Vec<String> = steps.into_iter().rev().map_while(|step| step).collect();
-    let whole = names.len() == all;
-    (names, whole)
-}
-
-fn plain(value: &regorus::Value) -> String {
-    value.as_string().map_or_else(|_| String::new(), ToString::to_string)
-}
-
 struct Walk<'a> {
     outline: &'a Outline,
     semantics: Semantics,
@@ -157,6 +127,8 @@ struct Walk<'a> {
     needs: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many products of two computed numbers each rule holds itself.
     products: BTreeMap<String, u64>,
+    /// How many places of the body at hand may be loops.
+    loops: usize,
 }
 
 struct Place<'a> {
@@ -166,7 +138,19 @@ struct Place<'a> {
     locals: BTreeSet<String>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    const fn over(outline: &'a Outline, semantics: Semantics) -> Self {
+        Self {
+            outline,
+            semantics,
+            findings: Vec::new(),
+            names: BTreeSet::new(),
+            needs: BTreeMap::new(),
+            products: BTreeMap::new(),
+            loops: 0,
+        }
+    }
+
     fn module(&mut self, module: &Module) {
         let package = package(module);
         let imports = imports(module);
@@ -197,7 +181,7 @@ impl Walk<'_> {
             if let Some(assign) = &body.assign {
                 self.expression(place, &assign.value);
             }
-            self.query(place, &body.query);
+            self.body(place, &body.query);
             place.locals.clone_from(&outer);
             shared = Some(match shared {
                 Some(shared) => shared.intersection(&declared).cloned().collect(),
@@ -217,6 +201,16 @@ impl Walk<'_> {
         }
     }
 
+    /// A query that is in no other.
+    fn body(&mut self, place: &Place<'_>, query: &Query) {
+        self.loops = 0;
+        self.query(place, query);
+        if self.loops > MAX_LOOPS {
+            let place = Some((query.span.source.file().clone(), query.span.line, query.span.col));
+            self.findings.push(Finding { fault: Fault::Size, place, text: format!("body has more than {MAX_LOOPS} loops") });
+        }
+    }
+
     fn query(&mut self, place: &Place<'_>, query: &Query) {
         let mut locals = place.locals.clone();
         locals.extend(declared(query));
@@ -228,6 +222,7 @@ impl Walk<'_> {
         match &statement.literal {
             Literal::SomeVars { .. } => {}
             Literal::SomeIn { key, value, collection, .. } => {
+                self.loops += 1;
                 key.iter().chain([value, collection]).for_each(|part| self.expression(place, part));
             }
             Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expression(place, expr),
@@ -296,6 +291,7 @@ impl Walk<'_> {
             match at {
                 Expr::RefDot { refr, .. } => at = refr,
                 Expr::RefBrack { refr, index, .. } => {
+                    self.loops += usize::from(!is_constant(index));
                     self.expression(place, index);
                     at = refr;
                 }
@@ -346,67 +342,5 @@ impl Walk<'_> {
     fn finding(&mut self, span: &Span, text: String) {
         let place = Some((span.source.file().clone(), span.line, span.col));
         self.findings.push(Finding { fault: Fault::Name, place, text });
-    }
-}
-
-fn is_number(expression: &Expr) -> bool {
-    matches!(expression, Expr::Number { .. })
-}
-
-fn is_within(path: &str, of: &str) -> bool {
-    path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-fn imports(module: &Module) -> BTreeMap<String, String> {
-    let mut imports = BTreeMap::new();
-    for import in &module.imports {
-        let (names, _) = constant_path(&import.refr);
-        let alias = import.r#as.as_ref().map(|alias| alias.text().to_owned()).or_else(|| names.last().cloned());
-        if let (Some(alias), Some("data")) = (alias, names.first().map(String::as_str)) {
-            imports.insert(alias, names.join("."));
-        }
-    }
-    imports
-}
-
-/// The full path under `data` that a reference reaches, where it reaches any.
-fn resolve(place: &Place<'_>, names: &[String]) -> Option<String> {
-    let (first, rest) = names.split_first()?;
-    let root = match first.as_str() {
-        "input" => return None,
-        "data" => "data".to_owned(),
-        name if place.locals.contains(name) => return None,
-        name => place.imports.get(name).cloned().unwrap_or_else(|| format!("{}.{name}", place.package)),
-    };
-    Some(rest.iter().fold(root, |path, name| path + "." + name))
-}
-
-/// The names that a query declares itself.
-fn declared(query: &Query) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for statement in &query.stmts {
-        match &statement.literal {
-            Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|name| name.text().to_owned())),
-            Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|part| variables(part, &mut names)),
-            Literal::Expr { expr, .. } => {
-                if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
-                    variables(lhs, &mut names);
-                }
-            }
-            Literal::NotExpr { .. } | Literal::Every { .. } => {}
-        }
-    }
-    names
-}
-
-/// The variables of a pattern.
-fn variables(pattern: &Expr, names: &mut BTreeSet<String>) {
-    match pattern {
-        Expr::Var { value, .. } => {
-            names.insert(plain(value));
-        }
-        Expr::Array { items, .. } => items.iter().for_each(|item| variables(item, names)),
-        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| variables(value, names)),
-        _ => {}
     }
 }

@@ -66,6 +66,12 @@ impl Rewriter {
         }
     }
 
+    /// What a rule is called here whose path, such as `data.authz.if`, ends with a keyword that begins its name.
+    pub(crate) fn escaped(&self, path: &str) -> Option<String> {
+        let (_, name) = path.rsplit_once('.').filter(|_| self.defined.rules.contains(path))?;
+        Some(format!("{ESCAPE}{name}"))
+    }
+
     fn apply<'a>(&self, text: &'a str, range: Range<usize>, tokens: &[Token]) -> Cow<'a, str> {
         let mut edits = references::edits(text, tokens, &self.defined);
         edits.extend(outputs::edits(text, tokens));

@@ -79,7 +79,8 @@ pub(crate) fn scan(text: &str) -> Result<(), ScanError> {
             }
             _ => {}
         }
-        expressions.read(byte, line)?;
+        let is_in = byte == b'i' && !is_of_a_name(before) && is_in(bytes.clone());
+        expressions.read(byte, is_in, line)?;
         before = byte;
     }
     Ok(())
@@ -95,11 +96,16 @@ struct Expressions {
     may_end: bool,
     /// An operator was the last that was not space.
     goes_on: bool,
+    /// The last that was not space.
+    last: u8,
 }
 
 impl Expressions {
-    fn read(&mut self, byte: u8, line: usize) -> Result<(), ScanError> {
-        let is_operator = matches!(byte, b'+' | b'-' | b'*' | b'/' | b'%' | b'|' | b'&' | b'.' | b'[' | b'(' | b'{');
+    /// The byte, and whether the operator `in` begins with it.
+    fn read(&mut self, byte: u8, is_in: bool, line: usize) -> Result<(), ScanError> {
+        let is_mark =
+            matches!(byte, b'+' | b'-' | b'*' | b'/' | b'%' | b'|' | b'&' | b'.' | b'[' | b'(' | b'{' | b'<' | b'>' | b'=' | b'!');
+        let is_operator = is_mark || is_in;
         match byte {
             b' ' | b'\t' | b'\r' | b'#' => return Ok(()),
             b'\n' => {
@@ -111,8 +117,10 @@ impl Expressions {
             _ if self.may_end && !is_operator => self.begin(),
             _ => {}
         }
-        (self.may_end, self.goes_on) = (false, is_operator);
-        if is_operator {
+        // One that stands alone, or behind `:`, `<`, `>` or `!`, is no comparison, or was counted.
+        let is_counted = is_operator && (byte != b'=' || self.last == b'=');
+        (self.may_end, self.goes_on, self.last) = (false, is_operator, byte);
+        if is_counted {
             let here = self.operators.get_mut(self.depth).ok_or(ScanError::TooDeep { line })?;
             *here += 1;
             if *here > MAX_OPERATORS {
@@ -151,6 +159,15 @@ pub(crate) fn rewritten<'a>(rewriter: &Rewriter, text: &'a str) -> Result<Cow<'a
     let text = rewriter.rewrite(text);
     scan(&text)?;
     Ok(text)
+}
+
+const fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Whether `i` goes on to be the whole word `in`.
+fn is_in(mut after: Bytes<'_>) -> bool {
+    after.next() == Some(b'n') && !after.next().is_some_and(is_of_a_name)
 }
 
 type Bytes<'a> = std::iter::Peekable<std::str::Bytes<'a>>;
@@ -218,7 +235,24 @@ mod tests {
     #[test]
     fn operators_are_counted_by_expression() {
         let long = |part: &str| format!("x := y{}", part.repeat(501));
-        for part in [" + 1", " -1", " +\n1", "\n+ 1", "\n\n+ f(1, 2)", "\n# c\n+ 1", ".a", "[0]", "(1; 2)", "| {1: 2}"] {
+        for part in [
+            " < 1",
+            " == 1",
+            "\n!= 1",
+            " in y",
+            "\nin y",
+            "\tin[1]",
+            " + 1",
+            " -1",
+            " +\n1",
+            "\n+ 1",
+            "\n\n+ f(1, 2)",
+            "\n# c\n+ 1",
+            ".a",
+            "[0]",
+            "(1; 2)",
+            "| {1: 2}",
+        ] {
             assert!(matches!(scan(&long(part)), Err(ScanError::LongExpression { .. })), "{part}");
         }
         check(&format!("x := {}", "- ".repeat(501)), ScanError::LongExpression { line: 1 });
@@ -227,6 +261,8 @@ mod tests {
         check(&format!("x := [{}]", "a.b - 1, ".repeat(1_000)), None);
         check(&format!("p if {{\n{}}}", "a.b > c[0]; ".repeat(1_000)), None);
         check(&"# a.b + c\n".repeat(1_000), None);
+        check(&"some x in y\nx == 1\n".repeat(1_000), None);
+        check(&format!("x := {{{}}}", "\"in\", inner, within, in_, _in, ".repeat(1_000)), None);
     }
 
     #[test]

@@ -140,3 +140,72 @@ fn long_chains_do_not_end_the_process() {
     let imports: String = (0..501).map(|at| format!("import data.x{at}\n")).collect();
     refused(&format!("package a\n{imports}p := 1\n"), Code::Compile, 1);
 }
+
+/// A query comes from whoever asks: no spelling of a name steps around a bound, and nothing grows without one.
+#[test]
+fn a_query_is_checked_like_a_module() {
+    let library = library(&["package a\nsquare(x) := x * x\np := square(square(9))"], &json!({}));
+    let asked = |query: &str| library.query(query, &question(json!({}))).map(|answers| answers.len());
+    let failed = |query: &str| asked(query).expect_err(query).to_string();
+    for range in ["numbers.range", "numbers[\"range\"]", "numbers[\"r\\u0061nge\"]"] {
+        assert!(failed(&format!("x := {range}(1, 1000000000)")).contains("larger than"), "{range}");
+    }
+    assert!(failed("x := nowhere(1)").contains("is not defined"));
+    for call in ["numbers[0].range(1, 1000000000)", "numbers[`range`](1, 1000000000)"] {
+        assert!(asked(&format!("x := {call}")).is_err(), "{call}");
+    }
+    let chain =
+        |step: &str| (1..=13).map(|at| step.replace("NEW", &format!("n{at}")).replace("OLD", &format!("n{}", at - 1))).collect::<String>();
+    assert!(failed(&format!("n0 := 99; {}true", chain("NEW := OLD * OLD; "))).contains("multiplies"));
+    assert!(failed(&format!("n0 := 99; {}true", chain("NEW := data.a.square(OLD); "))).contains("multiplies"));
+    assert_eq!(asked("x := data.a.square(3); y := x * 2; y == 18"), Ok(1));
+    assert_eq!(asked("count([1]) == 1 with count as 1"), Ok(1));
+}
+
+#[test]
+fn values_that_hold_their_parts_many_times_are_not_written_out() {
+    let doubled = (1..=60).map(|at| format!("v{at} := [v{0}, v{0}]\n", at - 1)).collect::<String>();
+    for (end, because) in [
+        ("w := v60", "answer is larger"),
+        ("w := json.marshal(v60)", "would be larger"),
+        ("w := sprintf(\"%v\", [v60])", "would be larger"),
+    ] {
+        let rule = format!("package a\np := w if {{\nv0 := [1]\n{doubled}{end}\n}}\n");
+        let library = library(&[rule.as_str()], &json!({}));
+        let error = library.document(&["a", "p"], &question(json!({}))).expect_err(end);
+        assert!(error.to_string().contains(because), "{error}");
+    }
+}
+
+#[test]
+fn a_value_that_is_nested_too_deeply_is_not_written_out() {
+    let nested = |depth: usize| (1..=depth).map(|at| format!("v{at} := [v{}]; ", at - 1)).collect::<String>();
+    let asked = |depth: usize| library(&["package a"], &json!({})).query(&format!("v0 := 1; {}true", nested(depth)), &question(json!({})));
+    assert_eq!(asked(100).map(|answers| answers.len()), Ok(1));
+    assert!(asked(2_000).is_err());
+}
+
+/// Each of these took the process with it: a comparison of a comparison, and so on, is as many calls deep.
+#[test]
+fn a_long_query_does_not_end_the_process() {
+    let library = library(&["package a"], &json!({}));
+    let asked = |query: &str| library.query(query, &question(json!({}))).map(|answers| answers.len());
+    for query in
+        ["1 < ".repeat(60_000) + "1", "1 in ".repeat(50_000) + "[1]", "[1][_]; ".repeat(30_000) + "true", "1 == ".repeat(40_000) + "1"]
+    {
+        assert!(asked(&query).is_err());
+    }
+    assert_eq!(asked(&("true; ".repeat(40_000) + "true")), Ok(1));
+    assert_eq!(asked(&("[1][_]; ".repeat(200) + "true")), Ok(1));
+}
+
+#[test]
+fn a_document_may_have_a_keyword_in_its_path() {
+    for (module, path) in [
+        ("package a\nif.x := 1", ["a", "if", "x"]),
+        ("package a.in\nx := 1", ["a", "in", "x"]),
+        ("package a\nb.default := 1", ["a", "b", "default"]),
+    ] {
+        document(module, &path, json!(1));
+    }
+}

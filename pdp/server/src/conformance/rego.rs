@@ -45,11 +45,15 @@ pub fn run(file: &[u8], known: &BTreeSet<String>) -> Result<Report, String> {
 fn unpack(file: &[u8]) -> Result<String, String> {
     let mut text = String::new();
     let unpacked = match file {
-        [0x1f, 0x8b, ..] => MultiGzDecoder::new(file).take(LARGEST).read_to_string(&mut text),
-        _ => file.take(LARGEST).read_to_string(&mut text),
+        [0x1f, 0x8b, ..] => MultiGzDecoder::new(file).take(LARGEST + 1).read_to_string(&mut text),
+        _ => file.take(LARGEST + 1).read_to_string(&mut text),
     };
-    unpacked.map_err(|error| format!("file cannot be read: {error}"))?;
-    Ok(text)
+    match unpacked {
+        Err(error) => Err(format!("file cannot be read: {error}")),
+        // Cases that were cut off would be missing without a word.
+        Ok(length) if length as u64 > LARGEST => Err(format!("file unpacks to more than {} MiB", LARGEST >> 20)),
+        Ok(_) => Ok(text),
+    }
 }
 
 /// Shows nothing where standard error is no terminal.

@@ -19,6 +19,7 @@ pub(super) const TABLE: &[Builtin] = &[Builtin::new("providers.aws.sign_req", 3,
 type Headers = BTreeMap<String, String>;
 
 fn sign_request(call: &Call<'_>) -> Result<Value, Failure> {
+    call.bounded()?;
     let (method, url) = (member(call, 0, "method")?, member(call, 0, "url")?);
     let scope = Scope::read(call)?;
     let headers = headers(call)?;

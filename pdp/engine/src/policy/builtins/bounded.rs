@@ -2,12 +2,17 @@
 
 use regorus::Value;
 
-use super::call::{Builtin, Call, Failure, MAX_ITEMS, MAX_TEXT};
+use super::call::{Builtin, Call, Failure, MAX_ITEMS, MAX_TEXT, size};
 
 /// The widest column and the longest fraction in a format.
 const MAX_WIDTH: usize = 255;
 /// The most digits of the factors of a product together.
 const MAX_DIGITS: usize = 4_096;
+/// The most bytes of what was replaced by a pattern or patched, were every place of it to match.
+const MAX_GROWN: usize = 64 * MAX_TEXT;
+/// The longest quantity, and the most digits of its exponent.
+const MAX_QUANTITY: usize = 256;
+const MAX_EXPONENT: usize = 3;
 /// The furthest shift, in bits.
 const MAX_SHIFT: i64 = 1_024;
 
@@ -23,6 +28,18 @@ pub(super) const TABLE: &[Builtin] = &[
     Builtin::new("strings.replace_n", 2, replaced_n),
     Builtin::new("array.concat", 2, chained),
     Builtin::new("product", 1, multiplied),
+    Builtin::new("json.marshal", 1, written),
+    Builtin::new("json.marshal_with_options", 2, written),
+    Builtin::new("base64.encode", 1, written),
+    Builtin::new("base64url.encode", 1, written),
+    Builtin::new("base64url.encode_no_pad", 1, written),
+    Builtin::new("hex.encode", 1, written),
+    Builtin::new("urlquery.encode", 1, written),
+    Builtin::new("urlquery.encode_object", 1, written),
+    Builtin::new("regex.replace", 3, matched),
+    Builtin::new("units.parse", 1, quantity),
+    Builtin::new("units.parse_bytes", 1, quantity),
+    Builtin::new("json.patch", 2, patched),
 ];
 
 /// The library counts overlapping matches and panics for an empty needle; OPA counts as Go's `strings.Count` does.
@@ -55,8 +72,21 @@ fn widths(call: &Call<'_>) -> Result<Value, Failure> {
         };
         call.within(width, MAX_WIDTH)?;
     }
-    let whole: usize = call.values.iter().map(size).sum();
-    call.within(whole, MAX_TEXT)?;
+    written(call)
+}
+
+/// Writing makes a text a few times longer, and what is written can be written again: without a bound some lines of a policy fill the memory.
+fn written(call: &Call<'_>) -> Result<Value, Failure> {
+    call.bounded()?;
+    call.native()
+}
+
+/// A pattern may match between any two characters, and what is put there may name the match several times.
+fn matched(call: &Call<'_>) -> Result<Value, Failure> {
+    let (text, with) = (call.text(0)?, call.text(2)?);
+    let references = with.matches('$').count();
+    let whole = text.len().saturating_add(1).saturating_mul(with.len()).saturating_add(text.len().saturating_mul(references + 1));
+    call.within(whole, MAX_GROWN)?;
     call.native()
 }
 
@@ -80,8 +110,8 @@ fn shift(call: &Call<'_>) -> Result<Value, Failure> {
 fn joined(call: &Call<'_>) -> Result<Value, Failure> {
     let delimiter = call.text(0)?.len();
     let (items, parts) = match call.values.get(1) {
-        Some(Value::Array(items)) => (items.len(), items.iter().map(size).sum::<usize>()),
-        Some(Value::Set(items)) => (items.len(), items.iter().map(size).sum()),
+        Some(parts @ Value::Array(items)) => (items.len(), size(parts)),
+        Some(parts @ Value::Set(items)) => (items.len(), size(parts)),
         _ => (0, 0),
     };
     call.within(parts.saturating_add(items.saturating_mul(delimiter)), MAX_TEXT)?;
@@ -116,24 +146,42 @@ fn chained(call: &Call<'_>) -> Result<Value, Failure> {
     call.native()
 }
 
+/// A number with an exponent is written out: `1e1000000000` would never be done.
+fn quantity(call: &Call<'_>) -> Result<Value, Failure> {
+    let text = call.text(0)?;
+    call.within(text.len(), MAX_QUANTITY)?;
+    for exponent in text.split(['e', 'E']).skip(1) {
+        let digits = exponent.trim_start_matches(['+', '-']).bytes().take_while(u8::is_ascii_digit).count();
+        if digits > MAX_EXPONENT {
+            return Err(call.bound(format!("the exponent has more than {MAX_EXPONENT} digits")));
+        }
+    }
+    call.native()
+}
+
+/// Each copy can put the whole document into itself.
+fn patched(call: &Call<'_>) -> Result<Value, Failure> {
+    let copies = |operation: &&Value| {
+        let name = operation.as_object().ok().and_then(|members| members.get(&Value::from("op")));
+        name.is_some_and(|name| *name == Value::from("copy"))
+    };
+    let copies = call.value(1)?.as_array().map_or(0, |operations| operations.iter().filter(copies).count());
+    let times = u32::try_from(copies).ok().and_then(|copies| 1_usize.checked_shl(copies)).unwrap_or(usize::MAX);
+    call.within(call.size().saturating_mul(times), MAX_GROWN)?;
+    call.native()
+}
+
 /// Numbers have no bound: the digits of a product are at most those of its factors together.
 fn multiplied(call: &Call<'_>) -> Result<Value, Failure> {
     let digits = match call.values.first() {
-        Some(Value::Array(items)) => items.iter().map(|item| item.to_string().len()).sum(),
-        Some(Value::Set(items)) => items.iter().map(|item| item.to_string().len()).sum(),
+        Some(Value::Array(items)) => items.iter().map(digits).sum(),
+        Some(Value::Set(items)) => items.iter().map(digits).sum(),
         _ => 0,
     };
     call.within(digits, MAX_DIGITS)?;
     call.native()
 }
 
-/// About how much text a value becomes.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Set(items) => items.iter().map(size).sum(),
-        Value::Object(members) => members.iter().map(|(name, member)| size(name).saturating_add(size(member))).sum(),
-        _ => 16,
-    }
+fn digits(item: &Value) -> usize {
+    if matches!(item, Value::Number(_)) { item.to_string().len() } else { 0 }
 }

@@ -4,6 +4,7 @@ use regorus::unstable::{BUILTINS, Expr, Ref, Span};
 use regorus::{Source, Value};
 
 use super::Moment;
+use crate::policy::json::size_within;
 
 /// The most elements that a built-in may produce.
 pub(super) const MAX_ITEMS: usize = 10_000;
@@ -93,6 +94,16 @@ impl<'a> Call<'a> {
         if size > most { Err(self.bound(format!("the result would be larger than {most}"))) } else { Ok(()) }
     }
 
+    /// The arguments together become no more text than an answer may be.
+    pub(super) fn bounded(&self) -> Result<(), Failure> {
+        self.within(self.size(), MAX_TEXT)
+    }
+
+    /// About how much text the arguments become together.
+    pub(super) fn size(&self) -> usize {
+        self.values.iter().map(size).fold(0, usize::saturating_add)
+    }
+
     /// Asks the library's own form. It wants spans for its messages; there is no source here, so they are empty.
     pub(super) fn native(&self) -> Result<Value, Failure> {
         let failed = |error: anyhow::Error| self.operand(last_line(&error));
@@ -109,4 +120,9 @@ impl<'a> Call<'a> {
 fn last_line(error: &anyhow::Error) -> String {
     let text = error.to_string();
     text.rsplit_once("error: ").map_or(text.as_str(), |(_, sentence)| sentence).to_owned()
+}
+
+/// About how much text a value becomes, counted no further than a built-in may produce.
+pub(super) fn size(value: &Value) -> usize {
+    size_within(value, MAX_TEXT)
 }

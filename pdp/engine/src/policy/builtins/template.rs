@@ -18,7 +18,7 @@ pub(super) const TABLE: &[Builtin] = &[Builtin::new("strings.render_template", 2
 
 fn render_template(call: &Call<'_>) -> Result<Value, Failure> {
     let text = call.text(0)?;
-    call.within(text.len(), MAX_TEXT)?;
+    call.bounded()?;
     call.object(1)?;
     let nodes = parse(text).map_err(|what| call.operand(what))?;
     let mut rendering = Rendering { call, written: String::new(), variables: BTreeMap::new(), turns: 0 };

@@ -201,3 +201,38 @@ fn no_two_extensions_have_one_name() {
     let distinct: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(names.len(), distinct.len());
 }
+
+#[test]
+fn what_grows_is_bounded() {
+    let long = format!("concat(\"\", [\"{}\" | some i in numbers.range(1, 10000)])", "a".repeat(100));
+    check(&format!("count({long})"), json!(1_000_000));
+    for name in ["hex.encode", "base64.encode", "base64url.encode", "base64url.encode_no_pad"] {
+        check(&format!("{name}({name}(\"\"))"), json!(""));
+        is_bounded(&format!("{name}({name}({long}))"));
+    }
+    is_bounded(&format!("regex.replace({long}, \"\", {long})"));
+    check("regex.replace(\"a-b\", \"-\", \"$0$0\")", json!("a--b"));
+    check("urlquery.encode(\"a b\")", json!("a+b"));
+}
+
+/// Found as a text of the input: a quantity of twelve characters that no timer stops.
+#[test]
+fn a_quantity_is_bounded() {
+    for name in ["units.parse", "units.parse_bytes"] {
+        is_bounded(&format!("{name}(\"1e1000000000\")"));
+        is_bounded(&format!("{name}(\"1E+99999Ki\")"));
+        is_bounded(&format!("{name}(\"{}\")", "9".repeat(300)));
+    }
+    check("units.parse(\"1e3\")", json!(1000));
+    check("units.parse_bytes(\"2MiB\")", json!(2_097_152));
+}
+
+#[test]
+fn a_patch_is_bounded() {
+    let copies = |count: usize| {
+        format!("json.patch([1], [{{\"op\": \"copy\", \"from\": \"\", \"path\": \"/0\"}} | some i in numbers.range(1, {count})])")
+    };
+    is_bounded(&copies(40));
+    is_bounded(&copies(100));
+    check(&format!("count({})", copies(2)), json!(3));
+}

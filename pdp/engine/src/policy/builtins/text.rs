@@ -8,6 +8,7 @@ pub(super) const TABLE: &[Builtin] = &[Builtin::new("internal.template_string", 
 
 /// What a template string becomes: texts as they are, other values as Rego writes them, `<undefined>` for an empty set of values.
 fn template(call: &Call<'_>) -> Result<Value, Failure> {
+    call.bounded()?;
     let parts = call.value(0)?.as_array().map_err(|_| call.operand("an array is expected"))?;
     let mut written = String::new();
     for part in parts.iter() {

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Fault, Finding, MAX_CHAIN, MAX_PRODUCTS};
 
-/// Peels off what needs nothing that is left; what remains needs itself.
-pub(super) fn check(needs: &BTreeMap<String, BTreeMap<String, u64>>, products: &BTreeMap<String, u64>) -> Vec<Finding> {
+/// Peels off what needs nothing that is left; what remains needs itself. Gives the products that feed each rule, too.
+pub(super) fn check(
+    needs: &BTreeMap<String, BTreeMap<String, u64>>,
+    products: &BTreeMap<String, u64>,
+) -> (BTreeMap<String, u64>, Vec<Finding>) {
     let mut done: BTreeMap<&str, Chain> = BTreeMap::new();
     let mut left: Vec<&String> = needs.keys().collect();
     loop {
@@ -27,7 +30,9 @@ pub(super) fn check(needs: &BTreeMap<String, BTreeMap<String, u64>>, products: &
     let large = first(|chain| chain.products > MAX_PRODUCTS)
         .map(|rule| finding(Fault::Size, format!("`{rule}` multiplies computed numbers more than {MAX_PRODUCTS} times")));
     let looped = left.iter().map(|rule| finding(Fault::Recursion, format!("`{rule}` needs itself, or a rule that does"))).take(8);
-    long.into_iter().chain(large).chain(looped).collect()
+    let findings = long.into_iter().chain(large).chain(looped).collect();
+    let feed = done.into_iter().filter(|(_, chain)| chain.products > 0).map(|(rule, chain)| (rule.to_owned(), chain.products)).collect();
+    (feed, findings)
 }
 
 /// What stands on a rule's shoulders: how long its longest chain is, and how many products feed it.

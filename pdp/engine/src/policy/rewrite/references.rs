@@ -17,7 +17,7 @@ pub(super) fn is_keyword(name: &str) -> bool {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Defined {
     /// The paths of rules whose name begins with a keyword, such as `data.authz.if`.
-    rules: BTreeSet<String>,
+    pub(super) rules: BTreeSet<String>,
     /// The paths of packages and of what is above them.
     packages: BTreeSet<String>,
 }

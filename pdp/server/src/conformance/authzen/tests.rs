@@ -54,6 +54,18 @@ fn a_decision_file_says_by_its_form_which_api_it_is_about() {
 }
 
 #[test]
+fn an_expectation_that_cannot_be_read_does_not_hold_by_itself() {
+    for nothing in [json!(null), json!({})] {
+        assert_eq!(one(&json!([{"expect": nothing}])).expected, Expected::Nothing);
+    }
+    for unknown in [json!({"decison": true}), json!({"decision": "true"}), json!([{"allowed": true}]), json!("true")] {
+        assert!(matches!(one(&json!([{"expect": unknown}])).expected, Expected::Unknown(_)), "{unknown}");
+        let list = json!({"evaluation": [{"request": {}, "expected": unknown}]});
+        assert!(matches!(one(&list).expected, Expected::Unknown(_)), "{unknown}");
+    }
+}
+
+#[test]
 fn what_is_no_file_of_cases_is_refused() {
     for file in ["", "{", "5", "[]", "{}", "[5]", "{\"evaluation\": 5}", "{\"evaluation\": [{}]}", "[{\"status\": \"x\"}]"] {
         assert!(read(file.as_bytes()).is_err(), "{file}");

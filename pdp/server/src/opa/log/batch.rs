@@ -75,6 +75,9 @@ fn settled(happened: Happened, rules: &Rules) -> Option<Event> {
         Ok(masks) => {
             let mut event = happened.event;
             masks.iter().for_each(|mask| mask.apply(&mut event));
+            if !(event.erased.is_empty() && event.masked.is_empty()) {
+                erase_message(&mut event);
+            }
             Some(event)
         }
         Err(error) => {
@@ -103,9 +106,13 @@ fn bare(mut event: Event) -> Event {
             event.erased.push(name.to_owned());
         }
     }
-    // Messages of errors may repeat what they stumbled over.
+    erase_message(&mut event);
+    event
+}
+
+/// The message of an error may repeat what it stumbled over.
+fn erase_message(event: &mut Event) {
     if let Some(error) = &mut event.error {
         "erased".clone_into(&mut error.message);
     }
-    event
 }

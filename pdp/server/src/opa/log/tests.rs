@@ -28,11 +28,15 @@ fn happened(active: &Arc<Active>, id: &str) -> Happened {
     Happened { event, active: Arc::clone(active), question: question(), size: 100 }
 }
 
-fn sent(active: &Arc<Active>) -> Vec<Value> {
-    let batch = pack(vec![happened(active, "one")], &Rules::default());
+fn packed(happened: Happened) -> String {
+    let batch = pack(vec![happened], &Rules::default());
     let mut json = String::new();
     GzDecoder::new(&batch.content[..]).read_to_string(&mut json).unwrap();
-    serde_json::from_str(&json).unwrap()
+    json
+}
+
+fn sent(active: &Arc<Active>) -> Vec<Value> {
+    serde_json::from_str(&packed(happened(active, "one"))).unwrap()
 }
 
 #[tokio::test]
@@ -60,6 +64,18 @@ async fn a_mask_that_fails_hides_everything() {
         assert_eq!(events[0]["erased"], json!(["/input", "/result"]));
         assert!(!events[0].to_string().contains("s3cret"));
     }
+}
+
+#[tokio::test]
+async fn an_error_does_not_tell_what_was_masked() {
+    let failed = |active: &Arc<Active>| {
+        let mut one = happened(active, "one");
+        one.event.error = Some(EventError { code: "eval_builtin_error", message: "`s3cret` is no network".to_owned() });
+        packed(one)
+    };
+    let masked = failed(&active("package system.log\n\nmask contains \"/input/password\"\n").await);
+    assert!(!masked.contains("s3cret") && masked.contains("eval_builtin_error"), "{masked}");
+    assert!(failed(&active("package a\n").await).contains("is no network"));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use crate::policy::builtins::call::{Call, Failure};
 use crate::policy::json::json;
 
 pub(super) fn encode_sign(call: &Call<'_>) -> Result<Value, Failure> {
+    call.bounded()?;
     let written = |at: usize| {
         call.object(at)?;
         json(call.value(at)?).map(|value| value.to_string()).ok_or_else(|| call.operand("a document is expected"))
