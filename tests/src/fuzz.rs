@@ -52,15 +52,20 @@ pub fn canonical_path(bytes: &[u8]) {
     assert!(!hidden.iter().any(|escape| canonical.to_ascii_lowercase().contains(escape)), "{canonical}");
 }
 
-/// Rego as the parser reads it: every line stays where it was, nothing is left to rewrite, and a module is compiled or refused.
+/// Rego as the parser reads it: every line stays where it was, also the second time, text without references, calls, templates and `with` stays as it
+/// is, and a module is compiled or refused.
 ///
 /// # Panics
 /// When the property does not hold.
 pub fn rego(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let written = rego::rewritten(text);
-    assert_eq!(written.matches('\n').count(), text.matches('\n').count(), "lines moved: {written}");
-    assert_eq!(rego::rewritten(&written), written, "a second rewriting differs");
+    let lines = |text: &str| text.matches('\n').count();
+    assert_eq!(lines(&written), lines(text), "lines moved: {written}");
+    assert_eq!(lines(&rego::rewritten(&written)), lines(text), "lines moved the second time: {written}");
+    if !text.contains(['.', '(', '$']) && !text.contains("with") {
+        assert_eq!(written, text, "there was nothing to rewrite");
+    }
     let module = PolicyFile { path: "m.rego".to_owned(), text: text.to_owned() };
     let _ = Library::compile(&[module], &serde_json::json!({}), &Dialects::default());
 }

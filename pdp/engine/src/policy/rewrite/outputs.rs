@@ -39,18 +39,19 @@ fn walk(text: &str, tokens: &[Token], open: usize) -> Option<Walk> {
     if name(text, tokens.get(..open)?)? != "walk" {
         return None;
     }
-    let arguments = Arguments::after(tokens, open).filter(|arguments| arguments.commas.is_empty())?;
+    let arguments = Arguments::after(tokens, open).filter(|arguments| arguments.commas.is_empty() && arguments.close > open + 1)?;
     let colon = equals.checked_sub(1).filter(|at| tokens.get(*at).is_some_and(|token| token.is(b':')));
     let end = colon.unwrap_or(equals);
     let start = pattern_start(tokens, end)?;
     let pattern = tokens.get(start..end)?;
     let range = pattern.first()?.range.start..tokens.get(called)?.range.start;
     let written = text.get(range.start..pattern.last()?.range.end)?;
+    let lines = "\n".repeat(text.get(pattern.last()?.range.end..range.end)?.matches('\n').count());
     let is_after_if = start.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.text(text) == "if");
     // A single expression leaves no room for a declaration.
     let declared = if colon.is_some() && !is_after_if { declaration(text, pattern) } else { String::new() };
     let close = tokens.get(arguments.close)?.range.start;
-    Some(Walk { is_after_if, edits: [Edit { range, with: declared }, Edit { range: close..close, with: format!(", {written}") }] })
+    Some(Walk { is_after_if, edits: [Edit { range, with: declared + &lines }, Edit { range: close..close, with: format!(", {written}") }] })
 }
 
 /// What declares the variables of a pattern.

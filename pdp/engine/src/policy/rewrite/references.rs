@@ -82,7 +82,7 @@ fn is_of_function(tokens: &[Token], mut at: usize) -> bool {
 fn is_step(text: &str, tokens: &[Token], dot: usize) -> bool {
     let Some(before) = dot.checked_sub(1) else { return false };
     let Some([reference, mark, name]) = tokens.get(before..dot + 2) else { return false };
-    let referable = reference.kind == Kind::Name || reference.is(b']') || reference.is(b')');
+    let referable = matches!(reference.kind, Kind::Name | Kind::Template { .. } | Kind::Mark(b']' | b')'));
     referable && mark.is(b'.') && touch(reference, mark) && touch(mark, name) && is_keyword_name(text, name)
 }
 

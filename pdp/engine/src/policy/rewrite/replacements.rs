@@ -85,6 +85,11 @@ fn dotted<'a>(text: &'a str, tokens: &[Token], at: usize) -> Option<Dotted<'a>> 
         }
         end += 2;
     }
+    // What goes on with an index is another name.
+    let last = tokens.get(end - 1)?.range.end;
+    if tokens.get(end).is_some_and(|next| next.is(b'[') && next.range.start == last) {
+        return None;
+    }
     Some(Dotted { text: text.get(first.range.start..tokens.get(end - 1)?.range.end)?, end })
 }
 

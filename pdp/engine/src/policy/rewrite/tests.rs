@@ -86,6 +86,7 @@ fn walks_have_an_output_argument() {
     same("p if { walk(x, [path, v]) }");
     same("p if { x := myown.walk(y) }");
     same("p if { input.pair = walk(x) }");
+    check("p if { [a,\nb] :=\n walk(x) }", "p if { some a, b; \nwalk(x, [a,\nb]) }");
     same("package a\np := walk(x)\nq = walk(x)");
     check("package a\np if [_, v] := walk(x)", "package a\np if walk(x, [_, v])");
     check("[path, v] = walk(x)", "walk(x, [path, v])");
