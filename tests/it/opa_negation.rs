@@ -13,8 +13,20 @@ use countersign_tests::stage::now;
 use serde_json::{Value, json};
 
 /// Terms of no certain type: a compiler has nothing to say against them.
-const TERMS: &[&str] =
-    &["input.a", "input.b.c", "input.l", "input.l[0]", "input[input.a]", "data.w", "data.z", "data.w[input.a]", "r", "x", "g(input.a)", "g(g(data.z))"];
+const TERMS: &[&str] = &[
+    "input.a",
+    "input.b.c",
+    "input.l",
+    "input.l[0]",
+    "input[input.a]",
+    "data.w",
+    "data.z",
+    "data.w[input.a]",
+    "r",
+    "x",
+    "g(input.a)",
+    "g(g(data.z))",
+];
 
 /// Terms whose type is known: no sides of an equation.
 const TYPED: &[&str] = &[
@@ -139,8 +151,11 @@ fn negations_answer_as_in_opa() {
             match (ours(&library, at, input), theirs) {
                 (Ok(Some(ours)), Answer::Value(theirs)) if inputs::same(&ours, &theirs) => {}
                 (Ok(Some(ours)), Answer::Value(theirs)) => {
-                    let rules: BTreeSet<String> =
-                        [inputs::differing(&ours, &theirs), inputs::differing(&theirs, &ours)].into_iter().flatten().map(|(rule, _)| rule).collect();
+                    let rules: BTreeSet<String> = [inputs::differing(&ours, &theirs), inputs::differing(&theirs, &ours)]
+                        .into_iter()
+                        .flatten()
+                        .map(|(rule, _)| rule)
+                        .collect();
                     differing.extend(rules.iter().map(|rule| shown(&module.text, rule, input, &ours, &theirs)));
                 }
                 (ours, theirs) => differing.push(format!("n{at} for {input}: ours {ours:?}, OPA {theirs:?}")),

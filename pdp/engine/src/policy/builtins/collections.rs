@@ -4,26 +4,13 @@ use std::collections::BTreeSet;
 
 use regorus::Value;
 
-use crate::policy::rewrite::hoist;
-
 use super::call::{Builtin, Call, Failure, MAX_ITEMS};
 
 /// The most comparisons of a search for paths.
 const MAX_STEPS: usize = 1_000_000;
 
-pub(super) const TABLE: &[Builtin] = &[
-    Builtin::new("array.flatten", 1, flatten),
-    Builtin::new("graph.reachable_paths", 2, reachable_paths),
-    Builtin::new(hoist::MEMBERS, 1, members_of),
-];
-
-/// What `some … in` iterates: there is nothing to iterate in what is no collection.
-fn members_of(call: &Call<'_>) -> Result<Value, Failure> {
-    Ok(match call.value(0)? {
-        collection @ (Value::Array(_) | Value::Set(_) | Value::Object(_)) => collection.clone(),
-        _ => Value::new_array(),
-    })
-}
+pub(super) const TABLE: &[Builtin] =
+    &[Builtin::new("array.flatten", 1, flatten), Builtin::new("graph.reachable_paths", 2, reachable_paths)];
 
 /// One level.
 fn flatten(call: &Call<'_>) -> Result<Value, Failure> {

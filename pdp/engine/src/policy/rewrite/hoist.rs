@@ -4,7 +4,8 @@
 //! would be true, so a rule that allows unless something is found would allow where there is nothing to look at. Written here as
 //! `__operand_0 := input.a; not startswith(__operand_0, "x")`, on the same line, both say the same.
 //!
-//! `some x in y` over what is no collection is nothing to iterate in OPA, and an error of the library.
+//! `some x in y` over what is no collection is nothing to iterate in OPA, and an error of the library. `x % 0` is an error of a built-in in OPA, so
+//! undefined where these are, and ends the library's evaluation always. Both become calls.
 
 mod sites;
 #[cfg(test)]
@@ -16,13 +17,15 @@ use std::ops::Range;
 use regorus::unstable::Parser;
 use regorus::{PolicyLengthConfig, Source};
 
-use super::lexer::{self, Kind, Token};
+use super::lexer::{self, Token};
 use sites::{Site, What};
 
 /// What the names of operands begin with.
 const OPERAND: &str = "__operand_";
 /// Gives a collection as it is, and an empty one for everything else.
 pub(crate) const MEMBERS: &str = "internal.members";
+/// The operator `%` as a call.
+pub(crate) const REMAINDER: &str = "internal.remainder";
 /// How much longer a text may become than files may be.
 const MAX_GROWTH: usize = 2;
 
@@ -55,7 +58,7 @@ fn parsed<'a>(
     parse: impl FnOnce(&mut Parser<'_>) -> anyhow::Result<Vec<Site>>,
 ) -> anyhow::Result<Cow<'a, str>> {
     let tokens = lexer::tokens(text).unwrap_or_default();
-    if !tokens.iter().any(|token| token.kind == Kind::Name && matches!(token.text(text), "not" | "some")) {
+    if !tokens.iter().any(|token| matches!(token.text(text), "not" | "some" | "%")) {
         return Ok(Cow::Borrowed(text));
     }
     let source = Source::from_contents_with_limits(path.to_owned(), text.to_owned(), lengths.max_file_bytes, lengths.max_lines)?;
@@ -118,6 +121,10 @@ impl Writer<'_> {
         match &site.what {
             What::Negation { operands, literal } => self.negation(&site.range, operands, *literal, next),
             What::Collection => format!("{MEMBERS}({})", self.write(site.range.clone(), next)),
+            What::Remainder { operator } => {
+                let (left, right) = (site.range.start..*operator, operator + 1..site.range.end);
+                format!("{REMAINDER}({},{})", self.write(left, next), self.write(right, next))
+            }
         }
     }
 
@@ -127,7 +134,7 @@ impl Writer<'_> {
         for operand in operands {
             let name = format!("{OPERAND}{}", self.operands);
             self.operands += 1;
-            let value = self.write(operand.clone(), next);
+            let value = self.value(operand, next);
             let modifiers = self.write(literal..range.end, next);
             before += &format!("{name} := {value}{modifiers}; ");
             negation += &self.write(at..operand.start, next);
@@ -136,6 +143,13 @@ impl Writer<'_> {
         }
         negation += &self.write(at..range.end, next);
         if self.is_after_if(range.start) { format!("{{ {before}{negation} }}") } else { before + &negation }
+    }
+
+    /// The library takes `a := b` as a definition of both, and `b` for undefined before its own: a name alone is written as an element.
+    fn value(&mut self, operand: &Range<usize>, next: usize) -> String {
+        let value = self.write(operand.clone(), next);
+        let is_name = value.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+        if is_name { format!("[{value}][0]") } else { value }
     }
 
     /// A body that is a single expression needs braces to hold more.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use regorus::unstable::{BoolOp, Expr, Literal, LiteralStmt, Module, Query, Rule, RuleBody, RuleHead, Span};
+use regorus::unstable::{ArithOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Rule, RuleBody, RuleHead, Span};
 
 use crate::policy::rewrite::lexer::Token;
 
@@ -20,15 +20,24 @@ pub(super) enum What {
     Negation { operands: Vec<Range<usize>>, literal: usize },
     /// What `some … in` iterates.
     Collection,
+    /// The operator `%`, and where it stands.
+    Remainder { operator: usize },
 }
 
 impl Site {
     /// Moves the ends to those of tokens: the library's places leave out the quotes of strings.
     pub(super) fn snap(&mut self, tokens: &[Token]) {
         self.range = snapped(&self.range, tokens);
-        if let What::Negation { operands, literal } = &mut self.what {
-            *literal = end(*literal, tokens);
-            operands.iter_mut().for_each(|operand| *operand = snapped(operand, tokens));
+        match &mut self.what {
+            What::Negation { operands, literal } => {
+                *literal = end(*literal, tokens);
+                operands.iter_mut().for_each(|operand| *operand = snapped(operand, tokens));
+            }
+            What::Collection => {}
+            What::Remainder { operator } => {
+                let after = tokens.partition_point(|token| token.range.start < *operator);
+                *operator = tokens.iter().skip(after).find(|token| token.is(b'%')).map_or(*operator, |token| token.range.start);
+            }
         }
     }
 }
@@ -60,6 +69,8 @@ pub(super) fn of_query(query: &Query) -> Vec<Site> {
 #[derive(Default)]
 struct Walk {
     sites: Vec<Site>,
+    /// Within the operands of `%`. A chain of it would nest one call for each, which is more than the parser may see.
+    is_remainder: bool,
 }
 
 impl Walk {
@@ -126,7 +137,13 @@ impl Walk {
         if let Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } = expression {
             self.query(query);
         }
+        let outer = self.is_remainder;
+        if let (false, Expr::ArithExpr { span, op: ArithOp::Mod, lhs, .. }) = (outer, expression) {
+            self.sites.push(Site { range: range(span), what: What::Remainder { operator: range(lhs.span()).end } });
+            self.is_remainder = true;
+        }
         parts(expression).into_iter().for_each(|part| self.expression(part));
+        self.is_remainder = outer;
     }
 }
 
@@ -136,9 +153,7 @@ fn parts(expression: &Expr) -> Vec<&Expr> {
         Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } | Expr::Var { .. } => {
             Vec::new()
         }
-        Expr::Array { items, .. } | Expr::Set { items, .. } | Expr::Call { params: items, .. } => {
-            items.iter().map(AsRef::as_ref).collect()
-        }
+        Expr::Array { items, .. } | Expr::Set { items, .. } | Expr::Call { params: items, .. } => items.iter().map(AsRef::as_ref).collect(),
         Expr::Object { fields, .. } => fields.iter().flat_map(|(_, name, value)| [name.as_ref(), value.as_ref()]).collect(),
         Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => vec![term],
         Expr::ObjectCompr { key, value, .. } => vec![key, value],

@@ -20,16 +20,22 @@ fn same(body: &str) {
 #[test]
 fn operands_of_negated_calls_come_before() {
     check("not startswith(input.a, \"x\")", "__operand_0 := input.a; not startswith(__operand_0, \"x\")");
-    check("not f(input.a, r)", "__operand_0 := input.a; __operand_1 := r; not f(__operand_0, __operand_1)");
+    check("not f(input.a, r)", "__operand_0 := input.a; __operand_1 := [r][0]; not f(__operand_0, __operand_1)");
     check("not input.a in data.b", "__operand_0 := input.a; __operand_1 := data.b; not __operand_0 in __operand_1");
     check("not \"a\" in input.b", "__operand_0 := input.b; not \"a\" in __operand_0");
     check("not input.a > 3", "__operand_0 := input.a; not __operand_0 > 3");
     check("not (input.a != \"\")", "__operand_0 := input.a; not (__operand_0 != \"\")");
     check("not f(g(input.a), 1)", "__operand_0 := g(input.a); not f(__operand_0, 1)");
     check("not f(\"\" in input.a)", "__operand_0 := \"\" in input.a; not f(__operand_0)");
-    check("not startswith(input.a, $) # c".replace('$', "\"é\"").as_str(), "__operand_0 := input.a; not startswith(__operand_0, \"é\") # c");
+    check(
+        "not startswith(input.a, $) # c".replace('$', "\"é\"").as_str(),
+        "__operand_0 := input.a; not startswith(__operand_0, \"é\") # c",
+    );
     check("not (input.a + 1) * 2 > 3", "__operand_0 := (input.a + 1) * 2; not __operand_0 > 3");
-    check("not f([input.a, {\"k\": input.b}])", "__operand_0 := input.a; __operand_1 := input.b; not f([__operand_0, {\"k\": __operand_1}])");
+    check(
+        "not f([input.a, {\"k\": input.b}])",
+        "__operand_0 := input.a; __operand_1 := input.b; not f([__operand_0, {\"k\": __operand_1}])",
+    );
     check("not f(input.l[_])", "__operand_0 := input.l[_]; not f(__operand_0)");
 }
 
@@ -73,12 +79,12 @@ fn modifiers_are_those_of_the_operands_too() {
 fn bodies_within_bodies_are_written_too() {
     check(
         "not count([x | some x in input.l; not x > 3]) > 1",
-        "__operand_0 := count([x | some x in internal.members(input.l); __operand_1 := x; not __operand_1 > 3]); not __operand_0 > 1",
+        "__operand_0 := count([x | some x in internal.members(input.l); __operand_1 := [x][0]; not __operand_1 > 3]); not __operand_0 > 1",
     );
-    check("every x in input.l { not x > 3 }", "every x in input.l { __operand_0 := x; not __operand_0 > 3 }");
+    check("every x in input.l { not x > 3 }", "every x in input.l { __operand_0 := [x][0]; not __operand_0 > 3 }");
     check(
         "not f([x | x := 1; not g(input.b)], input.a)",
-        "__operand_1 := input.a; not f([x | x := 1; __operand_2 := input.b; not g(__operand_2)], __operand_1)".replace("operand_1", "operand_0").replace("operand_2", "operand_1").as_str(),
+        "__operand_0 := input.a; not f([x | x := 1; __operand_1 := input.b; not g(__operand_1)], __operand_0)",
     );
 }
 
@@ -88,6 +94,14 @@ fn collections_are_asked_for_their_members() {
     check("some k, v in object.get(input, \"l\", {})", "some k, v in internal.members(object.get(input, \"l\", {}))");
     same("some x in [1, 2]");
     same("some x in {y | y := 1}");
+}
+
+#[test]
+fn remainders_are_calls() {
+    check("x := input.a % 2", "x := internal.remainder(input.a , 2)");
+    check("x := (1 + input.a) % (2 + 1)", "x := internal.remainder((1 + input.a) , (2 + 1))");
+    check("x := 1 + \"%\" % 2 % 3", "x := 1 + internal.remainder(\"%\" % 2 , 3)");
+    check("not input.a % 2 == 0", "__operand_0 := internal.remainder(input.a , 2); not __operand_0 == 0");
 }
 
 #[test]
