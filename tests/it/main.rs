@@ -19,6 +19,7 @@ mod learn_import;
 mod nginx;
 mod opa;
 mod opa_builtins;
+mod opa_negation;
 mod opa_oracle;
 mod places;
 mod proxies;

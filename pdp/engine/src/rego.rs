@@ -23,7 +23,7 @@ use crate::policy::builtins::{Extensions, Moment, Semantics};
 use crate::policy::check::Outline;
 use crate::policy::json::{json, size_within};
 use crate::policy::load::{LENGTHS, add, add_stand_ins};
-use crate::policy::rewrite::Rewriter;
+use crate::policy::rewrite::{Rewriter, hoist};
 use crate::policy::{Dialects, PolicyFile, check, scan, timer};
 
 pub use crate::policy::builtins::BuiltinErrors;
@@ -126,8 +126,9 @@ impl Library {
     /// # Errors
     /// When the query cannot be read, the evaluation fails, or it used up its time.
     pub fn query(&self, query: &str, question: &Question) -> Result<Vec<Answer>, EvalError> {
-        let query =
-            scan::rewritten(&self.rewriter, query).map_err(|error| EvalError::Failed { code: Code::Parse, text: error.to_string() })?;
+        let failed = |text: String| EvalError::Failed { code: Code::Parse, text };
+        let query = scan::rewritten(&self.rewriter, query).map_err(|error| failed(error.to_string()))?;
+        let query = guarded(|| hoist::query(&query, &LENGTHS)).ok_or(EvalError::Panic)?.map_err(|error| EvalError::of(&error))?;
         let extensions = guarded(|| self.checked(&query)).ok_or(EvalError::Panic)??;
         let results = self.run(query.into_owned(), &extensions, question)?;
         let holds = |result: &&QueryResult| !result.expressions.iter().any(|expression| expression.value == Value::Bool(false));
@@ -173,7 +174,7 @@ impl Library {
 impl Answer {
     fn of(result: &QueryResult, room: &mut Room) -> Result<Self, EvalError> {
         let bindings = match room.json(&result.bindings)? {
-            Some(Json::Object(bindings)) => bindings,
+            Some(Json::Object(bindings)) => bindings.into_iter().filter(|(name, _)| !hoist::is_operand(name)).collect(),
             _ => Map::new(),
         };
         let expressions = result.expressions.iter().filter_map(|expression| room.json(&expression.value).transpose());

@@ -13,6 +13,7 @@ mod hash;
 mod json;
 mod jwt;
 mod net;
+mod operators;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -112,6 +113,7 @@ const FAMILIES: &[&[Builtin]] = &[
     json::TABLE,
     jwt::TABLE,
     net::TABLE,
+    operators::TABLE,
     template::TABLE,
     text::TABLE,
     x509::TABLE,

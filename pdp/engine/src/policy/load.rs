@@ -6,7 +6,7 @@ use std::time::Duration;
 use regorus::{Engine, PolicyLengthConfig, Value};
 
 use super::builtins::{BuiltinErrors, Extensions, Semantics};
-use super::rewrite::Rewriter;
+use super::rewrite::{Rewriter, hoist};
 use super::scan::{self, MAX_FILE};
 use super::{PolicyError, PolicyFile, PolicySource, Problem, check, shortened, timer};
 
@@ -91,7 +91,8 @@ pub(crate) fn add_stand_ins(engine: &mut Engine, rewriter: &Rewriter) -> anyhow:
 pub(crate) fn add(engine: &mut Engine, path: &str, text: &str, dialect: Option<u8>) -> Option<anyhow::Result<()>> {
     let mut add = |v0: bool| {
         engine.set_rego_v0(v0);
-        engine.add_policy(path.to_owned(), text.to_owned()).map(drop)
+        let text = hoist::module(path, text, v0, &LENGTHS)?;
+        engine.add_policy(path.to_owned(), text.into_owned()).map(drop)
     };
     Some(match dialect {
         Some(0) => add(true),

@@ -1,6 +1,7 @@
 //! Writes Rego as the library reads it: keywords in references, template strings, output arguments, built-ins that replace others. Works on tokens,
-//! keeps every line where it was, and leaves text without these constructs as it is.
+//! keeps every line where it was, and leaves text without these constructs as it is. What needs a tree comes after it ([`hoist`]).
 
+pub(crate) mod hoist;
 mod lexer;
 mod outputs;
 mod references;
