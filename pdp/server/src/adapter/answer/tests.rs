@@ -228,7 +228,6 @@ fn in_report_mode_only_what_a_policy_refused_passes() {
         DenialCode::PolicyDenied,
         DenialCode::NotEnrolled,
         DenialCode::StepUpExhausted,
-        DenialCode::ObligationUnsupported,
         DenialCode::PolicyUndefined,
         DenialCode::PolicyShape,
         DenialCode::PolicyConflict,
