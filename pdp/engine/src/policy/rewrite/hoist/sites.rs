@@ -214,13 +214,23 @@ fn side(expression: &Expr, operands: &mut Vec<Range<usize>>) {
 /// References and calls are evaluated before; literals are looked into; comprehensions are always defined. A name may be that of a rule.
 fn operand(expression: &Expr, operands: &mut Vec<Range<usize>>) {
     match expression {
-        Expr::Var { span, .. } if span.text() == "_" => {}
-        Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => {
+        // The library takes a membership in what is undefined for false.
+        Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } | Expr::Membership { .. } => {
             parts(expression).into_iter().for_each(|part| operand(part, operands));
         }
         _ if parts(expression).is_empty() && !matches!(expression, Expr::Var { .. } | Expr::Call { .. }) => {}
         Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {}
+        // Outside of the negation a wildcard would ask for one element where the negation asks for all. OPA refuses it there.
+        other if has_wildcard(other) => {}
         other => operands.push(range(other.span())),
+    }
+}
+
+fn has_wildcard(expression: &Expr) -> bool {
+    match expression {
+        Expr::Var { span, .. } => span.text() == "_",
+        Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => false,
+        other => parts(other).into_iter().any(has_wildcard),
     }
 }
 
