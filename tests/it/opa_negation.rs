@@ -97,8 +97,11 @@ fn inputs() -> Vec<Value> {
     ]
 }
 
+/// A body with places for terms, and the pools that the terms come from.
+type Form<'a> = (&'a str, &'a [&'a [&'a str]]);
+
 /// All bodies of a form: each term in each place, beside one of the other's, so that they grow with the number of terms and not with its square.
-fn bodies((form, pools): &(&str, &[&[&str]])) -> BTreeSet<String> {
+fn bodies((form, pools): &Form<'_>) -> BTreeSet<String> {
     let terms: Vec<&str> = pools.concat();
     let pair = |first: usize, step: usize| {
         let second = terms[(first * step + step) % terms.len()];
@@ -110,7 +113,7 @@ fn bodies((form, pools): &(&str, &[&[&str]])) -> BTreeSet<String> {
 /// One module a form and a place; `p1`, `p2`, … are its bodies.
 fn modules() -> Vec<PolicyFile> {
     let cases = FORMS.iter().flat_map(|form| PLACES.iter().map(move |place| (form, place)));
-    let module = |(at, (form, place)): (usize, (&(&str, &[&[&str]]), &&str))| {
+    let module = |(at, (form, place)): (usize, (&Form<'_>, &&str))| {
         let mut text = format!("package n{at}\n\n{MODULE}\n");
         for (number, body) in bodies(form).iter().enumerate() {
             writeln!(text, "{}", place.replace("$n", &number.to_string()).replace("$body", body)).unwrap();
