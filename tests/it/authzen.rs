@@ -8,7 +8,7 @@ mod search;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use countersign_tests::authzen::{BEARER, Pdp, cases, policy};
+use countersign_tests::authzen::{BEARER, Pdp, SUITES_BEARER, cases, policy};
 use countersign_tests::issuer::{AUDIENCE, ISS, Issuer};
 use countersign_tests::process::countersign;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn report(output: &Output) -> Value {
 fn every_case_of_the_three_suites_passes() {
     let pdp = Pdp::start("");
     for (name, count) in [("oidf-scenario-modules", 127), ("todo", 43), ("gateway", 25)] {
-        let output = conformance(&pdp.url, &cases().join(format!("{name}.json")), &["--bearer", BEARER]);
+        let output = conformance(&pdp.url, &cases().join(format!("{name}.json")), &["--bearer", SUITES_BEARER]);
         let report = report(&output);
         assert_eq!((&report["cases"], &report["passed"]), (&json!(count), &json!(count)), "{name}: {report}");
         assert_eq!((&report["failed"], &report["skipped"]), (&json!(0), &json!(0)), "{name}: {report}");

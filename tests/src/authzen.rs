@@ -11,6 +11,9 @@ use crate::process::{Process, free_ports, serve};
 pub const SECRET: &str = "application-secret-of-this-test";
 /// The bearer token of `app`.
 pub const BEARER: &str = "bearer-token-of-this-test";
+/// The bearer token of `suite`, which is in the file beside its configuration.
+pub const SUITES_BEARER: &str = include_str!("../conformance/authzen/server/bearer").trim_ascii_end();
+const CONFIGURATION: &str = include_str!("../conformance/authzen/server/countersign.toml");
 /// The bearer token of `door`, which may evaluate and not search.
 pub const OTHER_BEARER: &str = "another-bearer-token-of-this-test";
 
@@ -62,15 +65,19 @@ impl Pdp {
     pub fn with_policy(policy: &Path, more: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [decision, operations] = free_ports();
-        for (name, text) in [("secret", SECRET), ("bearer", BEARER), ("other-bearer", OTHER_BEARER)] {
+        for (name, text) in [("secret", SECRET), ("suite", SUITES_BEARER), ("bearer", BEARER), ("other-bearer", OTHER_BEARER)] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         prepare(folder.path());
+        // What the documentation says to start, with other ports, another policy, and more callers.
+        let documented = CONFIGURATION
+            .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
+            .replace("127.0.0.1:9183", &format!("127.0.0.1:{operations}"))
+            .replace("../../../../policies/examples/authzen", &policy.display().to_string())
+            .replace("bearer_file = \"bearer\"", "bearer_file = \"suite\"");
         let configuration = format!(
             r#"
-[listen]
-decision = "127.0.0.1:{decision}"
-operations = "127.0.0.1:{operations}"
+{documented}
 [[pep]]
 id = "app"
 secret_file = "secret"
@@ -83,17 +90,12 @@ id = "door"
 bearer_file = "other-bearer"
 from = ["127.0.0.1"]
 may_assert = {{ subject = true }}
-[policy]
-path = "{}"
-[store]
-dir = "data"
 # A machine that also runs browsers and compilers is slow now and then.
 [decision]
 deadline_ms = 8000
 policy_budget_ms = 4000
 {more}
-"#,
-            policy.display()
+"#
         );
         std::fs::write(folder.path().join("countersign.toml"), configuration).unwrap();
         let process = serve(folder.path(), &[decision, operations]);
