@@ -1,27 +1,19 @@
 //! What a batch saves: a hundred evaluations by a hundred calls over one connection, against one batch of a hundred, in the same run.
 //! `cargo bench -p countersign-pdp-server --bench boxcar`
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::policy::{Policy, PolicySource};
-use countersign_pdp_engine::request::{Pep, RequestRules};
+use countersign_pdp_engine::request::Pep;
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_pdp_server::adapter::identity::IdentityHeaders;
-use countersign_pdp_server::clock::Clock;
-use countersign_pdp_server::config::{Authzen, AuthzenUse, Enforcer, Patience};
-use countersign_pdp_server::directory::Directory;
+use countersign_pdp_server::config::{Authzen, Enforcer, Patience};
 use countersign_pdp_server::front_door::{self, Limits};
-use countersign_pdp_server::places::Places;
 use countersign_pdp_server::policies;
-use countersign_pdp_server::proofs;
 use countersign_pdp_server::serve::{self, Parts};
-use countersign_pdp_store::AuditMode;
-use countersign_risk::Weights;
 use countersign_sdk_types::{PepId, Revision, Tenant};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -116,38 +108,11 @@ fn parts(data: &Path) -> Result<Parts, Failed> {
     let source = PolicySource::from_files("authz", policies::read(&folder)?)?;
     let policy = policies::deep(|| Policy::compile(&source))??;
     let pep = Pep { id: PepId::new("app")?, asserts_subject: true, asserts_client: false, asserts: BTreeSet::new() };
-    let enforcer = Enforcer {
-        pep,
-        secret: Some(Enforcer::digest(SECRET)),
-        bearer: None,
-        certificates: Vec::new(),
-        authzen: AuthzenUse::Evaluate,
-        from: vec!["127.0.0.1/32".parse()?],
-        links_sessions: false,
-        certificate: None,
-    };
+    let enforcer = Enforcer { secret: Some(Enforcer::digest(SECRET)), ..Enforcer::new(pep, vec!["127.0.0.1/32".parse()?]) };
     Ok(Parts {
-        snapshot: Snapshot::new(Revision::new("benchmark")?, policy),
-        policies: None,
-        tenant: Tenant::new("main")?,
         enforcers: vec![enforcer],
-        rules: RequestRules::default(),
-        identity: IdentityHeaders::default(),
-        sites: BTreeMap::new(),
-        issuers: Issuers::default(),
-        key_sources: BTreeMap::new(),
-        introspection: BTreeMap::new(),
-        proofs: proofs::Settings::default(),
-        claim_maps: BTreeMap::new(),
-        places: Places::table(|_| None),
-        directory: Directory::default(),
-        step_up: None,
         patience: Patience { deadline: Duration::from_secs(8), ..Patience::default() },
         authzen: Authzen { deadline: Duration::from_secs(8), ..Authzen::default() },
-        weights: Weights::default(),
-        store: data.to_owned(),
-        audit: AuditMode::Required,
-        clock: Clock::system(),
-        tls: None,
+        ..Parts::new(Snapshot::new(Revision::new("benchmark")?, policy), Tenant::new("main")?, data.to_owned())
     })
 }

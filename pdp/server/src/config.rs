@@ -51,6 +51,13 @@ pub struct Enforcer {
 }
 
 impl Enforcer {
+    /// An enforcement point that calls from these networks, and has nothing yet to be known by.
+    #[must_use]
+    pub fn new(pep: Pep, from: Vec<IpNet>) -> Self {
+        let (secret, bearer, certificate) = (None, None, None);
+        Self { pep, secret, bearer, certificates: Vec::new(), authzen: AuthzenUse::default(), from, links_sessions: false, certificate }
+    }
+
     /// The secret of an enforcement point at rest.
     #[must_use]
     pub fn digest(secret: &str) -> Digest {

@@ -23,8 +23,6 @@ use countersign_pdp_engine::path::canonical_host;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_stepup::secret::Secret;
-use countersign_pdp_store::AuditMode;
-use countersign_risk::Weights;
 use countersign_sdk_client::Client;
 use countersign_sdk_types::{PepId, Seconds, Tenant};
 use tokio::net::TcpListener;
@@ -32,9 +30,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::adapter::identity::IdentityHeaders;
 use crate::clock::Clock;
-use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site, StepUp};
+use crate::config::{Enforcer, Patience, Site, StepUp};
 use crate::front_door::{self, Limits};
 use crate::places::Places;
 use crate::policies;
@@ -192,43 +189,23 @@ fn decider(stage: &Stage, issuer: &Issuer, pep_secret: &str, data: &Path, policy
         asserts_client: true,
         asserts: std::collections::BTreeSet::new(),
     };
-    let enforcer = Enforcer {
-        pep,
-        secret: Some(Enforcer::digest(pep_secret)),
-        bearer: None,
-        certificates: Vec::new(),
-        authzen: AuthzenUse::Evaluate,
-        from: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
-        links_sessions: false,
-        certificate: None,
-    };
+    let enforcer =
+        Enforcer { secret: Some(Enforcer::digest(pep_secret)), ..Enforcer::new(pep, vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()]) };
     let rules = HostRules { token_cookie: Some(countersign_pdp_demo::attack::TOKEN_COOKIE.to_owned()), session_cookie: None };
     let table = PlaceTable::demo();
     let clock = Clock::starting_at(backstage::a_tuesday_morning(Clock::system().now()));
     serve::assemble(Parts {
-        snapshot: policy,
-        policies: None,
-        tenant: Tenant::new("demo").map_err(|error| error.to_string())?,
         enforcers: vec![enforcer],
         rules: RequestRules { hosts: BTreeMap::from([(payroll.clone(), rules)]), ..RequestRules::default() },
-        identity: IdentityHeaders::default(),
         sites: BTreeMap::from([(payroll, Site { origin, login_url: None, report: Vec::new(), passes_preflights: false })]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted(issuer)?)]), opaque: None, skew: Seconds(5) },
-        key_sources: BTreeMap::new(),
-        introspection: BTreeMap::new(),
-        proofs: crate::proofs::Settings::default(),
-        claim_maps: BTreeMap::new(),
         places: Places::table(move |address| table.find(address).cloned()),
         directory: backstage::directory(),
         step_up: Some(StepUp { origin: auth, name: "Countersign demo".to_owned(), grant_life: Seconds(900), max_age: Seconds(300) }),
         // No proxy waits here, and the disk of a laptop may be busy.
         patience: Patience { deadline: Duration::from_secs(2), ..Patience::default() },
-        authzen: Authzen::default(),
-        weights: Weights::default(),
-        store: data.to_owned(),
-        audit: AuditMode::Required,
         clock,
-        tls: None,
+        ..Parts::new(policy, Tenant::new("demo").map_err(|error| error.to_string())?, data.to_owned())
     })
 }
 

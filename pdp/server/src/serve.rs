@@ -110,6 +110,35 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// A decision point with a policy and a data folder, and nothing else configured: nobody may ask it.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, tenant: Tenant, store: PathBuf) -> Self {
+        Self {
+            snapshot,
+            policies: None,
+            tenant,
+            enforcers: Vec::new(),
+            rules: RequestRules::default(),
+            identity: IdentityHeaders::default(),
+            sites: BTreeMap::new(),
+            issuers: Issuers::default(),
+            key_sources: BTreeMap::new(),
+            introspection: BTreeMap::new(),
+            proofs: proofs::Settings::default(),
+            claim_maps: BTreeMap::new(),
+            places: Places::table(|_| None),
+            directory: Directory::default(),
+            step_up: None,
+            patience: Patience::default(),
+            authzen: Authzen::default(),
+            weights: Weights::default(),
+            store,
+            audit: AuditMode::Required,
+            clock: Clock::system(),
+            tls: None,
+        }
+    }
+
     /// Reads everything that a configuration names. Writes nothing and listens nowhere.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use super::search::first_difference;
 pub(super) struct Package {
     name: String,
     package: String,
-    library: Library,
+    rego: Library,
     opa: Opa,
 }
 
@@ -27,7 +27,7 @@ impl Package {
     pub(super) fn load(name: &str, ours: &PolicySource, theirs: &PolicySource) -> Self {
         let served: Vec<_> = ours.files.iter().filter(|file| !file.path.ends_with("_test.rego")).cloned().collect();
         let library = Library::compile(&served, &ours.data, &ours.dialects).unwrap_or_else(|error| panic!("`{name}`: {error}"));
-        Self { name: name.to_owned(), package: ours.package.clone(), library, opa: pair::load(name, theirs) }
+        Self { name: name.to_owned(), package: ours.package.clone(), rego: library, opa: pair::load(name, theirs) }
     }
 
     /// Compares generated inputs. Gives how many of them got a value, or the first difference as text.
@@ -54,7 +54,7 @@ impl Package {
             budget: Duration::from_secs(20),
             builtin_errors: errors,
         };
-        match (self.library.document(&[&self.package], &question), theirs) {
+        match (self.rego.document(&[&self.package], &question), theirs) {
             (Ok(Some(ours)), Answer::Value(theirs)) if inputs::same(&ours, theirs) => None,
             (Ok(None), Answer::Undefined) | (Err(_), Answer::Failed(_)) => None,
             (Ok(Some(ours)), Answer::Value(theirs)) => Some(rules(&ours, theirs)),

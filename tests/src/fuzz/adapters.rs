@@ -17,16 +17,12 @@ use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_server::adapter::PEP_HEADER;
-use countersign_pdp_server::adapter::identity::IdentityHeaders;
 use countersign_pdp_server::clock::Clock;
-use countersign_pdp_server::config::{Authzen, AuthzenUse, Enforcer, Patience, Site};
+use countersign_pdp_server::config::{Enforcer, Patience, Site};
 use countersign_pdp_server::directory::Directory;
-use countersign_pdp_server::places::Places;
 use countersign_pdp_server::policies::{deep, source};
-use countersign_pdp_server::proofs::Settings as ProofSettings;
 use countersign_pdp_server::serve::{Parts, assemble, router};
 use countersign_pdp_store::AuditMode;
-use countersign_risk::Weights;
 use countersign_sdk_types::{Host, PepId, Revision, Seconds, Tenant};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
@@ -130,16 +126,7 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
     let source = source("authz", vec![("access.rego".to_owned(), b"package authz\ndefault allow = false".to_vec())]).unwrap();
     let policy = deep(|| Policy::compile(&source)).unwrap().unwrap();
     let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() };
-    let enforcer = Enforcer {
-        pep,
-        secret: Some(Enforcer::digest(SECRET)),
-        bearer: None,
-        certificates: Vec::new(),
-        authzen: AuthzenUse::default(),
-        from: vec![PEER.into()],
-        links_sessions: false,
-        certificate: None,
-    };
+    let enforcer = Enforcer { secret: Some(Enforcer::digest(SECRET)), ..Enforcer::new(pep, vec![PEER.into()]) };
     let host = Host::new(HOST).unwrap();
     let site = Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false };
     let trusted = TrustedIssuer {
@@ -153,31 +140,18 @@ fn parts(issuer: &Issuer, clock: Clock, data: &std::path::Path) -> Parts {
         mapped_claims: BTreeSet::new(),
     };
     Parts {
-        snapshot: Snapshot::new(Revision::new("denies").unwrap(), policy),
-        policies: None,
-        tenant: Tenant::new("main").unwrap(),
         enforcers: vec![enforcer],
         rules: RequestRules {
             trusted_proxies: vec![PEER.into()],
             hosts: BTreeMap::from([(host.clone(), HostRules { token_cookie: Some("access_token".to_owned()), session_cookie: None })]),
             ..RequestRules::default()
         },
-        identity: IdentityHeaders::default(),
         sites: BTreeMap::from([(host, site)]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
-        key_sources: BTreeMap::new(),
-        introspection: BTreeMap::new(),
-        proofs: ProofSettings::default(),
-        claim_maps: BTreeMap::new(),
-        authzen: Authzen::default(),
-        places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), DirectoryUser::new(Some("clerk".to_owned()), []))]),
-        step_up: None,
         patience: Patience { deadline: Duration::from_secs(20), policy: Duration::from_secs(5) },
-        weights: Weights::default(),
-        store: data.to_owned(),
         audit: AuditMode::BestEffort,
         clock,
-        tls: None,
+        ..Parts::new(Snapshot::new(Revision::new("denies").unwrap(), policy), Tenant::new("main").unwrap(), data.to_owned())
     }
 }

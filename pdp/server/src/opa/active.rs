@@ -32,7 +32,7 @@ pub(crate) enum NotActivated {
 
 /// Modules, data and the revisions that they are of.
 pub(crate) struct Active {
-    library: Library,
+    rego: Library,
     /// The revision of each bundle, by its name.
     pub(crate) revisions: BTreeMap<String, String>,
     /// The modules, in the order of their ids.
@@ -56,18 +56,18 @@ impl Active {
         let compiled = deep(|| Library::compile(&source.files, &source.data, &source.dialects)).map_err(NotActivated::Broken)?;
         let library = compiled.map_err(|problems| NotActivated::Broken(problems.to_string()))?;
         let packages = source.files.iter().filter_map(|file| package(&file.text)).collect();
-        Ok(Self { library, revisions, modules: source.files, packages })
+        Ok(Self { rego: library, revisions, modules: source.files, packages })
     }
 
     /// The document at a path; blocks for as long as it takes.
     pub(crate) fn document(&self, path: &[String], question: &Question) -> Result<Option<Value>, EvalError> {
         let steps: Vec<&str> = path.iter().map(String::as_str).collect();
-        self.library.document(&steps, question)
+        self.rego.document(&steps, question)
     }
 
     /// Every way in which a query holds; blocks for as long as it takes.
     pub(crate) fn query(&self, query: &str, question: &Question) -> Result<Vec<Answer>, EvalError> {
-        self.library.query(query, question)
+        self.rego.query(query, question)
     }
 
     /// Whether a module could define the document at this path.

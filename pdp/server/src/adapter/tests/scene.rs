@@ -17,19 +17,15 @@ use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, StateEvent, StoredCredential};
-use countersign_risk::Weights;
 use countersign_sdk_types::{CredentialId, Host, PepId, Revision, Seconds, SubjectId, Tenant, Timestamp};
 use tower::ServiceExt as _;
 
 use super::super::PEP_HEADER;
-use super::super::identity::IdentityHeaders;
 use super::{Asked, PEER};
 use crate::clock::Clock;
-use crate::config::{Authzen, AuthzenUse, Enforcer, Patience, Site, StepUp};
+use crate::config::{Enforcer, Patience, Site, StepUp};
 use crate::directory::Directory;
-use crate::places::Places;
 use crate::policies::{deep, source};
-use crate::proofs::Settings as ProofSettings;
 use crate::serve::{self, Decider, Parts};
 
 pub(super) const HOST: &str = "app.example";
@@ -112,16 +108,7 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
     let policy = deep(|| Policy::compile(&source)).unwrap().unwrap();
     let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() };
     let (_, secret) = PEP.split_once(':').unwrap();
-    let enforcer = Enforcer {
-        pep,
-        secret: Some(Enforcer::digest(secret)),
-        bearer: None,
-        certificates: Vec::new(),
-        authzen: AuthzenUse::default(),
-        from: vec![PEER.into()],
-        links_sessions: false,
-        certificate: None,
-    };
+    let enforcer = Enforcer { secret: Some(Enforcer::digest(secret)), ..Enforcer::new(pep, vec![PEER.into()]) };
     let host = Host::new(HOST).unwrap();
     let trusted = TrustedIssuer {
         check: Check::Signature,
@@ -135,9 +122,6 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
     };
     let user = DirectoryUser::new(Some("clerk".to_owned()), ["auditor".to_owned(), "a,b".to_owned()]);
     Parts {
-        snapshot: Snapshot::new(Revision::new("of-this-test").unwrap(), policy),
-        policies: None,
-        tenant: Tenant::new("main").unwrap(),
         enforcers: vec![enforcer],
         rules: RequestRules {
             trusted_proxies: vec![PEER.into()],
@@ -145,18 +129,11 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
             chosen_headers: BTreeSet::from(["x-forwarded-prefix".to_owned()]),
             ..RequestRules::default()
         },
-        identity: IdentityHeaders::default(),
-        authzen: Authzen::default(),
         sites: BTreeMap::from([(
             host,
             Site { origin: format!("https://{HOST}"), login_url: None, report: Vec::new(), passes_preflights: false },
         )]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
-        key_sources: BTreeMap::new(),
-        introspection: BTreeMap::new(),
-        proofs: ProofSettings::default(),
-        claim_maps: BTreeMap::new(),
-        places: Places::table(|_| None),
         directory: Directory::of_users([("alice".to_owned(), user)]),
         step_up: Some(StepUp {
             origin: "https://auth.example".to_owned(),
@@ -165,10 +142,8 @@ fn parts(policy: &str, deadline: Duration, issuer: &Issuer, clock: Clock, data: 
             max_age: Seconds(300),
         }),
         patience: Patience { deadline, policy: Duration::from_secs(5) },
-        weights: Weights::default(),
-        store: data.to_owned(),
         audit: AuditMode::BestEffort,
         clock,
-        tls: None,
+        ..Parts::new(Snapshot::new(Revision::new("of-this-test").unwrap(), policy), Tenant::new("main").unwrap(), data.to_owned())
     }
 }

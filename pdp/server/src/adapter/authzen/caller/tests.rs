@@ -11,16 +11,7 @@ const BEARER: &str = "a.bearer.token-of-this-test";
 fn enforcer(id: &str, more: impl FnOnce(&mut Enforcer)) -> Enforcer {
     let pep = Pep { id: PepId::new(id).unwrap(), asserts_subject: true, asserts_client: false, asserts: std::collections::BTreeSet::new() };
     let from = vec!["127.0.0.0/8".parse().unwrap()];
-    let mut enforcer = Enforcer {
-        pep,
-        secret: None,
-        bearer: None,
-        certificates: Vec::new(),
-        authzen: AuthzenUse::Evaluate,
-        from,
-        links_sessions: false,
-        certificate: None,
-    };
+    let mut enforcer = Enforcer::new(pep, from);
     more(&mut enforcer);
     enforcer
 }

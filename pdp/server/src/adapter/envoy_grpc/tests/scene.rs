@@ -16,8 +16,6 @@ use countersign_pdp_engine::path::canonical_host;
 use countersign_pdp_engine::policy::{Policy, PolicySource};
 use countersign_pdp_engine::request::{HostRules, Pep, RequestRules};
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_pdp_store::AuditMode;
-use countersign_risk::Weights;
 use countersign_sdk_types::{PepId, Revision, Seconds, Tenant};
 use prost::Message;
 use serde_json::Value;
@@ -25,17 +23,14 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 use tonic_prost::ProstCodec;
 
-use crate::adapter::identity::IdentityHeaders;
 use crate::clock::Clock;
-use crate::config::{Authzen, AuthzenUse, CertificateName, Enforcer, Patience, Site};
-use crate::directory::Directory;
+use crate::config::{CertificateName, Enforcer, Patience, Site};
 use crate::ext_authz::{
     Address, AddressKind, AttributeContext, CHECK, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
     HttpResponse, OkHttpResponse, Peer, Request, SERVICE, SocketAddress,
 };
 use crate::front_door::{self, Limits, Listener, Protocol};
 use crate::grpc::health::Health;
-use crate::places::Places;
 use crate::serve::{Decider, Parts, assemble, grpc_router};
 
 /// What Envoy is configured to say of itself.
@@ -131,14 +126,12 @@ fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts
     let origin = "http://app.example.com".to_owned();
     let site = Site { origin, login_url: Some("https://login.example/".to_owned()), report: Vec::new(), passes_preflights: false };
     let enforcer = Enforcer {
-        pep: Pep { id: PepId::new("envoy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() },
         secret: Some(Enforcer::digest(PEP.split_once(':').unwrap().1)),
-        bearer: None,
         certificates: vec![CertificateName::Thumbprint(THUMBPRINT.to_owned())],
-        authzen: AuthzenUse::Evaluate,
-        from: vec!["127.0.0.0/8".parse().unwrap()],
-        links_sessions: false,
-        certificate: None,
+        ..Enforcer::new(
+            Pep { id: PepId::new("envoy").unwrap(), asserts_subject: false, asserts_client: false, asserts: BTreeSet::new() },
+            vec!["127.0.0.0/8".parse().unwrap()],
+        )
     };
     let trusted = TrustedIssuer {
         keys: KeySet::parse(issuer.jwks().to_string().as_bytes()).unwrap(),
@@ -151,32 +144,20 @@ fn parts(issuer: &Issuer, folder: &std::path::Path, deadline: Duration) -> Parts
         check: Check::Signature,
     };
     Parts {
-        snapshot: Snapshot::new(Revision::new("r1").unwrap(), Policy::compile(&policy).unwrap()),
-        policies: None,
-        tenant: Tenant::new("main").unwrap(),
         enforcers: vec![enforcer],
         rules: RequestRules {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             hosts: BTreeMap::from([(host.clone(), HostRules::default())]),
             ..RequestRules::default()
         },
-        identity: IdentityHeaders::default(),
         sites: BTreeMap::from([(host, site)]),
         issuers: Issuers { by_iss: BTreeMap::from([(issuer.name().to_owned(), trusted)]), opaque: None, skew: Seconds(5) },
-        key_sources: BTreeMap::new(),
-        introspection: BTreeMap::new(),
-        proofs: crate::proofs::Settings::default(),
-        claim_maps: BTreeMap::new(),
-        places: Places::table(|_| None),
-        directory: Directory::default(),
-        step_up: None,
         patience: Patience { deadline, ..Patience::default() },
-        weights: Weights::default(),
-        store: folder.to_owned(),
-        audit: AuditMode::Required,
-        clock: Clock::system(),
-        tls: None,
-        authzen: Authzen::default(),
+        ..Parts::new(
+            Snapshot::new(Revision::new("r1").unwrap(), Policy::compile(&policy).unwrap()),
+            Tenant::new("main").unwrap(),
+            folder.to_owned(),
+        )
     }
 }
 
