@@ -73,7 +73,7 @@ impl Stage {
         let refused = (0..3).any(|_| wait_for(|| self.refusals().len() > before));
         assert!(refused, "{} was not refused:\n{}", case.name, self.pdp.output());
         let said = self.refusals().pop().unwrap();
-        assert!(said.contains(case.because), "{}: `{}` is not in {said}", case.name, case.because);
+        assert!(case.because.split('|').any(|because| said.contains(because)), "{}: `{}` is not in {said}", case.name, case.because);
         self.pdp.wait_until("still there", |_| true);
     }
 
@@ -152,7 +152,7 @@ impl Traffic {
     }
 }
 
-/// A hostile policy, and a word of the refusal that it must meet.
+/// A hostile policy, and words of the refusal that it must meet; `|` parts those of which one is enough.
 struct Case {
     name: &'static str,
     files: Vec<(&'static str, String)>,
@@ -222,7 +222,8 @@ fn only_jailed() -> [Case; 3] {
     let tested = |tests: &str| vec![("authz.rego", everybody.clone()), ("a_test.rego", test(tests))];
     [
         Case { name: "tests that burn", files: tested(&burning), because: "10 s of CPU time" },
-        Case { name: "a test that grows", files: tested(&growing), because: "MiB of memory" },
+        // Whichever bound it meets first: on a busy machine its second is over before the memory is full.
+        Case { name: "a test that grows", files: tested(&growing), because: "MiB of memory|test `data.authz_test.test_a` does not hold" },
         Case { name: "a sum of 120,000 ones", files: vec![("authz.rego", v1(&sums))], because: "more than 500 operators" },
     ]
 }
