@@ -105,7 +105,7 @@ fn the_owners_hand_is_quiet_and_another_or_a_recording_raises_the_score() {
         "{raised} {text:?}"
     );
 
-    // A whole verified session of hers again, and one action of this session again.
+    // A whole verified session of hers again, and one action of the present one again.
     let recorded = visitor(&stage, "alice", "recorded");
     told(&recorded, &hand(1, 4, 50));
     let (raised, text) = scored(&stage, &recorded);
