@@ -354,7 +354,7 @@ impl Pdp {
         match denial.code() {
             DenialCode::PolicyDenied if batch.charges(identified.subject()) => self.attempts.refused(identified.subject(), now),
             // Against the address, never the subject, from whom the token was taken.
-            DenialCode::InvalidToken => {
+            DenialCode::InvalidToken if batch.charges_forgery() => {
                 self.attempts.forged(identified.request().client_address(), credentials.device.as_ref(), now);
             }
             _ => {}
