@@ -22,12 +22,14 @@ use crate::key_sets::Source;
 use crate::proofs;
 
 mod authzen;
+mod lease;
 mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use authzen::{Authzen, AuthzenUse, CertificateName};
+pub use lease::LeaseTerms;
 
 /// An enforcement point as it authenticates.
 #[derive(Debug, Clone)]
@@ -48,14 +50,25 @@ pub struct Enforcer {
     pub links_sessions: bool,
     /// Where it hands on the certificates of its clients.
     pub certificate: Option<CertificateHeader>,
+    /// It may hold the facts of subjects, and decide what is plainly safe by itself.
+    pub is_edge: bool,
 }
 
 impl Enforcer {
     /// An enforcement point that calls from these networks, and has nothing yet to be known by.
     #[must_use]
     pub fn new(pep: Pep, from: Vec<IpNet>) -> Self {
-        let (secret, bearer, certificate) = (None, None, None);
-        Self { pep, secret, bearer, certificates: Vec::new(), authzen: AuthzenUse::default(), from, links_sessions: false, certificate }
+        Self {
+            pep,
+            secret: None,
+            bearer: None,
+            certificates: Vec::new(),
+            authzen: AuthzenUse::default(),
+            from,
+            links_sessions: false,
+            certificate: None,
+            is_edge: false,
+        }
     }
 
     /// The secret of an enforcement point at rest.
@@ -206,6 +219,8 @@ pub struct Config {
     pub patience: Patience,
     /// What AuthZEN offers.
     pub authzen: Authzen,
+    /// On which terms decisions are leased.
+    pub lease: LeaseTerms,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.

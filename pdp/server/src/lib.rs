@@ -36,3 +36,4 @@ pub mod serve;
 pub mod step_up;
 pub mod tls;
 pub mod trails;
+pub mod watch;

@@ -31,7 +31,7 @@ use tokio::time::timeout;
 use crate::attempts::{Attempts, MOST_CONTEXTS};
 use crate::behavior::Behaviors;
 use crate::clock::{Clock, Stopwatch};
-use crate::config::{ClaimMap, Site};
+use crate::config::{ClaimMap, LeaseTerms, Site};
 use crate::directory::Directory;
 use crate::introspection::Introspection;
 use crate::key_sets::KeySets;
@@ -40,6 +40,7 @@ use crate::places::Places;
 use crate::proofs::{Proofs, Terms};
 use crate::step_up::StepUp;
 use crate::trails::Trails;
+use crate::watch::Hub;
 
 use batch::Batch;
 use identify::{Need, unasked, unknown_key};
@@ -76,6 +77,10 @@ pub struct Pdp {
     pub attempts: Attempts,
     /// Where sessions were seen before.
     pub trails: Trails,
+    /// What ends decisions that were given.
+    pub hub: Hub,
+    /// On which terms decisions are leased.
+    pub lease: LeaseTerms,
     /// How the pointers of sessions moved.
     pub behaviors: Behaviors,
     /// What is counted.

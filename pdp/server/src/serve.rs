@@ -25,7 +25,7 @@ use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
-use crate::config::{Authzen, ClaimMap, Config, Enforcer, Patience, Site, StepUp as StepUpConfig, TlsFiles};
+use crate::config::{Authzen, ClaimMap, Config, Enforcer, LeaseTerms, Patience, Site, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
 use crate::grpc;
@@ -41,6 +41,7 @@ use crate::public::{self, Public};
 use crate::step_up::StepUp;
 use crate::tls::Tls;
 use crate::trails::Trails;
+use crate::watch::Hub;
 
 pub(crate) use running::{bind, run, wait_for_end};
 
@@ -97,6 +98,8 @@ pub struct Parts {
     pub patience: Patience,
     /// What AuthZEN offers.
     pub authzen: Authzen,
+    /// On which terms decisions are leased.
+    pub lease: LeaseTerms,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.
@@ -131,6 +134,7 @@ impl Parts {
             step_up: None,
             patience: Patience::default(),
             authzen: Authzen::default(),
+            lease: LeaseTerms::default(),
             weights: Weights::default(),
             store,
             audit: AuditMode::Required,
@@ -163,6 +167,7 @@ impl Parts {
             step_up: config.step_up,
             patience: config.patience,
             authzen: config.authzen,
+            lease: config.lease,
             weights: config.weights,
             store: config.store,
             audit: config.audit,
@@ -202,6 +207,8 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         step_up: parts.step_up.map(|step_up| stepping_up(&step_up, &node)).transpose()?,
         attempts: Attempts::default(),
         trails: Trails::default(),
+        hub: Hub::new()?,
+        lease: parts.lease,
         behaviors,
         metrics,
         clock: parts.clock,

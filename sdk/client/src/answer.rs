@@ -1,13 +1,14 @@
 //! What an evaluation response means to an enforcement point.
 
 use countersign_sdk_types::strict::{self, Limits};
-use countersign_sdk_types::{Acr, DecisionId, DenialCode, EvaluationResponse, Obligation, Seconds};
+use countersign_sdk_types::{Acr, Consistency, DecisionId, DenialCode, EvaluationResponse, Lease, Obligation, Seconds};
 use http::Uri;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind};
+use crate::question::Question;
 
 /// The largest answer that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -24,11 +25,13 @@ pub enum Answer {
     Deny(Deny),
 }
 
-/// A clean allow: `decision: true` with nothing else to do. Only reading a response makes one.
+/// An allow: `decision: true`, with nothing to do that the enforcement point did not say it can. Only reading a response makes one.
 #[derive(Debug, Clone)]
 pub struct Allow {
     decision_id: Option<DecisionId>,
-    glass_is_broken: bool,
+    obligations: Vec<Obligation>,
+    lease: Option<Lease>,
+    consistency: Option<Consistency>,
 }
 
 /// What would make the answer yes.
@@ -56,8 +59,26 @@ impl Allow {
 
     /// An operator let this subject pass in an emergency. There is nothing to do but to say so where somebody looks.
     #[must_use]
-    pub const fn glass_is_broken(&self) -> bool {
-        self.glass_is_broken
+    pub fn glass_is_broken(&self) -> bool {
+        self.obligations.iter().any(|obligation| obligation.kind == BREAK_GLASS)
+    }
+
+    /// What the enforcement point must carry out before the request passes; each is of a type that it supports.
+    #[must_use]
+    pub fn obligations(&self) -> &[Obligation] {
+        &self.obligations
+    }
+
+    /// Leave to repeat this allow without asking.
+    #[must_use]
+    pub const fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// How fresh the decision is.
+    #[must_use]
+    pub const fn consistency(&self) -> Option<Consistency> {
+        self.consistency
     }
 }
 
@@ -104,30 +125,36 @@ impl Deny {
 impl Answer {
     /// Reads a response.
     ///
-    /// `decision: true` is an allow only without obligations, or with `break-glass` alone; no other that comes with an allow is understood here,
-    /// and what is not understood is a deny (AuthZEN Obligations profile). `decision: false` is a step-up when its only obligation is a `step-up`.
+    /// `decision: true` is an allow only where the question supports every obligation that comes with it, `break-glass` apart; what is not supported is a
+    /// deny (AuthZEN Obligations profile). `decision: false` is a step-up when its only obligation is a `step-up`.
     ///
     /// # Errors
     /// When the obligations or the step-up are not of their shape.
-    pub fn from_response(response: &EvaluationResponse) -> Result<Self, Error> {
+    pub fn from_response(response: &EvaluationResponse, question: &Question) -> Result<Self, Error> {
         let context = &response.context;
         let obligations: Vec<Obligation> = member(context, "obligations")?.unwrap_or_default();
         let decision_id = member(context, "id")?;
+        let is_supported = |obligation: &Obligation| obligation.kind == BREAK_GLASS || question.supports(&obligation.kind);
         match (response.decision, obligations.as_slice()) {
-            (true, []) => Ok(Self::Allow(Allow { decision_id, glass_is_broken: false })),
-            (true, [only]) if only.kind == "break-glass" => Ok(Self::Allow(Allow { decision_id, glass_is_broken: true })),
+            (true, all) if all.iter().all(is_supported) => {
+                let (lease, consistency) = (member(context, "lease")?, member(context, "consistency")?);
+                Ok(Self::Allow(Allow { decision_id, obligations, lease, consistency }))
+            }
             (false, [only]) if only.kind == "step-up" => Ok(Self::StepUp(step_up(decision_id, only, context)?)),
             // A code of a later version is still a denial, so an unknown one is no error.
             _ => Ok(Self::Deny(Deny { decision_id, code: member(context, "reason").unwrap_or_default() })),
         }
     }
 
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn parse(body: &[u8], question: &Question) -> Result<Self, Error> {
         let response: EvaluationResponse =
             strict::from_slice(body, LIMITS).map_err(|cause| Error::because(ErrorKind::Malformed, "answer is not an evaluation", cause))?;
-        Self::from_response(&response)
+        Self::from_response(&response, question)
     }
 }
+
+/// There is nothing to carry out: somebody lets the subject pass in an emergency.
+const BREAK_GLASS: &str = "break-glass";
 
 /// The part of a step-up that only a browser needs: `context.step_up`.
 #[derive(Deserialize)]

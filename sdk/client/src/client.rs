@@ -13,11 +13,15 @@ use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::answer::{Answer, MAX_BYTES};
+use crate::answer::{Allow, Answer, MAX_BYTES};
 use crate::error::{Error, ErrorKind};
+use crate::question::Question;
 
 const PEP_HEADER: &str = "x-countersign-pep";
 const PATH: &str = "/access/v1/evaluation";
+
+/// How long an allow without a lease is relied on by whatever outlives its request.
+pub const UNLEASED: Duration = Duration::from_secs(5);
 
 /// A client of one decision point. Clones share their connections.
 #[derive(Clone)]
@@ -64,23 +68,29 @@ impl Client {
     ///
     /// # Errors
     /// Whenever there is no clean answer in time. An error is never an allow: the caller refuses the request.
-    pub async fn evaluate(&self, question: &EvaluationRequest) -> Result<Answer, Error> {
+    pub async fn evaluate(&self, question: &Question) -> Result<Answer, Error> {
         let answer = tokio::time::timeout(self.deadline, self.ask(question)).await;
         answer.map_err(|_| Error::new(ErrorKind::Deadline, "decision point did not answer in time"))?
     }
 
-    async fn ask(&self, question: &EvaluationRequest) -> Result<Answer, Error> {
+    /// Waits until an allow must not be relied on any longer without asking again: as long as its lease, or [`UNLEASED`].
+    pub async fn ended(&self, allow: &Allow) {
+        let ttl = allow.lease().map_or(UNLEASED, |lease| Duration::from_millis(lease.ttl.0));
+        tokio::time::sleep(ttl).await;
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Answer, Error> {
         let response = self.transport.send(self.request(question)?).await?;
         check_status(response.status())?;
         check_type(&response)?;
         let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
         let body = body.map_err(|cause| Error::because(ErrorKind::Malformed, "answer is too large or broke off", cause))?;
-        Answer::parse(&body.to_bytes())
+        Answer::parse(&body.to_bytes(), question)
     }
 
-    fn request(&self, question: &EvaluationRequest) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(&self, question: &Question) -> Result<Request<Full<Bytes>>, Error> {
         let unsendable = "question cannot be written";
-        let body = serde_json::to_vec(question).map_err(|cause| Error::because(ErrorKind::Configuration, unsendable, cause))?;
+        let body = serde_json::to_vec(&asked(question)).map_err(|cause| Error::because(ErrorKind::Configuration, unsendable, cause))?;
         Request::builder()
             .method(Method::POST)
             .uri(self.endpoint.clone())
@@ -149,6 +159,15 @@ impl Transport {
         };
         sent.map_err(|cause| Error::because(ErrorKind::Unreachable, "decision point cannot be reached", cause))
     }
+}
+
+/// The question as it is sent: with what the enforcement point carries out, where it carries out anything.
+fn asked(question: &Question) -> EvaluationRequest {
+    let mut asked = question.asked().clone();
+    if !question.supported().is_empty() {
+        asked.context.insert("supported_obligations".to_owned(), serde_json::json!(question.supported()));
+    }
+    asked
 }
 
 fn endpoint(url: &str) -> Result<Uri, Error> {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum_core::body::Body;
-use countersign_sdk_client::Answer;
+use countersign_sdk_client::{Answer, Question};
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -80,7 +80,7 @@ async fn enforce<P: DecisionPoint, B>(request: Request<B>, point: &P, origin: &O
     parts.extensions.remove::<Permitted>();
     let question = question::ask(&parts, origin).map_err(|_| answer::ambiguous())?;
     let (action, resource) = (question.action.clone(), question.resource.clone());
-    match point.evaluate(question).await {
+    match point.evaluate(&Question::new(question)).await {
         Ok(Answer::Allow(allow)) => {
             parts.extensions.insert(Permitted::new(allow, action, resource));
             Ok(Request::from_parts(parts, body))

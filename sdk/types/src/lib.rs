@@ -9,6 +9,7 @@ pub mod contract;
 mod decision;
 mod geo;
 mod id;
+mod lease;
 mod risk;
 pub mod strict;
 mod time;
@@ -20,5 +21,6 @@ pub use geo::{Asn, Coordinates, Country, Kilometers, Place, PlaceGap, PlaceRecor
 pub use id::{
     CeremonyId, CredentialId, DecisionId, DeviceId, Digest, GrantId, Host, IdError, PepId, Revision, SessionId, SubjectId, Tenant,
 };
+pub use lease::{Consistency, Ending, Epoch, Lease, Tag, Wanted, WantedLease, WatchEvent, WatchName};
 pub use risk::{Reason, RiskLevel, RiskScore, RiskScoreError, Signal};
 pub use time::{Millis, Seconds, Timestamp};

@@ -18,7 +18,7 @@ use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 
 use super::settings::{self, Settings};
-use super::{Config, ConfigError, Enforcer, Listeners, Patience, Site, StepUp, TlsFiles, text};
+use super::{Config, ConfigError, Enforcer, LeaseTerms, Listeners, Patience, Site, StepUp, TlsFiles, text};
 use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
@@ -104,6 +104,7 @@ impl Reader<'_> {
             step_up,
             patience,
             authzen,
+            lease: LeaseTerms::default(),
             weights,
             store: self.folder.join(settings.store.dir),
             audit: match settings.audit.mode {
@@ -190,7 +191,7 @@ impl Reader<'_> {
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate })
+        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate, is_edge: false })
     }
 
     fn certificate_header(&mut self, key: &str, kind: Option<String>, name: Option<String>) -> Option<CertificateHeader> {

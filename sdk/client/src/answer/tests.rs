@@ -1,12 +1,22 @@
 //! Answers: only a clean allow is one.
 
+use countersign_sdk_types::{Action, Entity, EvaluationRequest};
+
 use super::{Answer, MAX_BYTES};
-use crate::ErrorKind;
+use crate::{Error, ErrorKind, Question};
+
+/// Read as the answer to a question that supports no obligation.
+fn parse(body: &[u8]) -> Result<Answer, Error> {
+    let entity = || Entity { kind: "k".to_owned(), id: "i".to_owned(), properties: serde_json::Map::new() };
+    let action = Action { name: "a".to_owned(), properties: serde_json::Map::new() };
+    let asked = EvaluationRequest { subject: entity(), action, resource: entity(), context: serde_json::Map::new() };
+    Answer::parse(body, &Question::new(asked))
+}
 
 /// `allow`, `deny`, `step-up`, or `error`.
 #[track_caller]
 fn check(body: &str, expected: &str) {
-    let seen = match Answer::parse(body.as_bytes()) {
+    let seen = match parse(body.as_bytes()) {
         Ok(Answer::Allow(_)) => "allow",
         Ok(Answer::Deny(_)) => "deny",
         Ok(Answer::StepUp(_)) => "step-up",
@@ -56,7 +66,7 @@ fn depth_and_size_are_bounded() {
 fn a_denial_keeps_its_code_and_survives_an_unknown_one() {
     check(r#"{"decision":false}"#, "deny");
     check(r#"{"decision":false,"context":{"reason":"of_a_later_version"}}"#, "deny");
-    let Ok(Answer::Deny(deny)) = Answer::parse(br#"{"decision":false,"context":{"reason":"no_credentials","id":"d9"}}"#) else {
+    let Ok(Answer::Deny(deny)) = parse(br#"{"decision":false,"context":{"reason":"no_credentials","id":"d9"}}"#) else {
         panic!("a denial was expected");
     };
     assert_eq!(deny.code().map(countersign_sdk_types::DenialCode::as_str), Some("no_credentials"));
@@ -67,7 +77,7 @@ fn a_denial_keeps_its_code_and_survives_an_unknown_one() {
 fn a_step_up_is_read_whole() {
     let body = br#"{"decision":false,"context":{"id":"d2","step_up":{"url":"https://app.example/.countersign/step-up?d=1"},
         "obligations":[{"id":"o1","type":"step-up","properties":{"acr_value":"phr","max_age":300}}]}}"#;
-    let Ok(Answer::StepUp(step_up)) = Answer::parse(body) else { panic!("a step-up was expected") };
+    let Ok(Answer::StepUp(step_up)) = parse(body) else { panic!("a step-up was expected") };
     assert_eq!(step_up.acr().as_str(), "phr");
     assert_eq!(step_up.max_age().map(|seconds| seconds.0), Some(300));
     assert_eq!(step_up.ceremony().map(ToString::to_string).as_deref(), Some("https://app.example/.countersign/step-up?d=1"));

@@ -10,20 +10,20 @@
 
 use std::time::Duration;
 
-use crate::{Answer, Client, ErrorKind};
+use crate::{Answer, Client, ErrorKind, Question};
 use countersign_sdk_types::{Action, Entity, EvaluationRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-fn question() -> EvaluationRequest {
+fn question() -> Question {
     let entity = |kind: &str, id: &str| Entity { kind: kind.to_owned(), id: id.to_owned(), properties: serde_json::Map::new() };
     let action = Action { name: "GET".to_owned(), properties: serde_json::Map::new() };
-    EvaluationRequest {
+    Question::new(EvaluationRequest {
         subject: entity("token", "presented"),
         action,
         resource: entity("route", "/payroll"),
         context: serde_json::Map::new(),
-    }
+    })
 }
 
 /// Reads one whole request, answers with `reply`, and hands back what was read.

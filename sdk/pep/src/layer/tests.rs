@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use axum_core::body::Body;
 use axum_core::extract::FromRequestParts;
-use countersign_sdk_client::{Answer, Error, ErrorKind};
-use countersign_sdk_types::{EvaluationRequest, EvaluationResponse};
+use countersign_sdk_client::{Allow, Answer, Error, ErrorKind, Question};
+use countersign_sdk_types::EvaluationResponse;
 use http::{Request, Response};
 use serde_json::{Value, json};
 use tower_layer::Layer;
@@ -21,11 +21,13 @@ use crate::{DecisionPoint, NotPermitted, Permitted};
 struct Told(Option<Value>);
 
 impl DecisionPoint for Told {
-    async fn evaluate(&self, _question: EvaluationRequest) -> Result<Answer, Error> {
+    async fn evaluate(&self, question: &Question) -> Result<Answer, Error> {
         let response = self.0.clone().ok_or(Error::new(ErrorKind::Deadline, "too late"))?;
         let response: EvaluationResponse = serde_json::from_value(response).map_err(|_| Error::new(ErrorKind::Malformed, "no response"))?;
-        Answer::from_response(&response)
+        Answer::from_response(&response, question)
     }
+
+    async fn ended(&self, _allow: &Allow) {}
 }
 
 /// Says for what its guard was issued.
