@@ -78,7 +78,7 @@ pub struct Pdp {
     /// Where sessions were seen before.
     pub trails: Trails,
     /// What ends decisions that were given.
-    pub hub: Hub,
+    pub hub: Arc<Hub>,
     /// On which terms decisions are leased.
     pub lease: LeaseTerms,
     /// How the pointers of sessions moved.

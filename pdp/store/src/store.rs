@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use countersign_sdk_types::{DecisionId, Revision, SubjectId, Tenant, Timestamp};
 use serde::Serialize;
@@ -90,6 +90,7 @@ struct Inner {
     decisions: Decisions,
     view: Arc<View>,
     keyring: Keyring,
+    observer: Observed,
     folder: Option<PathBuf>,
     record_bytes: usize,
     _lock: Option<File>,
@@ -100,9 +101,21 @@ struct Append {
     expect: Expect,
 }
 
+/// Who is told of every fact, from the journal's own thread and after it is visible in the view: it must neither wait nor panic.
+pub trait Observer: Send + Sync {
+    /// These happened together. They can be read.
+    fn applied(&self, events: &[StateEvent]);
+
+    /// The salt of a subject is destroyed.
+    fn erased(&self, subject: &SubjectId);
+}
+
+type Observed = Arc<OnceLock<Arc<dyn Observer>>>;
+
 /// Folds the `state` chain into the view.
 struct Folder {
     view: Arc<View>,
+    observer: Observed,
 }
 
 impl Machine for Folder {
@@ -126,7 +139,12 @@ impl Machine for Folder {
     }
 
     fn apply(&mut self, head: Head, _: &[u8], append: Append) -> Result<(), ()> {
-        self.view.apply(head, append.events).map_err(drop)
+        let Some(observer) = self.observer.get() else { return self.view.apply(head, append.events).map_err(drop) };
+        let events = append.events.clone();
+        let applied = self.view.apply(head, append.events).map_err(drop);
+        // Also of what is durable and could not be applied: it holds when the store is opened next.
+        observer.applied(&events);
+        applied
     }
 }
 
@@ -169,12 +187,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let view = Arc::new(view);
-        let state = Chain::start("state", appender, Folder { view: Arc::clone(&view) }, options.queue).map_err(io(Path::new("state")))?;
+        let observer = Observed::default();
+        let folder_of_state = Folder { view: Arc::clone(&view), observer: Arc::clone(&observer) };
+        let state = Chain::start("state", appender, folder_of_state, options.queue).map_err(io(Path::new("state")))?;
         let n = view.incarnation()?.saturating_add(1);
-        let inner = Inner { state, decisions, view, keyring, folder, record_bytes: options.record_bytes, _lock: lock };
+        let inner = Inner { state, decisions, view, keyring, observer, folder, record_bytes: options.record_bytes, _lock: lock };
         let store = Self(Arc::new(inner));
         store.append(StateEvent::Incarnation { n, at: now }, Expect::Any).wait()?;
         Ok(store)
+    }
+
+    /// Tells of every fact from now on. The first to ask is told; there is no second.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.0.observer.set(observer);
     }
 
     /// Appends one event to the `state` chain.
@@ -257,7 +282,9 @@ impl Store {
     /// # Errors
     /// When the keyring cannot be written.
     pub fn destroy_salt(&self, subject: &SubjectId) -> Result<(), KeyringError> {
-        self.0.keyring.destroy(subject)
+        self.0.keyring.destroy(subject)?;
+        self.0.observer.get().into_iter().for_each(|observer| observer.erased(subject));
+        Ok(())
     }
 }
 
