@@ -32,3 +32,4 @@ mod tidy;
 mod tokens;
 mod trails;
 mod visitor;
+mod watch;
