@@ -37,6 +37,8 @@ pub struct Terms<'a> {
     pub never: &'a BTreeSet<String>,
     /// When something ends that the decision does not know of, such as how long an issuer's word about a token counts.
     pub until: Option<Timestamp>,
+    /// What else the decision rests on that is not in it.
+    pub also: &'a [Tag],
 }
 
 /// A decision, with everything that it was made of.
@@ -61,7 +63,7 @@ pub struct Made<'a> {
 pub struct Leased {
     /// How long, from when the question was asked.
     pub ttl: Millis,
-    /// What ends it: the subject, its session, device and token, and the user of the directory.
+    /// What ends it: the subject, its session, device and token, the user of the directory, and the client's address.
     pub depends_on: Vec<Tag>,
 }
 
@@ -76,7 +78,7 @@ pub fn mint(made: &Made<'_>, terms: &Terms<'_>) -> Option<Leased> {
     }
     let end = longest(made, terms);
     let ttl = hold(made.now, end, |at| allows(made, terms, permit.obligations(), at))?;
-    Some(Leased { ttl, depends_on: tags(made.identified) })
+    Some(Leased { ttl, depends_on: tags(made.identified).chain(terms.also.iter().copied()).collect() })
 }
 
 /// A proof of possession is made for one request: to repeat the answer would be to repeat the proof.
@@ -122,11 +124,12 @@ fn hold(now: Timestamp, end: Timestamp, holds: impl Fn(Timestamp) -> bool) -> Op
 }
 
 /// Everything that is told of when it changes.
-fn tags(identified: &Identified) -> Vec<Tag> {
+fn tags(identified: &Identified) -> impl Iterator<Item = Tag> {
     let (subject, tenant, token) = (&identified.subject, &identified.subject.tenant, &identified.token);
-    let jti = token.jti.as_deref().map(|jti| tag::token(tenant, &token.iss, jti));
-    let digest = token.digest.as_ref().map(|digest| tag::token_digest(tenant, digest));
+    let jti = token.jti.as_deref().map(|jti| tag::token_id(tenant, &token.iss, jti));
+    let digest = token.digest.as_ref().map(|digest| tag::token(tenant, digest));
     let device = identified.device.as_ref().map(|device| tag::device(tenant, device));
+    let address = identified.request.client_address.map(|address| tag::address(tenant, address));
     let always = [tag::subject(subject), tag::session(tenant, &identified.session), tag::user(tenant, &subject.sub)];
-    always.into_iter().chain(device).chain(jti).chain(digest).collect()
+    always.into_iter().chain(device).chain(jti).chain(digest).chain(address)
 }

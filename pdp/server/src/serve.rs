@@ -33,7 +33,7 @@ use crate::grpc::health::Health;
 use crate::introspection::{self, Introspection};
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
-use crate::pipeline::Pdp;
+use crate::pipeline::{Pdp, fresh};
 use crate::places::Places;
 use crate::policies::Policies;
 use crate::proofs::{self, Proofs};
@@ -188,6 +188,7 @@ fn load_tls(files: &TlsFiles) -> Result<Arc<Tls>, String> {
 pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let store = Store::open(&parts.store, Options::default(), parts.clock.now()).map_err(|error| error.to_string())?;
     let incarnation = store.view().incarnation().map_err(|error| error.to_string())?;
+    let chain = store.chain(&parts.tenant, fresh).map_err(|error| error.to_string())?;
     let max_age = parts.step_up.as_ref().map_or(parts.snapshot.max_age, |step_up| step_up.max_age);
     let node = format!("{}.{incarnation}", parts.tenant);
     let metrics = Arc::new(Metrics::new());
@@ -214,6 +215,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         clock: parts.clock,
         deadline: parts.patience.deadline,
         store,
+        chain,
         audit: parts.audit,
         tenant: parts.tenant.clone(),
         incarnation,

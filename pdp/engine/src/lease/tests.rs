@@ -47,7 +47,7 @@ impl Asked {
         let decided = decide(identified, facts, snapshot, *now);
         let made = Made { identified, credentials, facts, snapshot, now: *now, decided: &decided };
         let risk_below = RiskScore::new(30).unwrap();
-        mint(&made, &Terms { ttl: self.ttl, risk_below, never: &self.never, until: self.until })
+        mint(&made, &Terms { ttl: self.ttl, risk_below, never: &self.never, until: self.until, also: &[] })
     }
 
     #[track_caller]
@@ -162,10 +162,11 @@ fn a_lease_names_everything_that_it_rests_on_and_names_tell_nothing() {
     let tags = asked.mint().unwrap().depends_on;
     let device = DeviceId::new("laptop").unwrap();
     let always = [tag::subject(&subject), tag::session(&tenant, &asked.identified.session), tag::user(&tenant, "alice"), tag::device(&tenant, &device)];
-    assert_eq!(without, always);
-    let token = [tag::token(&tenant, &subject.iss, "t1"), tag::token_digest(&tenant, &Digest([3; 32]))];
-    assert_eq!(tags, [always.as_slice(), &token].concat());
-    assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), 6, "each thing has a name of its own");
+    let address = tag::address(&tenant, "192.0.2.10".parse().unwrap());
+    assert_eq!(without, [always.as_slice(), &[address]].concat());
+    let token = [tag::token_id(&tenant, &subject.iss, "t1"), tag::token(&tenant, &Digest([3; 32]))];
+    assert_eq!(tags, [always.as_slice(), &token, &[address]].concat());
+    assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), 7, "each thing has a name of its own");
 }
 
 #[test]

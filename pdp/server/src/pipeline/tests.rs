@@ -22,7 +22,7 @@ fn without_its_record_no_answer_can_pass_not_even_as_a_report() {
     ];
     for decision in decisions {
         let ceremony = Some("https://app.example/.countersign/step-up?d=x".to_owned());
-        let answer = Answer { id: "main.1.1".to_owned(), decision, subject: None, level: None, asked: None, ceremony };
+        let answer = Answer { ceremony, ..Answer::of("main.1.1".to_owned(), decision) };
         let left = answer.unrecorded();
         // What is our own fault is never reported: it is refused.
         let Decision::Deny(denial) = &left.decision else { panic!("{left:?}") };
@@ -39,7 +39,7 @@ async fn nobody_waits_for_a_record_longer_than_for_the_answer() {
     assert_eq!(written(None::<std::future::Ready<Result<(), ()>>>, Duration::MAX).await, Written::Never);
     let decision = Decision::StepUp(Demand { acr: Acr::phr(), max_age: Seconds(300), reasons: Vec::new() });
     let ceremony = Some("https://app.example/.countersign/step-up?d=x".to_owned());
-    let left = Answer { id: "main.1.1".to_owned(), decision, subject: None, level: None, asked: None, ceremony }.late();
+    let left = Answer { ceremony, ..Answer::of("main.1.1".to_owned(), decision) }.late();
     let Decision::Deny(denial) = &left.decision else { panic!("{left:?}") };
     assert_eq!((denial.code(), denial.fault(), left.ceremony), (DenialCode::Deadline, Fault::Unavailable, None));
 }
