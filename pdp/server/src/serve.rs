@@ -270,6 +270,7 @@ pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router 
     let clock = pdp.clock.clone();
     let mut service = ControlService::new(pdp.store.clone(), decider.tenant.clone(), Arc::new(move || clock.now()));
     service.operators = operators;
+    service.chain = pdp.chain;
     let (places, clock) = (Arc::clone(&pdp), pdp.clock.clone());
     service.place = Arc::new(move |address| places.places.place(Some(address), clock.now()));
     let (known, enforcers) = (Arc::clone(&pdp), Arc::clone(&decider.enforcers));
