@@ -78,7 +78,7 @@ pub fn mint(made: &Made<'_>, terms: &Terms<'_>) -> Option<Leased> {
     }
     let end = longest(made, terms);
     let ttl = hold(made.now, end, |at| allows(made, terms, permit.obligations(), at))?;
-    Some(Leased { ttl, depends_on: tags(made.identified).chain(terms.also.iter().copied()).collect() })
+    Some(Leased { ttl, depends_on: tags(made.identified).into_iter().chain(terms.also.iter().copied()).collect() })
 }
 
 /// A proof of possession is made for one request: to repeat the answer would be to repeat the proof.
@@ -123,13 +123,14 @@ fn hold(now: Timestamp, end: Timestamp, holds: impl Fn(Timestamp) -> bool) -> Op
     None
 }
 
-/// Everything that is told of when it changes.
-fn tags(identified: &Identified) -> impl Iterator<Item = Tag> {
+/// The names of everything that is told of when it changes.
+#[must_use]
+pub fn tags(identified: &Identified) -> Vec<Tag> {
     let (subject, tenant, token) = (&identified.subject, &identified.subject.tenant, &identified.token);
     let jti = token.jti.as_deref().map(|jti| tag::token_id(tenant, &token.iss, jti));
     let digest = token.digest.as_ref().map(|digest| tag::token(tenant, digest));
     let device = identified.device.as_ref().map(|device| tag::device(tenant, device));
     let address = identified.request.client_address.map(|address| tag::address(tenant, address));
     let always = [tag::subject(subject), tag::session(tenant, &identified.session), tag::user(tenant, &subject.sub)];
-    always.into_iter().chain(device).chain(jti).chain(digest).chain(address)
+    always.into_iter().chain(device).chain(jti).chain(digest).chain(address).collect()
 }

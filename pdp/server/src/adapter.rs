@@ -12,6 +12,7 @@ pub mod identity;
 pub mod nginx;
 pub mod sessions;
 pub mod traefik;
+pub mod watch;
 
 use std::net::IpAddr;
 

@@ -84,7 +84,7 @@ pub struct Pdp {
     /// Where sessions were seen before.
     pub trails: Trails,
     /// What ends decisions that were given.
-    pub hub: Hub,
+    pub hub: Arc<Hub>,
     /// On which terms decisions are leased.
     pub lease: LeaseTerms,
     /// How the pointers of sessions moved.
@@ -262,7 +262,8 @@ impl Pdp {
     pub async fn check(&self, door: Door, question: impl Into<Question>) -> Answer {
         let patience = Patient { watch: Stopwatch::start(), deadline: self.deadline };
         let question = self.fresh(question.into(), patience.left() / 2).await;
-        let pending = self.settle(question, patience, &mut Batch::of_one()).await;
+        let leases = self.leases(std::iter::once(&question.wanted), self.deadline);
+        let pending = self.settle(question, patience, &mut Batch::of_one(leases)).await;
         self.finish(door, pending, patience).await
     }
 
@@ -296,8 +297,8 @@ impl Pdp {
             // Nobody waits for it: a login that is not learned is learned with the next one.
             drop(self.store.append(lesson, Expect::Any));
         }
-        if let (Some(lease), Some(watch)) = (&answer.lease, watch) {
-            self.hub.leased(&watch, &lease.depends_on, self.clock.now().after(lease.ttl));
+        if let Some(lease) = &answer.lease {
+            self.hub.leased(watch.as_ref(), &lease.depends_on, self.clock.now().after(lease.ttl));
         }
         self.metrics.decided(door, answer.decision.effect(), answer.code(), patience.watch.elapsed());
         log(&answer, patience.watch);
@@ -371,7 +372,11 @@ impl Pdp {
         let snapshot = self.snapshot.load();
         let identified = batch.identify(request, &credentials, seen, |request| self.identify(request, &credentials, now));
         let looked_up = identified.and_then(|(identified, seen)| {
-            let facts = batch.look_up(|| self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
+            let leases = batch.leases;
+            let facts = batch.look_up(|| {
+                self.may_lease(&identified, leases);
+                self.look_up(&identified, &credentials, &snapshot.ladder, now)
+            })?;
             Ok((identified, facts, seen))
         });
         match looked_up {

@@ -10,18 +10,18 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, put};
+use axum::routing::{any, get, put};
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::request::RequestRules;
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_stepup::{Ceremonies, Limits as CeremonyLimits, RelyingParty};
-use countersign_pdp_store::{AuditMode, Options, Store};
+use countersign_pdp_store::{AuditMode, Observer, Options, Store};
 use countersign_risk::Weights;
 use countersign_sdk_types::strict::Limits as JsonLimits;
 use countersign_sdk_types::{Host, Tenant};
 
 use crate::adapter::identity::IdentityHeaders;
-use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions, traefik};
+use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions, traefik, watch};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
@@ -195,6 +195,8 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let behaviors = Behaviors::default();
     behaviors.follow(store.view(), &parts.tenant, parts.clock.now()).map_err(|error| error.to_string())?;
     let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
+    let hub = Arc::new(Hub::new(parts.lease.clone(), parts.snapshot.revision.clone(), Arc::clone(&metrics))?);
+    store.observe(Arc::clone(&hub) as Arc<dyn Observer>);
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
@@ -208,7 +210,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         step_up: parts.step_up.map(|step_up| stepping_up(&step_up, &node)).transpose()?,
         attempts: Attempts::default(),
         trails: Trails::default(),
-        hub: Hub::new()?,
+        hub,
         lease: parts.lease,
         behaviors,
         metrics,
@@ -249,13 +251,15 @@ pub fn router(decider: Arc<Decider>) -> Router {
         .route("/authz/envoy/{*path}", any(envoy::check))
         .merge(authzen::router())
         .route("/countersign/v1/sessions", put(sessions::link))
+        .route(watch::PATH, get(watch::serve))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
         .with_state(decider)
 }
 
 /// The router of the gRPC listener.
 pub fn grpc_router(decider: &Arc<Decider>, health: Health) -> Router {
-    envoy_grpc::router(Arc::clone(decider)).merge(grpc::health::router(health)).fallback(grpc::unknown)
+    let watch = Router::new().route(watch::PATH, get(watch::serve)).with_state(Arc::clone(decider));
+    envoy_grpc::router(Arc::clone(decider)).merge(grpc::health::router(health)).merge(watch).fallback(grpc::unknown)
 }
 
 /// The router of the public listener.

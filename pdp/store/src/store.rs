@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use countersign_sdk_types::{DecisionId, Revision, SubjectId, Tenant, Timestamp};
 use serde::Serialize;
@@ -92,6 +92,7 @@ struct Inner {
     view: Arc<View>,
     shown: watch::Receiver<u64>,
     keyring: Keyring,
+    observer: Observed,
     folder: Option<PathBuf>,
     record_bytes: usize,
     _lock: Option<File>,
@@ -102,11 +103,23 @@ struct Append {
     expect: Expect,
 }
 
+/// Who is told of every fact, from the journal's own thread and after it is visible in the view: it must neither wait nor panic.
+pub trait Observer: Send + Sync {
+    /// These happened together. They can be read.
+    fn applied(&self, events: &[StateEvent]);
+
+    /// The salt of a subject is destroyed.
+    fn erased(&self, subject: &SubjectId);
+}
+
+type Observed = Arc<OnceLock<Arc<dyn Observer>>>;
+
 /// Folds the `state` chain into the view.
 struct Folder {
     view: Arc<View>,
     /// The record that the view shows last.
     shown: watch::Sender<u64>,
+    observer: Observed,
 }
 
 impl Machine for Folder {
@@ -130,9 +143,14 @@ impl Machine for Folder {
     }
 
     fn apply(&mut self, head: Head, _: &[u8], append: Append) -> Result<(), ()> {
-        self.view.apply(head, append.events).map_err(drop)?;
-        self.shown.send_replace(head.seq);
-        Ok(())
+        let observed = self.observer.get().map(|observer| (observer, append.events.clone()));
+        let applied = self.view.apply(head, append.events).map_err(drop);
+        if applied.is_ok() {
+            self.shown.send_replace(head.seq);
+        }
+        // Also of what is durable and could not be applied: it holds when the store is opened next.
+        observed.iter().for_each(|(observer, events)| observer.applied(events));
+        applied
     }
 }
 
@@ -176,13 +194,19 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let view = Arc::new(view);
         let (sender, shown) = watch::channel(view.head()?.seq);
-        let folder_of_state = Folder { view: Arc::clone(&view), shown: sender };
+        let observer = Observed::default();
+        let folder_of_state = Folder { view: Arc::clone(&view), shown: sender, observer: Arc::clone(&observer) };
         let state = Chain::start("state", appender, folder_of_state, options.queue).map_err(io(Path::new("state")))?;
         let n = view.incarnation()?.saturating_add(1);
-        let inner = Inner { state, decisions, view, shown, keyring, folder, record_bytes: options.record_bytes, _lock: lock };
+        let inner = Inner { state, decisions, view, shown, keyring, observer, folder, record_bytes: options.record_bytes, _lock: lock };
         let store = Self(Arc::new(inner));
         store.append(StateEvent::Incarnation { n, at: now }, Expect::Any).wait()?;
         Ok(store)
+    }
+
+    /// Tells of every fact from now on. The first to ask is told; there is no second.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.0.observer.set(observer);
     }
 
     /// Appends one event to the `state` chain.
@@ -292,7 +316,9 @@ impl Store {
     /// # Errors
     /// When the keyring cannot be written.
     pub fn destroy_salt(&self, subject: &SubjectId) -> Result<(), KeyringError> {
-        self.0.keyring.destroy(subject)
+        self.0.keyring.destroy(subject)?;
+        self.0.observer.get().into_iter().for_each(|observer| observer.erased(subject));
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ use crate::metrics::Door;
 /// attempts.
 pub(super) struct Batch {
     is_shared: bool,
+    /// How long a lease of one of its answers may be held.
+    pub(super) leases: Option<Duration>,
     last: Option<Look>,
     refused: BTreeSet<SubjectId>,
     is_forged: bool,
@@ -37,12 +39,12 @@ struct Look {
 
 impl Batch {
     /// One question, which shares nothing.
-    pub(super) const fn of_one() -> Self {
-        Self { is_shared: false, last: None, refused: BTreeSet::new(), is_forged: false }
+    pub(super) const fn of_one(leases: Option<Duration>) -> Self {
+        Self { is_shared: false, leases, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 
-    const fn of_many() -> Self {
-        Self { is_shared: true, last: None, refused: BTreeSet::new(), is_forged: false }
+    const fn of_many(leases: Option<Duration>) -> Self {
+        Self { is_shared: true, leases, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 
     /// Who asks: whoever asked the last question, where the same is presented; and what was seen before that was found out.
@@ -100,7 +102,8 @@ impl Pdp {
     ) -> Vec<Answer> {
         let patience = Patient { watch: Stopwatch::start(), deadline };
         let questions = self.all_fresh(questions, deadline / 2).await;
-        let (mut batch, mut pending) = (Batch::of_many(), Vec::new());
+        let leases = self.leases(questions.iter().map(|question| &question.wanted), deadline);
+        let (mut batch, mut pending) = (Batch::of_many(leases), Vec::new());
         for question in questions {
             let late = || Denial::new(DenialCode::Deadline, "the batch took too long before its turn came");
             let question = if patience.is_over() { Question { raw: Err(late()), ..question } } else { question };

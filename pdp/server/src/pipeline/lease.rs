@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use countersign_pdp_engine::Denial;
-use countersign_pdp_engine::identify::{Check, IdentifiedBy};
-use countersign_pdp_engine::lease::{Made, Terms, mint, tag};
-use countersign_sdk_types::{Consistency, DenialCode, Epoch, Lease, Tag, Timestamp, WantedLease};
+use countersign_pdp_engine::identify::{Check, Identified, IdentifiedBy};
+use countersign_pdp_engine::lease::{Made, Terms, mint, tag, tags};
+use countersign_sdk_types::{Consistency, DenialCode, Epoch, Lease, Millis, Tag, Timestamp, Wanted, WantedLease};
 use tokio::time::timeout;
 
 use super::Pdp;
@@ -40,6 +40,21 @@ impl Pdp {
         }
         let behind = |_| Denial::new(DenialCode::FactsUnavailable, "the question asks for a later state than is known here");
         timeout(within, self.store.reached(floor.seq)).await.map_err(behind)
+    }
+
+    /// Says that a lease may be granted to this subject, so that what only raises a risk is told from now on. Before its facts are read: what comes later
+    /// ends the lease.
+    pub(super) fn may_lease(&self, identified: &Identified, within: Option<Duration>) {
+        if let Some(within) = within {
+            let until = self.clock.now().after(Millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX)));
+            self.hub.leased(None, &tags(identified), until);
+        }
+    }
+
+    /// How long a lease of one of these may be held, from now, with the time that the answer may take.
+    pub(super) fn leases<'a>(&self, wanted: impl Iterator<Item = &'a Wanted>, deadline: Duration) -> Option<Duration> {
+        let longest = wanted.filter_map(|wanted| wanted.lease.as_ref()).map(|lease| lease.ttl.min(self.lease.ttl)).max()?;
+        Some(Duration::from_millis(longest.0).saturating_add(deadline)).filter(|_| longest > Millis(0))
     }
 
     /// The lease of a decision, where one is asked for and may be given.

@@ -88,6 +88,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     }
     let mut looks = JoinSet::new();
     looks.spawn(key_sets.run(stopped.clone()));
+    looks.spawn(Arc::clone(&decider.pdp.hub).run());
     looks.spawn(refresh(Arc::clone(&decider), tls.clone()));
     looks.spawn(watch_policies(Arc::clone(&decider)));
     if let Some(opa) = &opa {
