@@ -185,12 +185,7 @@ pub(crate) fn decide_on(sighting: Sighting, identified: &Identified, facts: &Fac
 }
 
 /// What the risk and the obligations of an allow would be at an instant; `None` where the answer would be another. What would make it yes is not looked for.
-pub(crate) fn allowed(
-    identified: &Identified,
-    facts: &Facts,
-    snapshot: &Snapshot,
-    at: Timestamp,
-) -> Option<(RiskScore, Vec<Obligation>)> {
+pub(crate) fn allowed(identified: &Identified, facts: &Facts, snapshot: &Snapshot, at: Timestamp) -> Option<(RiskScore, Vec<Obligation>)> {
     let sighting = sight(identified, facts, at);
     let assessment = assess(&sighting, facts, snapshot);
     let case = Case { identified, facts, snapshot, now: at, sighting: &sighting, assessment: &assessment };

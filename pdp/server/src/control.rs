@@ -29,9 +29,9 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 pub use code::code_digest;
+pub(crate) use fresh::CONSISTENCY;
 pub use guard::{OperatorKey, OperatorKeyError};
 use problem::Problem;
-pub(crate) use fresh::CONSISTENCY;
 pub(crate) use problem::ProblemDocument;
 
 use guard::Operator;

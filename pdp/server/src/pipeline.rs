@@ -28,8 +28,8 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
 use countersign_risk::{Sighting, Strength};
 use countersign_sdk_types::{
-    Acr, Consistency, DecisionId, DenialCode, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tenant, Timestamp, Wanted, WantedLease,
-    WatchName,
+    Acr, Consistency, DecisionId, DenialCode, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tenant, Timestamp, Wanted,
+    WantedLease, WatchName,
 };
 use tokio::time::timeout;
 

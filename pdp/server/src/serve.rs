@@ -21,7 +21,7 @@ use countersign_sdk_types::strict::Limits as JsonLimits;
 use countersign_sdk_types::{Host, Tenant};
 
 use crate::adapter::identity::IdentityHeaders;
-use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions, traefik, watch};
+use crate::adapter::{authzen, caddy, decision_point, envoy, envoy_grpc, haproxy, nginx, sessions, traefik, watch};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
@@ -259,7 +259,8 @@ pub fn router(decider: Arc<Decider>) -> Router {
 /// The router of the gRPC listener.
 pub fn grpc_router(decider: &Arc<Decider>, health: Health) -> Router {
     let watch = Router::new().route(watch::PATH, get(watch::serve)).with_state(Arc::clone(decider));
-    envoy_grpc::router(Arc::clone(decider)).merge(grpc::health::router(health)).merge(watch).fallback(grpc::unknown)
+    let calls = envoy_grpc::router(Arc::clone(decider)).merge(decision_point::router(Arc::clone(decider)));
+    calls.merge(grpc::health::router(health)).merge(watch).fallback(grpc::unknown)
 }
 
 /// The router of the public listener.

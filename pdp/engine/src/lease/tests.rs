@@ -161,7 +161,12 @@ fn a_lease_names_everything_that_it_rests_on_and_names_tell_nothing() {
     asked.identified.token.digest = Some(Digest([3; 32]));
     let tags = asked.mint().unwrap().depends_on;
     let device = DeviceId::new("laptop").unwrap();
-    let always = [tag::subject(&subject), tag::session(&tenant, &asked.identified.session), tag::user(&tenant, "alice"), tag::device(&tenant, &device)];
+    let always = [
+        tag::subject(&subject),
+        tag::session(&tenant, &asked.identified.session),
+        tag::user(&tenant, "alice"),
+        tag::device(&tenant, &device),
+    ];
     let address = tag::address(&tenant, "192.0.2.10".parse().unwrap());
     assert_eq!(without, [always.as_slice(), &[address]].concat());
     let token = [tag::token_id(&tenant, &subject.iss, "t1"), tag::token(&tenant, &Digest([3; 32]))];
@@ -193,11 +198,17 @@ fn windows() -> impl Strategy<Value = Snapshot> {
         1 => starter(),
         2 => {
             let open: Vec<String> = (0..60).filter(|minute| minutes & (1 << minute) != 0).map(|minute| minute.to_string()).collect();
-            let text = format!("open := {{{}}}\ndefault allow := false\nallow if time.clock(input.context.time * 1000000)[1] in open", open.join(", "));
+            let text = format!(
+                "open := {{{}}}\ndefault allow := false\nallow if time.clock(input.context.time * 1000000)[1] in open",
+                open.join(", ")
+            );
             snapshot(policy(&format!("package authz\nimport rego.v1\n{}", if open.is_empty() { "allow := false" } else { &text })))
         }
         _ => {
-            let text = format!("package authz\nimport rego.v1\ndefault allow := false\nallow if input.context.time % 86400000 < {}", 30_000_000 + ends * 60);
+            let text = format!(
+                "package authz\nimport rego.v1\ndefault allow := false\nallow if input.context.time % 86400000 < {}",
+                30_000_000 + ends * 60
+            );
             snapshot(policy(&text))
         }
     })

@@ -69,7 +69,9 @@ impl Pdp {
 
     /// How long the issuer's word about the token counts, if it was asked.
     fn until(&self, made: &Made<'_>) -> Result<Option<Timestamp>, ()> {
-        let Some((_, token)) = made.credentials.token.as_ref().filter(|_| made.identified.by() == IdentifiedBy::Token) else { return Ok(None) };
+        let Some((_, token)) = made.credentials.token.as_ref().filter(|_| made.identified.by() == IdentifiedBy::Token) else {
+            return Ok(None);
+        };
         let issuers = self.key_sets.current();
         match issuers.by_iss.get(&made.identified.token().iss).ok_or(())?.check {
             Check::Signature => Ok(None),

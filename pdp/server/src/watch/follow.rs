@@ -106,9 +106,9 @@ pub struct Following {
 /// # Errors
 /// When as many are open as may be.
 pub fn follow(hub: &Arc<Hub>, name: Option<WatchName>, last: Option<Epoch>, heartbeat: Option<Millis>) -> Result<Following, Full> {
-    hub.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < hub.terms.watches).then(|| open.saturating_add(1))).map_err(
-        |_| Full,
-    )?;
+    hub.open
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < hub.terms.watches).then(|| open.saturating_add(1)))
+        .map_err(|_| Full)?;
     let open = hub.metrics.watch();
     let now = hub.epoch();
     // What another life told is not this one's to repeat; nor is what this one has yet to tell.

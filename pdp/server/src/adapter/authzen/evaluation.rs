@@ -42,7 +42,11 @@ pub(super) async fn evaluate(
 }
 
 /// The one way to a decision, whichever wire the question came by.
-pub(in crate::adapter) async fn one(decider: &Decider, caller: &Caller, members: &Map<String, Value>) -> Result<EvaluationResponse, Refusal> {
+pub(in crate::adapter) async fn one(
+    decider: &Decider,
+    caller: &Caller,
+    members: &Map<String, Value>,
+) -> Result<EvaluationResponse, Refusal> {
     caller.may(AuthzenUse::Evaluate)?;
     let (check, wanted) = parse(decider, &caller.0.pep, Members(members).question()?)?;
     render(&decider.pdp.check(Door::Authzen, Question { raw: Ok(check), wanted }).await)
