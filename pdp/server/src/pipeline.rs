@@ -18,23 +18,23 @@ use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, Demand, Witness, decide, witness};
 use countersign_pdp_engine::facts::Facts;
 use countersign_pdp_engine::identify::{Identified, IdentifiedBy, IdentifyError};
-use countersign_pdp_engine::lease::Made;
+use countersign_pdp_engine::lease::{Made, tag};
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
 use countersign_pdp_engine::request::{
     AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, Scheme, client_address, normalize,
 };
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
+use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store, ViewError};
 use countersign_risk::{Sighting, Strength};
 use countersign_sdk_types::{
-    Acr, Consistency, DecisionId, DenialCode, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tenant, Timestamp, Wanted,
-    WantedLease, WatchName,
+    Acr, Consistency, CredentialId, DecisionId, DenialCode, DeviceId, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tag, Tenant,
+    Timestamp, Wanted, WantedLease, WatchName,
 };
 use tokio::time::timeout;
 
 use crate::attempts::{Attempts, MOST_CONTEXTS};
-use crate::behavior::Behaviors;
+use crate::behavior::{Behaviors, Whose};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ClaimMap, LeaseTerms, Site};
 use crate::directory::Directory;
@@ -44,7 +44,7 @@ use crate::metrics::{Door, Metrics};
 use crate::places::Places;
 use crate::proofs::{Proofs, Terms};
 use crate::step_up::StepUp;
-use crate::trails::Trails;
+use crate::trails::{Step, Trails};
 use crate::watch::Hub;
 
 use batch::Batch;
@@ -390,7 +390,7 @@ impl Pdp {
             Err(IdentifyError::Denied(denial)) => {
                 // A token that has expired was good once; one that never was is somebody's attempt, and so is a proof.
                 if matches!(denial.code(), DenialCode::InvalidToken | DenialCode::InvalidProof) && batch.charges_forgery() {
-                    self.attempts.forged(address, credentials.device.as_ref(), now);
+                    self.forged(address, credentials.device.as_ref(), now);
                 }
                 Settled { asked, ..Settled::denied(denial) }
             }
@@ -401,8 +401,8 @@ impl Pdp {
                 let lease = self.lease(wanted, &made, seen);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let record = record.leased(lease.as_ref().map(|lease| lease.ttl));
-                let begins = self.trails.follow(&identified, &decided);
-                let lesson = if begins { lesson(&identified, &facts, &decided) } else { None };
+                let step = self.trails.follow(&identified, &decided);
+                let lesson = if step == Step::Begins { lesson(&identified, &facts, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => {
                         let asked = asked.as_ref().filter(|asked| begins_ceremonies(asked, &credentials));
@@ -414,6 +414,8 @@ impl Pdp {
                         None
                     }
                 };
+                // After all that this decision changed.
+                self.stirred(&identified, &decided, step);
                 let settled = Settled::from(decided, &identified, asked);
                 Settled { record: Some(record), ceremony, lesson, lease, seen: Some(seen), ..settled }
             }
@@ -445,10 +447,54 @@ impl Pdp {
             DenialCode::PolicyDenied if batch.charges(identified.subject()) => self.attempts.refused(identified.subject(), now),
             // Against the address, never the subject, from whom the token was taken.
             DenialCode::InvalidToken if batch.charges_forgery() => {
-                self.attempts.forged(identified.request().client_address(), credentials.device.as_ref(), now);
+                self.forged(identified.request().client_address(), credentials.device.as_ref(), now);
             }
             _ => {}
         }
+    }
+
+    /// Counts a forgery, which makes whatever comes from the same address or device riskier.
+    fn forged(&self, address: Option<IpAddr>, device: Option<&DeviceId>, now: Timestamp) {
+        self.attempts.forged(address, device, now);
+        let address = address.map(|address| tag::address(&self.tenant, address));
+        let tags: Vec<Tag> = address.into_iter().chain(device.map(|device| tag::device(&self.tenant, device))).collect();
+        self.hub.stir(&tags);
+    }
+
+    /// A proof of this subject did not hold.
+    pub(crate) fn failed(&self, subject: &SubjectId, address: Option<IpAddr>, now: Timestamp) {
+        self.attempts.failed(subject, address, now);
+        let address = address.map(|address| tag::address(&subject.tenant, address));
+        let tags: Vec<Tag> = address.into_iter().chain([tag::subject(subject)]).collect();
+        self.hub.stir(&tags);
+    }
+
+    /// A passkey's counter went backwards.
+    pub(crate) fn regressed(&self, subject: &SubjectId, credential: CredentialId) {
+        self.attempts.regressed(subject, credential);
+        self.hub.stir(&[tag::subject(subject)]);
+    }
+
+    /// A batch of pointer actions came: what it says of the session ends leases when it raises the risk.
+    pub(crate) fn moved(&self, identified: &Identified, whose: &Whose) -> Result<(), ViewError> {
+        let raised = self.behaviors.judge(whose, self.store.view())?.is_some_and(|behavior| behavior.nats > 0.0 || behavior.is_replay);
+        if raised {
+            self.stir(identified);
+        }
+        Ok(())
+    }
+
+    /// What is refused, and what is let through in spite of its risk or elsewhere than before, says something of the session that its leases did not know.
+    fn stirred(&self, identified: &Identified, decided: &Decided, step: Step) {
+        let is_calm = matches!(decided.decision, Decision::Allow(_)) && decided.trace.remaining < self.lease.risk_below;
+        if !is_calm || step == Step::Moves {
+            self.stir(identified);
+        }
+    }
+
+    fn stir(&self, identified: &Identified) {
+        let subject = identified.subject();
+        self.hub.stir(&[tag::session(&subject.tenant, identified.session()), tag::subject(subject)]);
     }
 
     /// The one write that a denied request may cause.

@@ -223,6 +223,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         incarnation,
         sequence: AtomicU64::new(1),
     };
+    pdp.key_sets.tell(Arc::clone(&pdp.hub));
     Ok(Decider {
         pdp: Arc::new(pdp),
         policies: parts.policies,

@@ -176,8 +176,10 @@ async fn refresh(decider: Arc<Decider>, tls: Option<Arc<Tls>>) {
         ticks.tick().await;
         let (decider, tls) = (Arc::clone(&decider), tls.clone());
         let look = move || {
-            decider.pdp.places.refresh();
             let pdp = &decider.pdp;
+            if pdp.places.refresh() {
+                pdp.hub.reset();
+            }
             if let Err(error) = pdp.behaviors.follow(pdp.store.view(), &pdp.tenant, pdp.clock.now()) {
                 tracing::warn!(%error, "the population of pointers was not made anew");
             }
@@ -202,6 +204,7 @@ async fn watch_policies(decider: Arc<Decider>) {
         let look = move || {
             let before = policies.status();
             policies.refresh(&decider.pdp.snapshot, &decider.pdp.store);
+            decider.pdp.hub.activated(&decider.pdp.snapshot.load().revision);
             let after = policies.status();
             let digest = |status: &PolicyStatus| status.candidate.as_ref().map(|candidate| candidate.digest);
             if after.revision != before.revision {

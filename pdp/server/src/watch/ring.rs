@@ -94,7 +94,9 @@ mod tests {
     fn each_event_comes_after_the_one_before() {
         let mut ring = Ring::new(7);
         assert_eq!(ring.after(0), Next::Nothing);
-        (0..3).for_each(|_| drop(ring.push(WatchEvent::Reset {})));
+        for _ in 0..3 {
+            ring.push(WatchEvent::Reset {});
+        }
         assert_eq!([0, 1, 2].map(|after| told(&ring, after)), [Some(1), Some(2), Some(3)]);
         assert_eq!(ring.after(3), Next::Nothing);
         assert_eq!(ring.after(4), Next::Missed(3), "from the future: another stream's");
@@ -104,7 +106,9 @@ mod tests {
     fn what_is_no_longer_kept_is_missed() {
         let mut ring = Ring::new(7);
         let count = KEPT as u64 + 10;
-        (0..count).for_each(|_| drop(ring.push(WatchEvent::Reset {})));
+        for _ in 0..count {
+            ring.push(WatchEvent::Reset {});
+        }
         assert_eq!(ring.after(9), Next::Missed(count));
         assert_eq!(told(&ring, 10), Some(11));
     }
@@ -113,7 +117,9 @@ mod tests {
     fn large_events_are_kept_for_less_long() {
         let mut ring = Ring::new(7);
         let large = || WatchEvent::Ended { reason: Ending::Risk, depends_on: vec![Tag([1; 16]); super::super::MOST_TAGS] };
-        (0..KEPT).for_each(|_| drop(ring.push(large())));
+        for _ in 0..KEPT {
+            ring.push(large());
+        }
         assert!(ring.bytes <= KEPT_BYTES && ring.kept.len() < KEPT, "{} bytes, {} events", ring.bytes, ring.kept.len());
         assert_eq!(ring.bytes, ring.kept.iter().map(|event| event.frame.len()).sum::<usize>());
     }
