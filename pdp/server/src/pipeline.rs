@@ -28,8 +28,8 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store, ViewError};
 use countersign_risk::{Sighting, Strength};
 use countersign_sdk_types::{
-    Acr, Consistency, CredentialId, DecisionId, DenialCode, DeviceId, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tag, Tenant,
-    Timestamp, Wanted, WantedLease, WatchName,
+    Acr, Consistency, CredentialId, DecisionId, DenialCode, DeviceId, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tag,
+    Tenant, Timestamp, Wanted, WantedLease, WatchName,
 };
 use tokio::time::timeout;
 
@@ -193,6 +193,15 @@ impl Patient {
     }
 }
 
+/// One question among those that are answered together.
+#[derive(Debug, Clone, Copy)]
+struct Turn<'a> {
+    id: &'a DecisionId,
+    now: Timestamp,
+    wanted: Option<&'a WantedLease>,
+    patience: Patient,
+}
+
 /// A decision whose record is on its way.
 struct Pending {
     answer: Answer,
@@ -315,12 +324,13 @@ impl Pdp {
                 return Pending { answer, receipt: None, lesson: None, watch: None };
             }
         };
-        let mut settled = self.guarded(raw.clone(), wanted.as_ref(), &id, now, batch);
+        let turn = Turn { id: &id, now, wanted: wanted.as_ref(), patience };
+        let mut settled = self.guarded(raw.clone(), turn, batch);
         // Keys first, then what the issuer says: a token may need both, and nothing twice.
         for _ in 0..2 {
             let Some(need) = settled.need.take() else { break };
             settled = match self.fetch(need, patience).await {
-                Ok(true) => self.guarded(raw.clone(), wanted.as_ref(), &id, now, batch),
+                Ok(true) => self.guarded(raw.clone(), turn, batch),
                 Ok(false) => break,
                 Err(denial) => Settled { asked: settled.asked, ..Settled::denied(denial) },
             };
@@ -338,27 +348,13 @@ impl Pdp {
         Pending { answer: settled.answer(id.to_string(), position), receipt: Some(receipt), lesson, watch }
     }
 
-    fn guarded(
-        &self,
-        raw: Result<RawCheck, Denial>,
-        wanted: Option<&WantedLease>,
-        id: &DecisionId,
-        now: Timestamp,
-        batch: &mut Batch,
-    ) -> Settled {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, wanted, id, now, batch)));
+    fn guarded(&self, raw: Result<RawCheck, Denial>, turn: Turn<'_>, batch: &mut Batch) -> Settled {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, turn, batch)));
         decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")))
     }
 
-    fn decide(
-        &self,
-        raw: Result<RawCheck, Denial>,
-        wanted: Option<&WantedLease>,
-        id: &DecisionId,
-        now: Timestamp,
-        batch: &mut Batch,
-    ) -> Settled {
-        let seen = self.seen();
+    fn decide(&self, raw: Result<RawCheck, Denial>, turn: Turn<'_>, batch: &mut Batch) -> Settled {
+        let (Turn { id, now, .. }, seen, watch) = (turn, self.seen(), Stopwatch::start());
         let normalized = raw.and_then(|raw| normalize(raw, &self.rules));
         let (request, credentials) = match normalized {
             Ok(normalized) => normalized,
@@ -398,7 +394,7 @@ impl Pdp {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let made =
                     Made { identified: &identified, credentials: &credentials, facts: &facts, snapshot: &snapshot, now, decided: &decided };
-                let lease = self.lease(wanted, &made, seen);
+                let lease = self.lease(turn, watch.elapsed(), &made, seen);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let record = record.leased(lease.as_ref().map(|lease| lease.ttl));
                 let step = self.trails.follow(&identified, &decided);

@@ -43,7 +43,7 @@ impl Batch {
         Self { is_shared: false, leases, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 
-    const fn of_many(leases: Option<Duration>) -> Self {
+    pub(super) const fn of_many(leases: Option<Duration>) -> Self {
         Self { is_shared: true, leases, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 

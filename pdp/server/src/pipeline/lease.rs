@@ -5,11 +5,14 @@ use std::time::Duration;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::identify::{Check, Identified, IdentifiedBy};
 use countersign_pdp_engine::lease::{Made, Terms, mint, tag, tags};
-use countersign_sdk_types::{Consistency, DenialCode, Epoch, Lease, Millis, Tag, Timestamp, Wanted, WantedLease};
+use countersign_sdk_types::{Consistency, DenialCode, Epoch, Lease, Millis, Tag, Timestamp, Wanted};
 use tokio::time::timeout;
 
-use super::Pdp;
 use super::identify::session_digest;
+use super::{Pdp, Turn};
+
+/// A lease costs about a decision for each instant that is looked at. There must be time for as many.
+const LOOKS: u32 = 8;
 
 /// What a decision has seen at least: taken before any of its facts is read.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +60,13 @@ impl Pdp {
         Some(Duration::from_millis(longest.0).saturating_add(deadline)).filter(|_| longest > Millis(0))
     }
 
-    /// The lease of a decision, where one is asked for and may be given.
-    pub(super) fn lease(&self, wanted: Option<&WantedLease>, made: &Made<'_>, seen: Seen) -> Option<Lease> {
-        let (ttl, risk_below) = (self.lease.ttl.min(wanted?.ttl), self.lease.risk_below);
+    /// The lease of a decision that took this long, where one is asked for and may be given.
+    pub(super) fn lease(&self, turn: Turn<'_>, took: Duration, made: &Made<'_>, seen: Seen) -> Option<Lease> {
+        let (ttl, risk_below) = (self.lease.ttl.min(turn.wanted?.ttl), self.lease.risk_below);
+        if took.saturating_mul(LOOKS) > turn.patience.left() {
+            // The answer is worth more than its lease.
+            return None;
+        }
         let until = self.until(made).ok()?;
         let also: Vec<Tag> = linked(made).into_iter().collect();
         let leased = mint(made, &Terms { ttl, risk_below, never: &self.lease.never, until, also: &also })?;
