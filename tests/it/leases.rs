@@ -110,6 +110,8 @@ fn what_is_wanted_is_read_strictly_and_is_nothing_that_a_caller_states() {
         json!([]),
         json!("lease"),
         json!({"lease": {}}),
+        json!({"lease": null}),
+        json!({"lease": [1000, "pep-1"]}),
         json!({"lease": {"ttl_ms": -1}}),
         json!({"lease": {"ttl_ms": 1.5}}),
         json!({"lease": {"ttl_ms": 1000, "watch": "a b"}}),
@@ -250,4 +252,19 @@ fn a_change_is_seen_by_whoever_names_it_and_no_other_position_is_taken() {
     pdp.process = serve(pdp.folder.path(), &[port(&pdp.url), pdp.operations, pdp.grpc]);
     let again = ask(&pdp, &undone).json();
     assert_eq!((&again["decision"], parts(&told(&again)).0), (&json!(true), chain), "{again}");
+}
+
+#[test]
+fn an_operator_says_on_which_terms() {
+    for (terms, expected) in [
+        ("ttl_ms = 0\nfloor_ms = 0", None),
+        ("never = [\"read\"]", None),
+        ("never = [\"READ\", \"write\"]", Some(5_000)),
+        ("risk_below = 0", None),
+        ("ttl_ms = 3000", Some(3_000)),
+    ] {
+        let pdp = Pdp::start(&format!("[lease]\n{terms}\n"));
+        let answer = pdp.ask(EVALUATION, &question("alice", &lease(5_000))).json();
+        assert_eq!((&answer["decision"], answer["context"]["lease"]["ttl_ms"].as_u64()), (&json!(true), expected), "{terms}: {answer}");
+    }
 }

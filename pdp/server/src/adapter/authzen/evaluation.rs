@@ -57,13 +57,19 @@ const WANTED: &str = "countersign";
 
 /// What the pipeline takes, and what is wanted of its answer.
 pub(super) fn parse(decider: &Decider, pep: &Pep, mut asked: EvaluationRequest) -> Result<(RawCheck, Wanted), Refusal> {
-    let wanted = asked.context.remove(WANTED).map(serde_json::from_value::<Wanted>).transpose();
-    let wanted = wanted.map_err(|error| Refusal::malformed(format!("`context.{WANTED}` is refused: {error}")))?.unwrap_or_default();
+    let wanted = asked.context.remove(WANTED).map(wanted).transpose()?.unwrap_or_default();
     obligations::negotiate(&mut asked.context, &decider.authzen.obligations);
     let presented = asked.context.get("http").cloned().map(serde_json::from_value::<Presented>).transpose();
     let presented = presented.map_err(|error| Refusal::malformed(format!("`context.http` is refused: {error}")))?;
     let http = presented.map(|http| raw_http(http, pep)).transpose()?;
     Ok((RawCheck { tenant: decider.tenant.clone(), pep: pep.clone(), http, asked: Some(asked) }, wanted))
+}
+
+fn wanted(value: Value) -> Result<Wanted, Refusal> {
+    // A list of the values in their order would be read as well.
+    let is_object = value.is_object() && value.get("lease").is_none_or(Value::is_object);
+    let read = if is_object { serde_json::from_value(value).map_err(|error| error.to_string()) } else { Err("it is no object".to_owned()) };
+    read.map_err(|why| Refusal::malformed(format!("`context.{WANTED}` is refused: {why}")))
 }
 
 fn raw_http(http: Presented, pep: &Pep) -> Result<RawHttp, Refusal> {
