@@ -21,7 +21,7 @@ use countersign_sdk_types::strict::Limits as JsonLimits;
 use countersign_sdk_types::{Host, Tenant};
 
 use crate::adapter::identity::IdentityHeaders;
-use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions, traefik, watch};
+use crate::adapter::{authzen, caddy, decision_point, envoy, envoy_grpc, haproxy, nginx, sessions, traefik, watch};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
@@ -33,7 +33,7 @@ use crate::grpc::health::Health;
 use crate::introspection::{self, Introspection};
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
-use crate::pipeline::Pdp;
+use crate::pipeline::{Pdp, fresh};
 use crate::places::Places;
 use crate::policies::Policies;
 use crate::proofs::{self, Proofs};
@@ -188,6 +188,7 @@ fn load_tls(files: &TlsFiles) -> Result<Arc<Tls>, String> {
 pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let store = Store::open(&parts.store, Options::default(), parts.clock.now()).map_err(|error| error.to_string())?;
     let incarnation = store.view().incarnation().map_err(|error| error.to_string())?;
+    let chain = store.chain(&parts.tenant, fresh).map_err(|error| error.to_string())?;
     let max_age = parts.step_up.as_ref().map_or(parts.snapshot.max_age, |step_up| step_up.max_age);
     let node = format!("{}.{incarnation}", parts.tenant);
     let metrics = Arc::new(Metrics::new());
@@ -216,6 +217,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         clock: parts.clock,
         deadline: parts.patience.deadline,
         store,
+        chain,
         audit: parts.audit,
         tenant: parts.tenant.clone(),
         incarnation,
@@ -258,7 +260,8 @@ pub fn router(decider: Arc<Decider>) -> Router {
 /// The router of the gRPC listener.
 pub fn grpc_router(decider: &Arc<Decider>, health: Health) -> Router {
     let watch = Router::new().route(watch::PATH, get(watch::serve)).with_state(Arc::clone(decider));
-    envoy_grpc::router(Arc::clone(decider)).merge(grpc::health::router(health)).merge(watch).fallback(grpc::unknown)
+    let calls = envoy_grpc::router(Arc::clone(decider)).merge(decision_point::router(Arc::clone(decider)));
+    calls.merge(grpc::health::router(health)).merge(watch).fallback(grpc::unknown)
 }
 
 /// The router of the public listener.
@@ -273,6 +276,7 @@ pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router 
     let clock = pdp.clock.clone();
     let mut service = ControlService::new(pdp.store.clone(), decider.tenant.clone(), Arc::new(move || clock.now()));
     service.operators = operators;
+    service.chain = pdp.chain;
     let (places, clock) = (Arc::clone(&pdp), pdp.clock.clone());
     service.place = Arc::new(move |address| places.places.place(Some(address), clock.now()));
     let (known, enforcers) = (Arc::clone(&pdp), Arc::clone(&decider.enforcers));

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use countersign_sdk_types::{DecisionId, Revision, SubjectId, Tenant, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::decisions::{AuditMode, Decisions};
 use crate::event::{StateEvent, StateRecord};
@@ -89,6 +90,7 @@ struct Inner {
     state: Chain<Folder>,
     decisions: Decisions,
     view: Arc<View>,
+    shown: watch::Receiver<u64>,
     keyring: Keyring,
     observer: Observed,
     folder: Option<PathBuf>,
@@ -115,6 +117,8 @@ type Observed = Arc<OnceLock<Arc<dyn Observer>>>;
 /// Folds the `state` chain into the view.
 struct Folder {
     view: Arc<View>,
+    /// The record that the view shows last.
+    shown: watch::Sender<u64>,
     observer: Observed,
 }
 
@@ -139,11 +143,13 @@ impl Machine for Folder {
     }
 
     fn apply(&mut self, head: Head, _: &[u8], append: Append) -> Result<(), ()> {
-        let Some(observer) = self.observer.get() else { return self.view.apply(head, append.events).map_err(drop) };
-        let events = append.events.clone();
+        let observed = self.observer.get().map(|observer| (observer, append.events.clone()));
         let applied = self.view.apply(head, append.events).map_err(drop);
+        if applied.is_ok() {
+            self.shown.send_replace(head.seq);
+        }
         // Also of what is durable and could not be applied: it holds when the store is opened next.
-        observer.applied(&events);
+        observed.iter().for_each(|(observer, events)| observer.applied(events));
         applied
     }
 }
@@ -187,11 +193,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let view = Arc::new(view);
+        let (sender, shown) = watch::channel(view.head()?.seq);
         let observer = Observed::default();
-        let folder_of_state = Folder { view: Arc::clone(&view), observer: Arc::clone(&observer) };
+        let folder_of_state = Folder { view: Arc::clone(&view), shown: sender, observer: Arc::clone(&observer) };
         let state = Chain::start("state", appender, folder_of_state, options.queue).map_err(io(Path::new("state")))?;
         let n = view.incarnation()?.saturating_add(1);
-        let inner = Inner { state, decisions, view, keyring, observer, folder, record_bytes: options.record_bytes, _lock: lock };
+        let inner = Inner { state, decisions, view, shown, keyring, observer, folder, record_bytes: options.record_bytes, _lock: lock };
         let store = Self(Arc::new(inner));
         store.append(StateEvent::Incarnation { n, at: now }, Expect::Any).wait()?;
         Ok(store)
@@ -230,6 +237,33 @@ impl Store {
     #[must_use]
     pub fn view(&self) -> &View {
         &self.0.view
+    }
+
+    /// The sequence number of the last record of the `state` chain that the view shows. Whoever was told that his record was written reads no less.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        *self.0.shown.borrow()
+    }
+
+    /// Resolves when the view shows this record; never, when the chain does not come so far.
+    pub async fn reached(&self, position: u64) {
+        let mut shown = self.0.shown.clone();
+        if shown.wait_for(|shown| *shown >= position).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The name of the `state` chain: the same after a restart, and another one for every other store. It is drawn by `fresh` at first use.
+    ///
+    /// # Errors
+    /// When the keyring cannot be written, or `fresh` gives nothing.
+    pub fn chain(&self, tenant: &Tenant, fresh: impl FnOnce() -> Option<[u8; 32]>) -> Result<u64, KeyringError> {
+        // Kept where salts are, under a name that no issuer can give. What is told of it says nothing of the rest.
+        let name = SubjectId { tenant: tenant.clone(), iss: String::new(), sub: "chain".to_owned() };
+        let secret = self.0.keyring.salt(&name, fresh)?;
+        let mut chain = [0; 8];
+        blake3::Hasher::new_derive_key("countersign chain name 1").update(&secret.0).finalize_xof().fill(&mut chain);
+        Ok(u64::from_be_bytes(chain))
     }
 
     /// The `decisions` chain.

@@ -84,7 +84,7 @@ impl Pdp {
 }
 
 /// A session cookie at rest.
-fn session_digest(cookie: &str) -> Digest {
+pub(super) fn session_digest(cookie: &str) -> Digest {
     Digest(*blake3::Hasher::new_derive_key("countersign session cookie 1").update(cookie.as_bytes()).finalize().as_bytes())
 }
 

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::{Decider, Parts, assemble, control_router, grpc_router, public_router, router};
+use crate::adapter::decision_point;
 use crate::config::Config;
 use crate::ext_authz::SERVICE;
 use crate::front_door::{self, Limits, Listener, Protocol};
@@ -67,7 +68,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
         let key_sets = Arc::clone(&key_sets);
         Arc::new(move || key_sets.ready())
     };
-    let health = Health::new(&[SERVICE], Arc::clone(&draining), Arc::clone(&readiness));
+    let health = Health::new(&[SERVICE, decision_point::SERVICE], Arc::clone(&draining), Arc::clone(&readiness));
     let observed = operations::router(Arc::clone(&draining), readiness, Arc::clone(&metrics));
     let mut doors = JoinSet::new();
     let (usual, operating) = (Limits::default(), Limits { answer_within: CONTROL, ..Limits::default() });
