@@ -262,9 +262,10 @@ impl Client {
         asked: Tick,
         said: Result<countersign_sdk_types::EvaluationResponse, Error>,
     ) -> Result<Answer, Error> {
+        let shared = &self.inner.shared;
         let answer = Answer::read(&said?, question, Some(asked))?;
         match &answer {
-            Answer::Allow(allow) if self.inner.shared.leases.is_some() => self.inner.shared.rules.arrived(question, allow),
+            Answer::Allow(allow) if shared.leases.is_some() => shared.rules.arrived(question, allow),
             Answer::Allow(_) | Answer::StepUp(_) | Answer::Deny(_) => {}
         }
         Ok(answer)

@@ -1,11 +1,12 @@
 //! When an allow that was given may be used again, and when it may not any longer. These are all the rules; nothing in here reads a clock or a socket.
 //!
 //! 1. A lease counts from before its question was sent ([`Held::new`]), for as long as was granted, and never longer than was asked for.
-//! 2. While no watch lives, a lease counts for the floor only. A watch that is lost shortens every lease to the floor from that moment ([`Rules::end`]).
+//! 2. While no watch lives, a lease counts for the floor only, from when it was asked for. A watch that is lost shortens every lease that it was about to the
+//!    floor from that moment ([`Rules::end`]).
 //! 3. A lease that arrives is dropped if something has ended it since its epoch, or may have ([`State::has_ended`]).
 //! 4. `ended` ends what rests on any of the names, `policy` what another policy allowed ([`State::apply`]).
 //! 5. `reset`, another life, an event that is missing: everything ends that is not known to be younger ([`State::forget_before`]).
-//! 6. A watch that comes back lives again when it has heard what it missed; then it is as if it had never been lost ([`State::hello`]).
+//! 6. A watch that comes back lives again when it has heard what it missed; then it is as if it had never been lost ([`Missing`]).
 //! 7. Only allows are kept, never under break-glass, never for a question with a proof that is good for one use ([`Rules::arrived`]).
 //! 8. What is told counts only for what was decided before it was told: its position is later than the lease's epoch.
 
@@ -32,6 +33,9 @@ use resting::Resting;
 const RECENT: usize = 4_096;
 const RECENT_TAGS: usize = 65_536;
 
+/// Lives that are remembered to have been watched: more than an answer outlives.
+const PAST: usize = 64;
+
 /// What the decision point's heartbeat is believed to be, whatever it says.
 const HEARTBEATS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(60));
 
@@ -41,13 +45,15 @@ pub(crate) struct Held {
     lease: Option<Lease>,
     asked: Option<Tick>,
     over: AtomicBool,
+    /// A watch of its life has lived, that had heard everything since its epoch.
+    watched: AtomicBool,
     told: Notify,
 }
 
 impl Held {
     /// `asked` is from before the question was sent; none for an allow that this client did not ask for.
     pub(crate) fn new(lease: Option<Lease>, asked: Option<Tick>) -> Self {
-        Self { lease, asked, over: AtomicBool::new(false), told: Notify::new() }
+        Self { lease, asked, over: AtomicBool::new(false), watched: AtomicBool::new(false), told: Notify::new() }
     }
 
     pub(crate) fn lease(&self) -> Option<&Lease> {
@@ -56,6 +62,10 @@ impl Held {
 
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
+    }
+
+    fn watch(&self) {
+        self.watched.store(true, Ordering::Release);
     }
 
     fn end(&self) {
@@ -95,10 +105,16 @@ pub(crate) struct Rules {
 struct State {
     /// Up to where everything was heard.
     position: Option<Epoch>,
+    /// Lives that were watched before, the latest first. What was told of them is forgotten.
+    past: VecDeque<u64>,
     /// A connection that has said hello.
     connected: bool,
-    /// What was told up to here is on its way: the watch does not live before it is there.
-    missing: Option<u64>,
+    /// What was told and is on its way: the watch does not live before it is there.
+    missing: Missing,
+    /// When hello was heard.
+    greeted: Option<Tick>,
+    /// When something was heard last.
+    heard: Option<Tick>,
     /// Two and a half heartbeats.
     silence: Duration,
     /// Every event after `since`.
@@ -108,6 +124,18 @@ struct State {
     /// The policy that was active at `position`.
     revision: Option<Revision>,
     resting: Resting,
+}
+
+/// What a watch that goes on has yet to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Missing {
+    #[default]
+    Nothing,
+    /// Everything up to this event.
+    UpTo(u64),
+    /// Hello named the place where it goes on, and not how far the stream is. A sign of life with nothing to tell says that this was all; and so does the
+    /// epoch of a question that was asked later.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -171,8 +199,14 @@ impl Rules {
         let Some(lease) = allow.held().lease() else { return };
         // INVARIANT: an event is applied before or after this, never in between.
         let mut state = self.state();
+        if state.learn(lease, allow.held().asked) {
+            self.begin(&state);
+        }
         if state.has_ended(lease) {
             return allow.held().end();
+        }
+        if state.connected && state.missing == Missing::Nothing {
+            allow.held().watch();
         }
         state.resting.add(allow.held(), lease);
         let key = question.key().filter(|_| question.may_be_kept() && !allow.glass_is_broken());
@@ -183,7 +217,7 @@ impl Rules {
 
     /// How an allow stands.
     pub(crate) fn standing(&self, now: Tick, held: &Held) -> Standing {
-        // INVARIANT: read before `over`. A watch comes to life only after it has ended what must not live with it.
+        // INVARIANT: read before what is said of the lease. A watch comes to life only after it has ended what must not live with it.
         let alive_until = Tick(self.alive_until.load(Ordering::Acquire));
         let Some(asked) = held.asked else { return Standing::Over };
         let (longest, end) = self.end(held, asked, alive_until);
@@ -201,8 +235,9 @@ impl Rules {
             return (end, end);
         };
         let longest = asked.after(self.terms.ttl.min(Duration::from_millis(lease.ttl.0)));
-        let unwatched = asked.max(alive_until).after(Duration::from_nanos(self.floor.load(Ordering::Acquire)));
-        (longest, longest.min(unwatched))
+        // Of a lease that no watch was ever about, nobody has heard anything since it was asked for.
+        let heard = if held.watched.load(Ordering::Acquire) { asked.max(alive_until) } else { asked };
+        (longest, longest.min(heard.after(Duration::from_nanos(self.floor.load(Ordering::Acquire)))))
     }
 
     /// Waits until an allow may not be used.
@@ -231,6 +266,7 @@ impl Rules {
     /// The watch told something.
     pub(crate) fn told(&self, now: Tick, at: Epoch, event: &WatchEvent) -> Result<Next, Broken> {
         let mut state = self.state();
+        state.heard = Some(now);
         let next = match event {
             WatchEvent::Hello { heartbeat, floor, revision } => {
                 let floor = self.terms.floor.min(Duration::from_millis(floor.0));
@@ -238,7 +274,7 @@ impl Rules {
                 state.silence = Duration::from_millis(heartbeat.0).clamp(HEARTBEATS.0, HEARTBEATS.1).mul_f64(2.5);
                 // This may end a life, and the time in which this one was not heard was no life of it.
                 self.alive_until.fetch_min(now.0, Ordering::AcqRel);
-                state.hello(at, revision);
+                state.hello(now, at, revision);
                 Ok(Next::Follow)
             }
             _ if !state.connected => Err(Broken),
@@ -250,22 +286,44 @@ impl Rules {
         }
         // What was missed is complete: it lives from now on.
         if state.arrive() {
-            self.alive_until.store(now.after(state.silence).0, Ordering::Release);
+            self.begin(&state);
         }
         Ok(next)
     }
 
+    /// The watch said that it lives and that there is nothing to tell.
+    pub(crate) fn quiet(&self) {
+        let mut state = self.state();
+        if state.connected && state.missing == Missing::Unknown {
+            state.missing = Missing::Nothing;
+            self.begin(&state);
+        }
+    }
+
+    /// It has heard everything: what stands now is watched.
+    fn begin(&self, state: &State) {
+        state.resting.each(Held::watch);
+        self.live(state);
+    }
+
+    /// It lives until it was silent for too long.
+    fn live(&self, state: &State) {
+        if let Some(heard) = state.heard {
+            self.alive_until.store(heard.after(state.silence).0, Ordering::Release);
+        }
+    }
+
     /// Something was heard, if only that the watch lives.
     pub(crate) fn heard(&self, now: Tick) -> Result<(), Broken> {
-        let state = self.state();
-        if !state.connected || state.missing.is_some() {
-            return Ok(());
-        }
+        let mut state = self.state();
         // It was silent for too long. What is heard now may be as old: nothing says that there is not more behind it.
-        if now.0 >= self.alive_until.load(Ordering::Acquire) {
+        if state.connected && state.heard.is_some_and(|heard| now >= heard.after(state.silence)) {
             return Err(Broken);
         }
-        self.alive_until.store(now.after(state.silence).0, Ordering::Release);
+        state.heard = Some(now);
+        if state.connected && state.missing == Missing::Nothing {
+            self.live(&state);
+        }
         Ok(())
     }
 
@@ -308,8 +366,8 @@ impl State {
     fn has_ended(&self, lease: &Lease) -> bool {
         let Some(position) = self.position else { return false };
         if position.life != lease.epoch.life {
-            // Nothing that this watch tells is about it. Without a connection, it is good for the floor.
-            return self.connected;
+            // Nothing that this watch tells is about it. Without a connection it is good for the floor, unless it may have been ended before.
+            return self.connected || self.past.contains(&lease.epoch.life);
         }
         let is_older = lease.epoch.seq <= position.seq;
         let is_of_another = self.revision.as_ref().is_some_and(|revision| *revision != lease.revision);
@@ -319,11 +377,11 @@ impl State {
     }
 
     /// A watch begins, or goes on where it was.
-    fn hello(&mut self, at: Epoch, revision: &Revision) {
-        self.connected = true;
-        let goes_on = self.position.filter(|position| position.life == at.life && position.seq <= at.seq);
-        match goes_on {
-            Some(_) => self.missing = Some(at.seq),
+    fn hello(&mut self, now: Tick, at: Epoch, revision: &Revision) {
+        (self.connected, self.greeted) = (true, Some(now));
+        match self.position.filter(|position| position.life == at.life && position.seq <= at.seq) {
+            Some(position) if position == at => self.missing = Missing::Unknown,
+            Some(_) => self.missing = Missing::UpTo(at.seq),
             None => self.forget_before(at),
         }
         self.resting.end(|lease| lease.epoch.life != at.life || (lease.epoch.seq <= at.seq && lease.revision != *revision));
@@ -338,7 +396,7 @@ impl State {
                 self.forget_before(at);
                 return Err(Broken);
             }
-            WatchEvent::Reset {} => self.forget_before(Epoch { seq: at.seq.max(position.seq).max(self.missing.unwrap_or(0)), ..at }),
+            WatchEvent::Reset {} => self.forget_before(Epoch { seq: at.seq.max(position.seq).max(self.missing.known()), ..at }),
             // It was heard before.
             _ if at.seq <= position.seq => {}
             _ if at.seq - position.seq > 1 => self.forget_before(at),
@@ -370,18 +428,44 @@ impl State {
     /// Ends everything that is not known to be younger than this position, from which on everything is heard.
     fn forget_before(&mut self, at: Epoch) {
         self.resting.end(|lease| lease.epoch.life != at.life || lease.epoch.seq < at.seq);
+        self.past.retain(|life| *life != at.life);
+        if let Some(left) = self.position.filter(|position| position.life != at.life) {
+            self.past.push_front(left.life);
+            self.past.truncate(PAST);
+        }
         self.recent.clear();
-        (self.since, self.tags, self.position, self.missing) = (at.seq, 0, Some(at), Some(at.seq));
+        (self.since, self.tags, self.position, self.missing) = (at.seq, 0, Some(at), Missing::UpTo(at.seq));
         self.revision = None;
+    }
+
+    /// What was told by when a question was answered, which was asked after hello: all of it that is not here yet is on its way. True when nothing is.
+    fn learn(&mut self, lease: &Lease, asked: Option<Tick>) -> bool {
+        let is_later = self.greeted.is_some_and(|greeted| asked.is_some_and(|asked| asked > greeted));
+        let is_of_this = self.position.is_some_and(|position| position.life == lease.epoch.life);
+        if self.connected && self.missing == Missing::Unknown && is_later && is_of_this {
+            self.missing = Missing::UpTo(lease.epoch.seq);
+            return self.arrive();
+        }
+        false
     }
 
     /// Whether the last that was missing has just come.
     fn arrive(&mut self) -> bool {
-        let is_there = self.missing.is_some_and(|missing| self.position.is_some_and(|position| position.seq >= missing));
+        let Missing::UpTo(missing) = self.missing else { return false };
+        let is_there = self.position.is_some_and(|position| position.seq >= missing);
         if is_there {
-            self.missing = None;
+            self.missing = Missing::Nothing;
         }
         is_there
+    }
+}
+
+impl Missing {
+    const fn known(self) -> u64 {
+        match self {
+            Self::UpTo(seq) => seq,
+            Self::Nothing | Self::Unknown => 0,
+        }
     }
 }
 

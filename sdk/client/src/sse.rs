@@ -14,6 +14,15 @@ pub(crate) struct Event {
     pub(crate) data: String,
 }
 
+/// What a stream says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// Something.
+    Event(Event),
+    /// That it lives: a comment.
+    Alive,
+}
+
 /// Larger than the bound, or not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unreadable;
@@ -30,8 +39,8 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Reads what came. After an error the stream is of no use.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Vec<Event>, Unreadable> {
-        let mut events = Vec::new();
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Vec<Item>, Unreadable> {
+        let mut items = Vec::new();
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let (head, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
@@ -42,14 +51,14 @@ impl Reader {
             rest = tail.get(1..).unwrap_or_default();
             if !is_half {
                 self.extend(head)?;
-                events.extend(self.line()?);
+                items.extend(self.line()?);
             }
         }
         if !rest.is_empty() {
             self.after_return = false;
         }
         self.extend(rest)?;
-        Ok(events)
+        Ok(items)
     }
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
@@ -61,10 +70,10 @@ impl Reader {
     }
 
     /// A line is whole.
-    fn line(&mut self) -> Result<Option<Event>, Unreadable> {
+    fn line(&mut self) -> Result<Option<Item>, Unreadable> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
-            return Ok(self.event());
+            return Ok(self.event().map(Item::Event));
         }
         let line = String::from_utf8(line).map_err(|_| Unreadable)?;
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
@@ -73,7 +82,8 @@ impl Reader {
             "data" => self.data(value)?,
             "event" => value.clone_into(&mut self.kind),
             "id" if !value.contains('\0') => value.clone_into(&mut self.id),
-            // A comment, or a field that this does not know.
+            "" => return Ok(Some(Item::Alive)),
+            // A field that this does not know.
             _ => {}
         }
         Ok(None)
@@ -109,13 +119,13 @@ mod tests {
 
     use super::*;
 
-    fn event(id: &str, kind: &str, data: &str) -> Event {
-        Event { id: id.to_owned(), kind: kind.to_owned(), data: data.to_owned() }
+    fn event(id: &str, kind: &str, data: &str) -> Item {
+        Item::Event(Event { id: id.to_owned(), kind: kind.to_owned(), data: data.to_owned() })
     }
 
     /// Whole, byte by byte, and cut in two at each place.
     #[track_caller]
-    fn check(stream: &str, expected: &[Event]) {
+    fn check(stream: &str, expected: &[Item]) {
         let bytes = stream.as_bytes();
         assert_eq!(Reader::default().read(bytes).unwrap(), expected, "whole: {stream:?}");
         let mut reader = Reader::default();
@@ -139,7 +149,7 @@ mod tests {
 
     #[test]
     fn comments_and_unknown_fields_are_no_event() {
-        check(":\n\n: heartbeat\n\nretry: 5\n\nid: 9-9\n\n", &[]);
+        check(":\n\n: heartbeat\n\nretry: 5\n\nid: 9-9\n\n", &[Item::Alive, Item::Alive]);
         check("id: 9-9\n\ndata: late\n\n", &[event("9-9", "message", "late")]);
     }
 

@@ -15,7 +15,7 @@ use crate::client::Shared;
 use crate::clock::Tick;
 use crate::error::{Error, ErrorKind};
 use crate::lease::Next;
-use crate::sse::{Event, Reader};
+use crate::sse::{Event, Item, Reader};
 use crate::wire;
 
 /// How long a stream may take to begin.
@@ -117,8 +117,11 @@ impl Stream {
         let Ok(bytes) = frame.into_data() else { return Some(()) };
         let now = shared.clock.now();
         shared.rules.heard(now).ok()?;
-        for event in self.reader.read(&bytes).ok()? {
-            self.take(shared, at, now, &event)?;
+        for item in self.reader.read(&bytes).ok()? {
+            match item {
+                Item::Event(event) => self.take(shared, at, now, &event)?,
+                Item::Alive => shared.rules.quiet(),
+            }
         }
         Some(())
     }

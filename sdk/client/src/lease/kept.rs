@@ -33,8 +33,9 @@ impl Weighter<Key, Allow> for Weigh {
 
 impl Kept {
     pub(crate) fn new(room: Room) -> Self {
-        let entries = room.entries.max(1);
-        let bytes = u64::try_from(room.bytes.max(entries)).unwrap_or(u64::MAX);
+        // No entry is smaller than this.
+        let entries = room.entries.min(room.bytes / 512).max(1);
+        let bytes = u64::try_from(room.bytes).unwrap_or(u64::MAX);
         let share = bytes.div_ceil(u64::try_from(entries).unwrap_or(u64::MAX));
         Self(Cache::with(entries, bytes, Weigh { share }, Brought::default(), DefaultLifecycle::default()))
     }

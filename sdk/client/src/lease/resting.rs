@@ -44,6 +44,11 @@ impl Resting {
         self.sweep();
     }
 
+    /// Does this to each that somebody holds.
+    pub(crate) fn each(&self, what: impl Fn(&Held)) {
+        self.all.iter().filter_map(Weak::upgrade).for_each(|held| what(&held));
+    }
+
     fn sweep(&mut self) {
         let stands = |held: &Weak<Held>| held.upgrade().is_some_and(|held| !held.is_over());
         self.all.retain(stands);
@@ -65,4 +70,12 @@ fn end_each(resting: &mut Vec<Weak<Held>>, ends: impl Fn(&Lease) -> bool) {
         }
         !is_ended
     });
+}
+
+#[cfg(test)]
+impl Resting {
+    /// How many are remembered.
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
 }
