@@ -86,8 +86,9 @@ impl Address {
 
 /// Why there is no response.
 enum Failed {
-    /// The connection ended before anything came back.
+    /// The connection ended before an answer began.
     Stale(Error),
+    /// There was no connection, or what came back is no HTTP.
     Broken(Error),
 }
 
@@ -126,7 +127,7 @@ impl Connections {
         };
         sent.map_err(|cause| {
             let of_hyper = std::error::Error::source(&cause).and_then(|source| source.downcast_ref::<hyper::Error>());
-            let is_stale = of_hyper.is_some_and(|error| error.is_incomplete_message() || error.is_closed());
+            let is_stale = !cause.is_connect() && of_hyper.is_some_and(|error| !error.is_parse());
             let error = Error::because(ErrorKind::Unreachable, "decision point cannot be reached", cause);
             if is_stale { Failed::Stale(error) } else { Failed::Broken(error) }
         })

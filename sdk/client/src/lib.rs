@@ -27,6 +27,8 @@ mod builder;
 mod client;
 mod clock;
 mod error;
+#[cfg(test)]
+mod fake;
 mod key;
 mod lease;
 mod question;

@@ -11,6 +11,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+#[cfg(all(test, feature = "grpc"))]
+pub(crate) use self::grpc::fake::answer as fake_grpc;
 pub(crate) use self::http::check_status;
 
 use crate::answer::MAX_BYTES;

@@ -1,5 +1,7 @@
 //! `countersign.v1` (`sdk/proto/countersign/v1/decision_point.proto`), framed by hand over HTTP/2: one message there, one message back, and a status.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod message;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -61,7 +63,7 @@ pub(super) async fn said(response: Response<Incoming>, count: usize) -> Result<S
     let bytes = whole.to_bytes();
     let message = unframed(&bytes)?;
     if count == 1 {
-        return Ok(vec![Ok(decoded::<EvaluateResponse>(message)?.try_into()?)]);
+        return Ok(vec![item(decoded::<EvaluateResponse>(message)?.try_into()?)]);
     }
     let answers = decoded::<EvaluationsResponse>(message)?.evaluations.into_iter();
     answers.map(|answer| Ok(item(answer.try_into()?))).collect()

@@ -48,7 +48,7 @@ pub(super) async fn said(response: Response<Incoming>, count: usize) -> Result<S
     check_type(&response)?;
     let body = body(response, most(count)).await?.to_bytes();
     if count == 1 {
-        return Ok(vec![Ok(answer::response(&body)?)]);
+        return Ok(vec![item(answer::response(&body)?)]);
     }
     let answers: Answers = strict::from_slice(&body, LIMITS)
         .map_err(|cause| Error::because(ErrorKind::Malformed, "answer is no list of evaluations", cause))?;

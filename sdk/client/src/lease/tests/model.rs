@@ -15,23 +15,36 @@ const TTL: u64 = 30_000;
 #[derive(Debug, Clone)]
 enum Step {
     /// A question is asked; its answer is under way.
-    Ask { resource: u8, tag: u8 },
+    Ask {
+        resource: u8,
+        tag: u8,
+    },
     /// One of the answers arrives, in any order.
-    Answer { which: prop::sample::Index },
+    Answer {
+        which: prop::sample::Index,
+    },
     /// Something ends.
-    End { tag: u8 },
+    End {
+        tag: u8,
+    },
     Activate,
     Restart,
     /// The decision point keeps only the newest events.
-    Forget { kept: u8 },
+    Forget {
+        kept: u8,
+    },
     /// The watch connects; hello names how far the stream is, or where it goes on.
-    Connect { says_how_far: bool },
+    Connect {
+        says_how_far: bool,
+    },
     /// The next thing that was sent arrives.
     Hear,
     Beat,
     /// The client notices that the connection is gone.
     Lose,
-    Wait { millis: u16 },
+    Wait {
+        millis: u16,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -139,7 +139,7 @@ fn written(object: &Map<String, Value>, depth: usize) -> Result<Option<Struct>, 
     if object.is_empty() { Ok(None) } else { object_out(object, depth).map(Some) }
 }
 
-fn object_out(object: &Map<String, Value>, depth: usize) -> Result<Struct, Error> {
+pub(super) fn object_out(object: &Map<String, Value>, depth: usize) -> Result<Struct, Error> {
     let field = |(key, value): (&String, &Value)| Ok(Field { key: key.clone(), value: Some(value_out(value, depth)?) });
     Ok(Struct { fields: object.iter().map(field).collect::<Result<_, Error>>()? })
 }
@@ -164,7 +164,7 @@ fn number_out(number: &Number) -> Result<f64, Error> {
     double.ok_or(Error::new(ErrorKind::Configuration, "question holds a number that gRPC cannot carry"))
 }
 
-fn read(object: Struct, depth: usize) -> Result<Map<String, Value>, Error> {
+pub(super) fn read(object: Struct, depth: usize) -> Result<Map<String, Value>, Error> {
     let malformed = |message| Error::new(ErrorKind::Malformed, message);
     let mut map = Map::new();
     for Field { key, value } in object.fields {
