@@ -75,6 +75,7 @@ pub struct StepUp {
     acr: Acr,
     max_age: Option<Seconds>,
     ceremony: Option<Uri>,
+    dpop_nonce: Option<String>,
 }
 
 /// A refusal.
@@ -89,6 +90,7 @@ pub struct Deny {
     decision_id: Option<DecisionId>,
     consistency: Option<Consistency>,
     code: Option<DenialCode>,
+    dpop_nonce: Option<String>,
 }
 
 impl Allow {
@@ -231,6 +233,18 @@ impl StepUp {
     pub const fn consistency(&self) -> Option<Consistency> {
         self.consistency
     }
+
+    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it.
+    ///
+    /// ```
+    /// # fn show(step_up: &countersign_sdk_client::StepUp) {
+    /// let nonce = step_up.dpop_nonce();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.dpop_nonce.as_deref()
+    }
 }
 
 impl Deny {
@@ -268,6 +282,18 @@ impl Deny {
     #[must_use]
     pub const fn consistency(&self) -> Option<Consistency> {
         self.consistency
+    }
+
+    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it.
+    ///
+    /// ```
+    /// # fn show(deny: &countersign_sdk_client::Deny) {
+    /// let nonce = deny.dpop_nonce();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.dpop_nonce.as_deref()
     }
 }
 
@@ -340,7 +366,10 @@ impl Answer {
             }
             (false, [only]) if only.kind == "step-up" => Ok(Self::StepUp(step_up(decision_id, consistency, only, context)?)),
             // A code of a later version is still a denial, so an unknown one is no error.
-            _ => Ok(Self::Deny(Deny { decision_id, consistency, code: member(context, "reason").unwrap_or_default() })),
+            _ => {
+                let (code, dpop_nonce) = (member(context, "reason").unwrap_or_default(), member(context, "dpop_nonce")?);
+                Ok(Self::Deny(Deny { decision_id, consistency, code, dpop_nonce }))
+            }
         }
     }
 }
@@ -373,7 +402,7 @@ fn step_up(
     let acr = member(&obligation.properties, "acr_value")?.ok_or(Error::new(ErrorKind::Malformed, "step-up names no level"))?;
     let max_age = member(&obligation.properties, "max_age")?;
     let ceremony = member(context, "step_up")?.map(|ceremony: Ceremony| ceremony_url(&ceremony.url)).transpose()?;
-    Ok(StepUp { decision_id, consistency, acr, max_age, ceremony })
+    Ok(StepUp { decision_id, consistency, acr, max_age, ceremony, dpop_nonce: member(context, "dpop_nonce")? })
 }
 
 fn ceremony_url(text: &str) -> Result<Uri, Error> {
