@@ -12,7 +12,8 @@ use countersign_sdk_client::{Answer, Client, Question, Watching};
 use countersign_sdk_types::{Action, Entity, EvaluationRequest};
 use serde_json::{Map, json};
 
-const LEASE: &str = r#"{"ttl_ms":86400000,"epoch":"1-1","revision":"r1","risk_below":30,"depends_on":["07070707070707070707070707070707"]}"#;
+const LEASE: &str =
+    r#"{"ttl_ms":86400000,"epoch":"1-1","revision":"r1","risk_below":30,"depends_on":["07070707070707070707070707070707"]}"#;
 
 /// What an application asks about a request of a browser: some 900 bytes.
 pub fn request() -> EvaluationRequest {
