@@ -10,6 +10,7 @@
 
 mod authzen;
 mod behavior;
+mod client;
 mod control;
 mod demo;
 mod doctor;

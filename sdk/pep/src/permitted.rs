@@ -34,7 +34,7 @@ impl Permitted {
 
     /// The id of the decision, for `countersign why`.
     #[must_use]
-    pub const fn decision_id(&self) -> Option<&DecisionId> {
+    pub fn decision_id(&self) -> Option<&DecisionId> {
         self.allow.decision_id()
     }
 }

@@ -10,7 +10,7 @@ fn parse(body: &[u8]) -> Result<Answer, Error> {
     let entity = || Entity { kind: "k".to_owned(), id: "i".to_owned(), properties: serde_json::Map::new() };
     let action = Action { name: "a".to_owned(), properties: serde_json::Map::new() };
     let asked = EvaluationRequest { subject: entity(), action, resource: entity(), context: serde_json::Map::new() };
-    Answer::parse(body, &Question::new(asked))
+    Answer::from_response(&super::response(body)?, &Question::new(asked))
 }
 
 /// `allow`, `deny`, `step-up`, or `error`.
