@@ -10,6 +10,7 @@
 
 pub mod authzen;
 pub mod browser;
+pub mod decision_points;
 pub mod direct;
 pub mod dpop;
 pub mod fuzz;
