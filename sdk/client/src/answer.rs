@@ -41,6 +41,7 @@ pub struct StepUp {
     acr: Acr,
     max_age: Option<Seconds>,
     ceremony: Option<Uri>,
+    dpop_nonce: Option<String>,
 }
 
 /// A refusal.
@@ -48,6 +49,7 @@ pub struct StepUp {
 pub struct Deny {
     decision_id: Option<DecisionId>,
     code: Option<DenialCode>,
+    dpop_nonce: Option<String>,
 }
 
 impl Allow {
@@ -106,6 +108,12 @@ impl StepUp {
     pub const fn ceremony(&self) -> Option<&Uri> {
         self.ceremony.as_ref()
     }
+
+    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it.
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.dpop_nonce.as_deref()
+    }
 }
 
 impl Deny {
@@ -119,6 +127,12 @@ impl Deny {
     #[must_use]
     pub const fn code(&self) -> Option<DenialCode> {
         self.code
+    }
+
+    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it.
+    #[must_use]
+    pub fn dpop_nonce(&self) -> Option<&str> {
+        self.dpop_nonce.as_deref()
     }
 }
 
@@ -142,7 +156,10 @@ impl Answer {
             }
             (false, [only]) if only.kind == "step-up" => Ok(Self::StepUp(step_up(decision_id, only, context)?)),
             // A code of a later version is still a denial, so an unknown one is no error.
-            _ => Ok(Self::Deny(Deny { decision_id, code: member(context, "reason").unwrap_or_default() })),
+            _ => {
+                let (code, dpop_nonce) = (member(context, "reason").unwrap_or_default(), member(context, "dpop_nonce")?);
+                Ok(Self::Deny(Deny { decision_id, code, dpop_nonce }))
+            }
         }
     }
 
@@ -166,7 +183,7 @@ fn step_up(decision_id: Option<DecisionId>, obligation: &Obligation, context: &M
     let acr = member(&obligation.properties, "acr_value")?.ok_or(Error::new(ErrorKind::Malformed, "step-up names no level"))?;
     let max_age = member(&obligation.properties, "max_age")?;
     let ceremony = member(context, "step_up")?.map(|ceremony: Ceremony| ceremony_url(&ceremony.url)).transpose()?;
-    Ok(StepUp { decision_id, acr, max_age, ceremony })
+    Ok(StepUp { decision_id, acr, max_age, ceremony, dpop_nonce: member(context, "dpop_nonce")? })
 }
 
 fn ceremony_url(text: &str) -> Result<Uri, Error> {
