@@ -184,3 +184,6 @@ impl http_body::Body for GuardedBody {
         self.body.as_ref().map(http_body::Body::size_hint).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

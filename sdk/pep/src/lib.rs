@@ -7,6 +7,8 @@
 mod answer;
 mod asker;
 mod duty;
+#[cfg(test)]
+mod fake;
 mod guarded;
 mod layer;
 mod life;
