@@ -24,6 +24,7 @@ pub mod opa;
 pub mod oracle;
 pub mod process;
 pub mod proxy;
+pub mod public_api;
 pub mod stage;
 pub mod upstream;
 
