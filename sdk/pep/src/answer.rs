@@ -9,7 +9,7 @@
 //! | preflight | 403 | 403 | 403 | 503 |
 
 use axum_core::body::Body;
-use countersign_sdk_client::{Deny, StepUp};
+use countersign_sdk_client::{Allow, Deny, StepUp};
 use countersign_sdk_types::{DecisionId, DenialCode, Fault};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -74,6 +74,13 @@ const fn error(code: DenialCode) -> &'static str {
         DenialCode::UseNonce => " error=\"use_dpop_nonce\"",
         _ => " error=\"invalid_token\"",
     }
+}
+
+/// An allow whose obligations are not carried out is a deny.
+pub(crate) fn undone(allow: &Allow, asker: Asker) -> Response<Body> {
+    let mut response = refuse(StatusCode::FORBIDDEN, asker);
+    name(&mut response, allow.decision_id());
+    response
 }
 
 /// Nobody can say whether the request may pass.

@@ -50,36 +50,72 @@ pub(crate) struct About {
 
 impl Duty {
     /// Distinguishes the obligations of one answer.
+    ///
+    /// ```
+    /// # fn shows(duty: countersign_sdk_pep::Duty) {
+    /// println!("carrying out {}", duty.id());
+    /// # }
+    /// ```
     #[must_use]
     pub fn id(&self) -> &str {
         &self.obligation.id
     }
 
     /// What is to be done.
+    ///
+    /// ```
+    /// # fn shows(duty: countersign_sdk_pep::Duty) {
+    /// assert_ne!(duty.kind(), "step-up");
+    /// # }
+    /// ```
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.obligation.kind
     }
 
     /// What it is to be done with. The policy wrote it: what a handler needs and does not find is an error.
+    ///
+    /// ```
+    /// # fn shows(duty: countersign_sdk_pep::Duty) {
+    /// let to = duty.properties().get("to").and_then(|to| to.as_str());
+    /// # }
+    /// ```
     #[must_use]
     pub const fn properties(&self) -> &Map<String, Value> {
         &self.obligation.properties
     }
 
     /// What is about to be done.
+    ///
+    /// ```
+    /// # fn shows(duty: countersign_sdk_pep::Duty) {
+    /// println!("somebody is about to {}", duty.action().name);
+    /// # }
+    /// ```
     #[must_use]
     pub fn action(&self) -> &Action {
         &self.about.action
     }
 
     /// With what it is about to be done.
+    ///
+    /// ```
+    /// # fn shows(duty: countersign_sdk_pep::Duty) {
+    /// println!("{} is about to be used", duty.resource().id);
+    /// # }
+    /// ```
     #[must_use]
     pub fn resource(&self) -> &Entity {
         &self.about.resource
     }
 
     /// The decision that obliges.
+    ///
+    /// ```
+    /// # fn shows(duty: countersign_sdk_pep::Duty) {
+    /// let id = duty.decision_id().map(ToString::to_string);
+    /// # }
+    /// ```
     #[must_use]
     pub const fn decision_id(&self) -> Option<&DecisionId> {
         self.decision.as_ref()

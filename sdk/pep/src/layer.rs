@@ -79,13 +79,22 @@ enum Upgrades {
 
 impl<P: DecisionPoint> EnforceLayer<P> {
     /// Asks `point` about every request to the application published at `origin`.
+    ///
+    /// ```
+    /// use countersign_sdk_client::Client;
+    /// use countersign_sdk_pep::EnforceLayer;
+    ///
+    /// let client = Client::builder("http://127.0.0.1:8180").pep("payroll", "the shared secret").build()?;
+    /// let layer = EnforceLayer::new(client, "https://payroll.example".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(point: P, origin: Origin) -> Self {
         let rules = Rules { origin, duties: Arc::default(), upgrades: Upgrades::Guarded };
         Self { point, rules: Arc::new(rules) }
     }
 
     /// Carries out obligations of this type before a request passes: once for each that comes with an allow, in their order. When one fails, or is not done
-    /// in time, the rest are carried out all the same, and the request is refused with a 503. An allow with an obligation that nobody carries out is a deny.
+    /// in time, the rest are carried out all the same, and the request is refused with a 403. An allow with an obligation that nobody carries out is a deny.
     ///
     /// A handler for `step-up` is never asked: a step-up is a no.
     ///
@@ -221,7 +230,7 @@ impl Rules {
             Err(_) => return Err(Box::new(answer::unavailable(asker))),
         };
         if !self.duties.carry_out(&allow, &[], &about).await {
-            return Err(Box::new(answer::unavailable(asker)));
+            return Err(Box::new(answer::undone(&allow, asker)));
         }
         let asked: Arc<dyn Allowed> = Arc::new(Asked { point, question, duties: Arc::clone(&self.duties), about: Arc::clone(&about) });
         Ok(Permitted::new(allow, about, asked))

@@ -49,6 +49,10 @@ impl<P: DecisionPoint> Allowed for Asked<P> {
 }
 
 /// The decision is over, and the same question is not allowed any more.
+///
+/// ```
+/// assert_eq!(countersign_sdk_pep::Ended.to_string(), "the decision that allowed this has ended");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the decision that allowed this has ended")]
 pub struct Ended;

@@ -50,36 +50,74 @@ impl Permitted {
     }
 
     /// What was allowed to be done.
+    ///
+    /// ```
+    /// # fn shows(permitted: countersign_sdk_pep::Permitted) {
+    /// println!("may {}", permitted.action().name);
+    /// # }
+    /// ```
     #[must_use]
     pub fn action(&self) -> &Action {
         &self.0.about.action
     }
 
     /// With what it was allowed to be done.
+    ///
+    /// ```
+    /// # fn shows(permitted: countersign_sdk_pep::Permitted) {
+    /// println!("on {}", permitted.resource().id);
+    /// # }
+    /// ```
     #[must_use]
     pub fn resource(&self) -> &Entity {
         &self.0.about.resource
     }
 
     /// The id of the decision, for `countersign why`.
+    ///
+    /// ```
+    /// # fn shows(permitted: countersign_sdk_pep::Permitted) {
+    /// let id = permitted.decision_id().map(ToString::to_string);
+    /// # }
+    /// ```
     #[must_use]
     pub fn decision_id(&self) -> Option<&DecisionId> {
         self.0.allow.decision_id()
     }
 
     /// What the allow obliged to. All of it was carried out before the request passed.
+    ///
+    /// ```
+    /// # fn shows(permitted: countersign_sdk_pep::Permitted) {
+    /// println!("{} obligations were carried out", permitted.obligations().len());
+    /// # }
+    /// ```
     #[must_use]
     pub fn obligations(&self) -> &[Obligation] {
         self.0.allow.obligations()
     }
 
     /// How fresh the decision is: a floor for later ones ([`crate::AtLeast`]).
+    ///
+    /// ```
+    /// # fn shows(permitted: countersign_sdk_pep::Permitted) {
+    /// let floor = permitted.consistency().map(countersign_sdk_pep::AtLeast);
+    /// # }
+    /// ```
     #[must_use]
     pub fn consistency(&self) -> Option<Consistency> {
         self.0.allow.consistency()
     }
 
     /// An operator let this subject pass in an emergency.
+    ///
+    /// ```
+    /// # fn shows(permitted: countersign_sdk_pep::Permitted) {
+    /// if permitted.glass_is_broken() {
+    ///     eprintln!("an emergency access was used");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn glass_is_broken(&self) -> bool {
         self.0.allow.glass_is_broken()

@@ -260,7 +260,8 @@ async fn obligations_are_carried_out_before_the_request_passes() {
 #[tokio::test]
 async fn one_that_fails_refuses_the_request_and_keeps_none_from_being_done() {
     let (response, done) = carried(&["watermark", "notification"]).await;
-    refused(&response, 503);
+    refused(&response, 403);
+    assert_eq!(header(&response, "x-countersign-decision"), Some("main.1.7"));
     assert_eq!(done, ["0 watermark", "1 notification app.example/payroll"]);
 }
 
@@ -297,7 +298,7 @@ async fn an_obligation_that_takes_too_long_refuses_the_request() {
     let point = Fake::saying(obliging(&["notification"]));
     let layer = layer(&point).obligation("notification", |_| pending::<Result<(), Infallible>>());
     let response = layer.obligation_deadline(Duration::from_millis(20)).layer(Application).call(get("/")).await.unwrap();
-    refused(&response, 503);
+    refused(&response, 403);
 }
 
 #[tokio::test]
