@@ -322,6 +322,14 @@ async fn a_guard_of_another_layer_is_removed() {
 }
 
 #[tokio::test]
+async fn a_tunnel_needs_its_guard_taken() {
+    let tunnel = || Request::builder().method("CONNECT").uri("/chat").version(Version::HTTP_2).body(()).unwrap();
+    refused(&pass(Some(json!({"decision": true})), tunnel()).await, 503);
+    let trusting = layer(&Fake::allowing()).dangerous_unguarded_upgrades();
+    assert_eq!(trusting.layer(Application).call(tunnel()).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn without_the_layer_there_is_no_guard() {
     let (mut parts, ()) = get("/").into_parts();
     assert_eq!(Permitted::from_request_parts(&mut parts, &()).await.unwrap_err(), NotPermitted);
