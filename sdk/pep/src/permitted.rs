@@ -138,7 +138,6 @@ impl Permitted {
     ///     }
     /// }
     /// ```
-    #[must_use]
     pub fn ended(&self) -> Over {
         self.take();
         Over(self.life())
