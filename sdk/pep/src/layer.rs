@@ -71,7 +71,7 @@ struct Rules {
 /// Connections that become something else than HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Upgrades {
-    /// Only where the handler took the guard, by which it can end them.
+    /// Only where the handler keeps its guard, by which it can end them.
     Guarded,
     /// All.
     All,
@@ -131,7 +131,7 @@ impl<P: DecisionPoint> EnforceLayer<P> {
         self
     }
 
-    /// Lets connections be upgraded by handlers that did not take their [`Permitted`]: nothing then ends them when the decision does. Without this, such an
+    /// Lets connections be upgraded by handlers that do not keep their [`Permitted`]: nothing then ends them when the decision does. Without this, such an
     /// upgrade is answered with a 503.
     ///
     /// ```
@@ -239,7 +239,7 @@ impl Rules {
     /// What outlives this answer does not outlive its decision.
     fn guard(&self, response: Response<Body>, asker: Asker, tunnel: bool, permitted: &Permitted) -> Response<Body> {
         let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS || tunnel && response.status().is_success();
-        if upgrades && self.upgrades == Upgrades::Guarded && !permitted.is_taken() {
+        if upgrades && self.upgrades == Upgrades::Guarded && !permitted.is_looked_after() {
             return answer::unavailable(asker);
         }
         if response.body().is_end_stream() {

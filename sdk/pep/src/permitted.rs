@@ -34,8 +34,10 @@ struct Inner {
     allow: Allow,
     about: Arc<About>,
     question: Arc<dyn Allowed>,
-    /// A handler has it.
+    /// A handler has had it.
     is_taken: AtomicBool,
+    /// Something looks after it.
+    is_used: AtomicBool,
 }
 
 impl fmt::Debug for Permitted {
@@ -46,7 +48,7 @@ impl fmt::Debug for Permitted {
 
 impl Permitted {
     pub(crate) fn new(allow: Allow, about: Arc<About>, question: Arc<dyn Allowed>) -> Self {
-        Self(Arc::new(Inner { allow, about, question, is_taken: AtomicBool::new(false) }))
+        Self(Arc::new(Inner { allow, about, question, is_taken: AtomicBool::default(), is_used: AtomicBool::default() }))
     }
 
     /// What was allowed to be done.
@@ -139,7 +141,7 @@ impl Permitted {
     /// }
     /// ```
     pub fn ended(&self) -> Over {
-        self.take();
+        self.use_it();
         Over(self.life())
     }
 
@@ -166,7 +168,7 @@ impl Permitted {
     /// ```
     #[must_use]
     pub fn guard<S>(&self, socket: S) -> Guarded<S> {
-        self.take();
+        self.use_it();
         Guarded::new(socket, self.life())
     }
 
@@ -174,13 +176,15 @@ impl Permitted {
         Life::begin(&self.0.question, self.0.allow.clone())
     }
 
-    fn take(&self) {
-        self.0.is_taken.store(true, Ordering::Relaxed);
+    fn use_it(&self) {
+        self.0.is_used.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a handler knows of the decision, and so can end what it leaves running.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.0.is_taken.load(Ordering::Relaxed)
+    /// Whether whoever handled the request can end what is left running: it looks after the decision, or it took the guard and still holds it.
+    /// The layer, which asks, holds one too.
+    pub(crate) fn is_looked_after(&self) -> bool {
+        let is_held = || self.0.is_taken.load(Ordering::Relaxed) && Arc::strong_count(&self.0) > 1;
+        self.0.is_used.load(Ordering::Relaxed) || is_held()
     }
 }
 
@@ -229,7 +233,7 @@ impl<S: Sync> FromRequestParts<S> for Permitted {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, NotPermitted> {
         let permitted: Self = parts.extensions.get().cloned().ok_or(NotPermitted)?;
-        permitted.take();
+        permitted.0.is_taken.store(true, Ordering::Relaxed);
         Ok(permitted)
     }
 }

@@ -58,6 +58,7 @@ impl Application {
             .route("/page", get(|| async { "a page" }))
             .route("/socket", get(socket))
             .route("/careless", get(careless))
+            .route("/forgetful", get(forgetful))
             .route("/selecting", get(move |permitted, upgrade| selecting(permitted, upgrade, told.clone())))
             .layer(layer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -122,6 +123,13 @@ async fn socket(permitted: Permitted, upgrade: WebSocketUpgrade) -> Response {
 /// Forgets that decisions end.
 async fn careless(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|mut socket| async move { while let Some(Ok(_)) = socket.recv().await {} })
+}
+
+/// Looks at the guard, and forgets it.
+async fn forgetful(permitted: Permitted, upgrade: WebSocketUpgrade) -> Response {
+    assert_eq!(permitted.action().name, "GET");
+    drop(permitted);
+    careless(upgrade).await
 }
 
 async fn selecting(permitted: Permitted, upgrade: WebSocketUpgrade, told: watch::Sender<bool>) -> Response {
@@ -265,11 +273,12 @@ async fn a_handler_can_wait_for_the_end() {
 }
 
 #[tokio::test]
-async fn an_upgrade_whose_handler_did_not_take_the_guard_is_refused() {
-    let app = Application::start().await;
-    assert_eq!(app.connect("/careless").await.unwrap_err(), 503);
-    let trusting = Application::with(EnforceLayer::dangerous_unguarded_upgrades).await;
-    assert!(trusting.connect("/careless").await.is_ok());
+async fn an_upgrade_whose_handler_does_not_keep_the_guard_is_refused() {
+    let (app, trusting) = (Application::start().await, Application::with(EnforceLayer::dangerous_unguarded_upgrades).await);
+    for path in ["/careless", "/forgetful"] {
+        assert_eq!(app.connect(path).await.unwrap_err(), 503);
+        assert!(trusting.connect(path).await.is_ok());
+    }
 }
 
 #[tokio::test]
