@@ -14,7 +14,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +47,13 @@ impl Application {
     }
 
     async fn with(change: impl FnOnce(EnforceLayer<Fake>) -> EnforceLayer<Fake>) -> Self {
+        Self::serving(change, |listener, app| async move { axum::serve(listener, app).await.unwrap() }).await
+    }
+
+    async fn serving<S: Future<Output = ()> + Send + 'static>(
+        change: impl FnOnce(EnforceLayer<Fake>) -> EnforceLayer<Fake>,
+        serve: impl FnOnce(TcpListener, Router) -> S,
+    ) -> Self {
         let (feed, pieces) = mpsc::channel(8);
         let (told, over) = watch::channel(false);
         let pieces = Arc::new(Mutex::new(Some(pieces)));
@@ -63,7 +71,7 @@ impl Application {
             .layer(layer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        tokio::spawn(serve(listener, app));
         Self { point, port, feed, over }
     }
 
@@ -210,6 +218,31 @@ async fn a_download_that_is_always_ready_is_cut_too() {
     app.point.end();
     let cut = async { while let Some(Ok(_)) = body.frame().await {} };
     tokio::time::timeout(PATIENCE, cut).await.unwrap();
+}
+
+/// One connection of HTTP/2.
+async fn multiplexed(listener: TcpListener, app: Router) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let service = TowerToHyperService::new(app);
+    // The client goes when the test is over.
+    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+#[tokio::test]
+async fn over_http_2_only_the_stream_is_cut() {
+    let app = Application::serving(|layer| layer, multiplexed).await;
+    let io = TokioIo::new(app.tcp().await);
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let request = |path: &str| Request::get(format!("http://app.localhost{path}")).body(Empty::<Bytes>::new()).unwrap();
+    let mut body = client.send_request(request("/stream")).await.unwrap().into_body();
+    app.feed.send("one").await.unwrap();
+    assert_eq!(piece(&mut body).await, Some(Ok("one".to_owned())));
+    app.deny();
+    app.point.end();
+    assert!(matches!(piece(&mut body).await, Some(Err(_))));
+    let refused = client.send_request(request("/page")).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "the connection lives, and the next request is refused on it");
 }
 
 #[tokio::test]
