@@ -42,7 +42,8 @@ impl<P: DecisionPoint> Allowed for Asked<P> {
 
     fn again(self: Arc<Self>, before: Allow) -> Later<Option<Allow>> {
         Box::pin(async move {
-            let Ok(Answer::Allow(allow)) = self.point.evaluate(&self.question).await else { return None };
+            let question = self.question.clone().afresh();
+            let Ok(Answer::Allow(allow)) = self.point.evaluate(&question).await else { return None };
             self.duties.carry_out(&allow, before.obligations(), &self.about).await.then_some(allow)
         })
     }

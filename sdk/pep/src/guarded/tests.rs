@@ -167,6 +167,7 @@ async fn a_stream_ends_with_its_decision_and_the_client_sees_that_it_broke() {
     let broken = piece(&mut body).await;
     assert!(matches!(broken, Some(Err(_))), "{broken:?}");
     assert_eq!(app.point.asked(), 2, "the same question is asked once more");
+    assert_eq!(app.point.last(), app.point.last().afresh(), "and nothing that is kept answers it");
     // What made the stream is told.
     tokio::time::timeout(PATIENCE, app.feed.closed()).await.unwrap();
 }
