@@ -234,11 +234,11 @@ impl StepUp {
         self.consistency
     }
 
-    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it.
+    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it (`context.dpop_nonce`).
     ///
     /// ```
     /// # fn show(step_up: &countersign_sdk_client::StepUp) {
-    /// let nonce = step_up.dpop_nonce();
+    /// let header = step_up.dpop_nonce().map(|nonce| ("DPoP-Nonce", nonce));
     /// # }
     /// ```
     #[must_use]
@@ -284,11 +284,11 @@ impl Deny {
         self.consistency
     }
 
-    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it.
+    /// What the client's next proof of its key must name (RFC 9449 §9), where the decision point says it (`context.dpop_nonce`).
     ///
     /// ```
     /// # fn show(deny: &countersign_sdk_client::Deny) {
-    /// let nonce = deny.dpop_nonce();
+    /// let header = deny.dpop_nonce().map(|nonce| ("DPoP-Nonce", nonce));
     /// # }
     /// ```
     #[must_use]
@@ -301,7 +301,7 @@ impl Answer {
     /// Reads a response.
     ///
     /// `decision: true` is an allow only where the question supports every obligation that comes with it, `break-glass` apart; what is not supported is a
-    /// deny (AuthZEN Obligations profile). `decision: false` is a step-up when its only obligation is a `step-up`.
+    /// deny (AuthZEN Obligations profile), and so is a `step-up` that comes with an allow. `decision: false` is a step-up when its only obligation is a `step-up`.
     ///
     /// ```
     /// use countersign_sdk_client::{Answer, Question};
@@ -357,14 +357,19 @@ impl Answer {
         let context = &response.context;
         let obligations: Vec<Obligation> = member(context, "obligations")?.unwrap_or_default();
         let (decision_id, consistency) = (member(context, "id")?, member(context, "consistency")?);
-        let is_supported = |obligation: &Obligation| obligation.kind == BREAK_GLASS || question.supports(&obligation.kind);
+        // Nobody carries out a step-up with an allow: it would be one that a careless caller lets pass.
+        let is_supported = |obligation: &Obligation| match obligation.kind.as_str() {
+            BREAK_GLASS => true,
+            STEP_UP => false,
+            kind => question.supports(kind),
+        };
         match (response.decision, obligations.as_slice()) {
             (true, all) if all.iter().all(is_supported) => {
                 let held = Arc::new(Held::new(member(context, "lease")?, asked));
                 let size = 512 + size_of_all(&obligations) + held.lease().map_or(0, |lease| lease.depends_on.len() * 80);
                 Ok(Self::Allow(Allow(Arc::new(Said { decision_id, obligations, consistency, held, size }))))
             }
-            (false, [only]) if only.kind == "step-up" => Ok(Self::StepUp(step_up(decision_id, consistency, only, context)?)),
+            (false, [only]) if only.kind == STEP_UP => Ok(Self::StepUp(step_up(decision_id, consistency, only, context)?)),
             // A code of a later version is still a denial, so an unknown one is no error.
             _ => {
                 let (code, dpop_nonce) = (member(context, "reason").unwrap_or_default(), member(context, "dpop_nonce")?);
@@ -386,6 +391,8 @@ pub(crate) fn response(body: &[u8]) -> Result<EvaluationResponse, Error> {
 
 /// There is nothing to carry out: somebody lets the subject pass in an emergency.
 const BREAK_GLASS: &str = "break-glass";
+/// What comes with a no.
+const STEP_UP: &str = "step-up";
 
 /// The part of a step-up that only a browser needs: `context.step_up`.
 #[derive(Deserialize)]
