@@ -125,3 +125,5 @@ fn is_plain(segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
