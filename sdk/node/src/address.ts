@@ -112,7 +112,7 @@ export class Address {
         readAll(response, most).then((read) => {
           resolve({ status: response.statusCode ?? 0, type: response.headers["content-type"] ?? "", body: read });
         }, (error: unknown) => {
-          reject(error as Error);
+          reject(error instanceof Error ? error : new CountersignError("malformed", "answer broke off", { cause: error }));
           request.destroy();
         });
       });
@@ -130,7 +130,7 @@ function readAll(response: http.IncomingMessage, most: number): Promise<Uint8Arr
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const broken = (cause?: unknown) => {
+    const broken = (cause?: unknown): void => {
       reject(new CountersignError("malformed", "answer is too large or broke off", { cause }));
     };
     response.on("data", (chunk: Buffer) => {

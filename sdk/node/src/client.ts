@@ -271,14 +271,14 @@ export class Client {
   #whenOver(end: End, signal: AbortSignal | undefined, resolve: () => void): void {
     const { held } = end;
     let cancel: () => void = () => undefined;
-    const finish = () => {
+    const finish = (): void => {
       cancel();
       if (held !== undefined) this.#leases.unwait(held, look);
       signal?.removeEventListener("abort", finish);
       this.#closing.signal.removeEventListener("abort", finish);
       resolve();
     };
-    const look = () => {
+    const look = (): void => {
       cancel();
       const left = (held?.until ?? end.until) - this.#clock.now();
       if (held?.isOver === true || left <= 0) finish();
@@ -328,7 +328,7 @@ class Limit {
   /** Does something in an equal share of the time that is left. */
   async share<T>(parts: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const attempt = new AbortController();
-    const stop = () => {
+    const stop = (): void => {
       attempt.abort();
     };
     const timer = setTimeout(stop, Math.max(0, (this.#end - performance.now()) / parts));
@@ -348,7 +348,7 @@ class Limit {
     for (const signal of this.#signals) signal.removeEventListener("abort", this.#abort);
   }
 
-  readonly #abort = () => {
+  readonly #abort = (): void => {
     this.#controller.abort();
   };
 }

@@ -63,15 +63,9 @@ export class Permitted {
   }
 }
 
-/** A request that passed the layer. */
-export interface PermittedRequest {
-  /** The guard. There is none where the layer does not stand before the handler. */
-  readonly permitted?: Permitted;
-}
-
 /** The guard of a request. Throws where the layer does not stand before the handler: a mistake of the application. */
 export function permittedOf(request: IncomingMessage): Permitted {
-  const { permitted } = request as PermittedRequest;
+  const { permitted } = request;
   if (!Permitted.is(permitted)) throw new CountersignError("configuration", "this route is not enforced");
   return permitted;
 }
@@ -122,7 +116,7 @@ export function enforceUpgrade(point: DecisionPoint, origin: string, options: En
   const layer = new Layer(point, origin, options);
   return async (request, socket) => {
     const gone = new AbortController();
-    const leave = () => {
+    const leave = (): void => {
       gone.abort();
     };
     socket.once("close", leave);
@@ -180,13 +174,14 @@ class Layer {
   /** Watches over what was allowed, until it is gone, or must go. Never rejects. */
   async hold(passed: Passed, { signal }: AbortController, cut: () => void): Promise<void> {
     let { allow } = passed;
+    const isGone = (): boolean => signal.aborted;
     for (;;) {
       const asked = performance.now();
       const isOver = await this.#point.ended(allow, { signal }).then(() => true, () => false);
-      if (signal.aborted) return;
+      if (isGone()) return;
       await pause(asked + PACE_MS - performance.now());
       const again = isOver ? await this.#again(passed, signal) : undefined;
-      if (signal.aborted) return;
+      if (isGone()) return;
       if (again === undefined) {
         cut();
         return;
@@ -217,7 +212,7 @@ class Layer {
 
   /** Each obligation once, also when another failed. */
   async #carryOut({ obligations }: Allow, permitted: Permitted): Promise<boolean> {
-    const carryOut = async (obligation: Obligation) => {
+    const carryOut = async (obligation: Obligation): Promise<void> => {
       const handler = this.#handlers.get(obligation.type);
       if (handler === undefined && obligation.type !== BREAK_GLASS) throw new CountersignError("configuration", "obligation is not supported");
       await handler?.(obligation, permitted);
@@ -241,6 +236,8 @@ function raw({ status, headers }: Refusal): string {
 }
 
 declare module "http" {
-  // The guard is where the layer stands before the handler.
-  interface IncomingMessage extends PermittedRequest {}
+  interface IncomingMessage {
+    /** The guard. There is none where the layer does not stand before the handler. */
+    readonly permitted?: Permitted;
+  }
 }

@@ -7,7 +7,7 @@ export { type AskOptions, Client, type ClientOptions, type LeaseOptions, type St
 export type { Clock } from "./clock.js";
 export { DENIAL_CODES, type DenialCode, type Fault, faultOf } from "./codes.js";
 export {
-  type DecisionPoint, enforce, type EnforceOptions, enforceUpgrade, type Middleware, type ObligationHandler, Permitted, permittedOf, type PermittedRequest,
+  type DecisionPoint, enforce, type EnforceOptions, enforceUpgrade, type Middleware, type ObligationHandler, Permitted, permittedOf,
   type UpgradeGuard,
 } from "./enforce.js";
 export { CountersignError, type ErrorKind } from "./error.js";

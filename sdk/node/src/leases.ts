@@ -189,9 +189,10 @@ export class Leases {
     else if (seq > this.#known.seq) this.#known.seq = seq;
   }
 
-  /** More changed, or was missed, than can be told: all end. Whoever is at a later position was told everything up to it. */
-  reset(at: Epoch): void {
-    this.#startAt(at);
+  /** More changed, or was missed, than can be told: all end, but what was read at this position or later. Without a position all end. */
+  reset(at: Epoch | undefined): void {
+    if (at !== undefined) this.#startAt(at);
+    else for (const held of [...this.#all]) this.#end(held);
   }
 
   /** The watch was lost: what is kept counts for the floor from now on. */

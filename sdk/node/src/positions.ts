@@ -41,7 +41,7 @@ function consistency(text: string): Consistency | undefined {
 /** Whether what is known is as fresh as a floor. Of another log, or unknown, it is not. */
 export function isAtLeast(known: string | undefined, floor: string): boolean {
   const [a, b] = [consistency(known ?? ""), consistency(floor)];
-  return a !== undefined && b !== undefined && a.chain === b.chain && a.seq >= b.seq;
+  return b !== undefined && a?.chain === b.chain && a.seq >= b.seq;
 }
 
 /** Whether a text is the name of something that a decision rests on: 32 hexadecimal digits. */

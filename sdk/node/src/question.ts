@@ -1,7 +1,7 @@
 /** What is asked, by an enforcement point that says what it can carry out and how fresh the answer must be. */
 
 import { CountersignError } from "./error.js";
-import { canonical, type JsonObject } from "./json.js";
+import { canonical, isObject, type JsonObject, member } from "./json.js";
 import { isConsistency } from "./positions.js";
 
 /** A subject or a resource. */
@@ -114,15 +114,16 @@ function written(value: unknown): string {
   }
 }
 
+/** A header of another form than a pair of texts is for the decision point to refuse. */
 function isSingleUse(context: JsonObject): boolean {
   const http = context["http"];
-  const headers: unknown = typeof http === "object" && http !== null && "headers" in http ? http["headers"] : [];
-  if (!Array.isArray(headers)) return false;
-  const isProof = (header: unknown) => {
-    const [name, value] = Array.isArray(header) ? (header as unknown[]) : [];
-    return name === undefined || /^dpop$/i.test(String(name)) || (/^authorization$/i.test(String(name)) && /^\s*dpop\b/i.test(String(value)));
-  };
-  return headers.some(isProof);
+  const headers = isObject(http) ? member(http, "headers") : undefined;
+  return Array.isArray(headers) && headers.some((header: unknown) => isProof(Array.isArray(header) ? (header as unknown[]) : []));
+}
+
+function isProof([name, value]: readonly unknown[]): boolean {
+  if (typeof name !== "string" || typeof value !== "string") return true;
+  return /^dpop$/i.test(name) || (/^authorization$/i.test(name) && /^\s*dpop\b/i.test(value));
 }
 
 function unaskable(message: string, cause?: unknown): CountersignError {

@@ -18,7 +18,7 @@ export interface Asker {
 
 /** Reads it off a request. */
 export function askerOf({ method, headers }: Presented): Asker {
-  const values = (wanted: string) => headers.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
+  const values = (wanted: string): string[] => headers.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
   const [mode] = values("sec-fetch-mode");
   const [authorization] = values("authorization");
   const navigates = mode === undefined ? (values("accept")[0] ?? "").includes("text/html") : mode === "navigate";

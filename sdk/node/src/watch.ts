@@ -169,7 +169,6 @@ class Stream {
   readonly #drain: (within: number) => void;
   readonly #reader = new EventReader();
   #life: string | undefined;
-  #hello: Epoch | undefined;
   heartbeatMs = CONNECT_MS / PATIENCE;
   isDraining = false;
   /** Something was told that cannot be understood: nothing that was told before counts. */
@@ -204,14 +203,13 @@ class Stream {
     const [heartbeat, floor] = [count(told, "heartbeat_ms"), count(told, "floor_ms")];
     if (at === undefined || this.#life !== undefined) throw malformed("watch does not begin with one hello");
     this.#life = at.life;
-    this.#hello = at;
     this.heartbeatMs = Math.min(Math.max(heartbeat, 1), LONGEST_HEARTBEAT_MS);
     this.#parts.leases.hello(at, this.heartbeatMs, floor, this.#parts.clock.now());
   }
 
   #told(type: string, at: Epoch | undefined, told: JsonObject): void {
     const { leases } = this.#parts;
-    if (this.#life === undefined || this.#hello === undefined) throw malformed("watch does not begin with a hello");
+    if (this.#life === undefined) throw malformed("watch does not begin with a hello");
     if (at !== undefined && at.life !== this.#life) throw malformed("event is of another life");
     switch (type) {
       case "ended": {
@@ -233,14 +231,8 @@ class Stream {
         return;
       // A reset, or an event of a later version, which may end anything.
       default:
-        leases.reset(at ?? this.#latest());
+        leases.reset(at);
     }
-  }
-
-  #latest(): Epoch {
-    const { position } = this.#parts.leases;
-    if (this.#hello === undefined) throw malformed("watch does not begin with a hello");
-    return position !== undefined && position.seq > this.#hello.seq ? position : this.#hello;
   }
 }
 

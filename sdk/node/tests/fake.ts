@@ -5,7 +5,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 
 import type { Clock } from "../src/clock.js";
-import { type Asked, Client, type ClientOptions, type Json } from "../src/index.js";
+import { type Asked, Client, type ClientOptions, type Json, type JsonObject } from "../src/index.js";
 
 export const SECRET = "application-secret-of-this-test";
 export const PEP = { id: "app", secret: SECRET };
@@ -17,7 +17,7 @@ export type Answered = { readonly json: Json } | ((response: http.ServerResponse
 export interface Received {
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
-  readonly body: { [name: string]: Json };
+  readonly body: JsonObject;
 }
 
 /** One watch that is open at the fake. */
@@ -25,7 +25,7 @@ export interface OpenWatch {
   readonly url: URL;
   readonly headers: http.IncomingHttpHeaders;
   readonly response: http.ServerResponse;
-  tell(id: string | undefined, event: { readonly type: string; readonly [name: string]: Json }): void;
+  readonly tell: (id: string | undefined, event: JsonObject & { readonly type: string }) => void;
 }
 
 export class Fake {
@@ -76,7 +76,7 @@ export class Fake {
 
   async watch(at = 0): Promise<OpenWatch> {
     await this.until(() => this.watches.length > at);
-    return this.watches[at] as OpenWatch;
+    return this.watches[at]!;
   }
 
   async #take(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
@@ -156,7 +156,7 @@ export const TAG = "0".repeat(31) + "1";
 export const OTHER_TAG = "0".repeat(31) + "2";
 
 /** An allow with a lease. */
-export function leased(epoch: string, more: { readonly [name: string]: Json } = {}, context: { readonly [name: string]: Json } = {}): Answered {
+export function leased(epoch: string, more: JsonObject = {}, context: JsonObject = {}): Answered {
   const lease = { ttl_ms: 30_000, epoch, revision: "r1", risk_below: 30, depends_on: [TAG], ...more };
   return { json: { decision: true, context: { id: "d3", lease, ...context } } };
 }

@@ -54,11 +54,11 @@ test("size, depth and number of values are bounded", () => {
 
 test("it reads what JSON.stringify writes, and nothing that JSON.parse refuses", () => {
   const wide = { bytes: 1e7, depth: 100, values: 1e6 };
-  fc.assert(fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+  fc.assert(fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {
     const text = JSON.stringify(value);
     assert.deepEqual(parse(Buffer.from(text), wide), JSON.parse(text));
   }));
-  fc.assert(fc.property(fc.string({ unit: fc.constantFrom(..."{}[]:,\"\\ 01-e.ntu") }), (text) => {
+  fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...Array.from("{}[]:,\"\\ 01-e.ntu")) }), (text) => {
     let mine: { value: unknown } | undefined;
     try {
       mine = { value: parse(Buffer.from(text), wide) };
