@@ -38,7 +38,8 @@ decision := {"effect": "allow"} if {
 
 const binary = process.env["COUNTERSIGN_BIN"] ?? "";
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports of loopback that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, async () => {
     const server = net.createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -226,7 +227,7 @@ ${more}
 }
 
 /** A new passkey as an authenticator attests it: ES256, no attestation (WebAuthn Level 3 §6.5). */
-function passkey({ challenge, rp }: { challenge: string; rp: { id: string } }, origin: string): object {
+export function passkey({ challenge, rp }: { challenge: string; rp: { id: string } }, origin: string): object {
   const { x, y } = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" });
   const id = randomBytes(16);
   const bytes = (value: Buffer) => Buffer.concat([Buffer.from(value.length < 256 ? [0x58, value.length] : [0x59, value.length >> 8, value.length & 255]), value]);
