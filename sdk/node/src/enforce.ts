@@ -7,8 +7,9 @@ import { setTimeout } from "node:timers/promises";
 
 import { type Allow, type Answer, BREAK_GLASS, type Obligation } from "./answer.js";
 import { CountersignError } from "./error.js";
+import { canonical } from "./json.js";
 import { type Action, type Entity, Question } from "./question.js";
-import { AMBIGUOUS, type Asker, askerOf, deny, type Refusal, stepUp, UNAVAILABLE, UNDONE } from "./refusal.js";
+import { AMBIGUOUS, type Asker, askerOf, deny, type Refusal, stepUp, UNAVAILABLE, undone } from "./refusal.js";
 import { ask, origin as readOrigin, presented } from "./request.js";
 
 /** Whoever decides: a {@link Client}, or another decision point. */
@@ -26,6 +27,10 @@ export type ObligationHandler = (obligation: Obligation, permitted: Permitted) =
 export interface EnforceOptions {
   /** What carries out obligations, by their type. An allow with any other is a deny. */
   readonly obligations?: Readonly<Record<string, ObligationHandler>>;
+  /** How long one obligation may take. Five seconds unless told. */
+  readonly obligationDeadlineMs?: number;
+  /** How fresh the answer to a request must be, from what the application keeps of an earlier decision or change. */
+  readonly atLeast?: (request: IncomingMessage) => string | undefined;
   /** The address of the client, from the application's own connection, never from a header that a client can send. */
   readonly clientAddress?: (request: IncomingMessage) => string | undefined;
 }
@@ -136,7 +141,7 @@ export function enforceUpgrade(point: DecisionPoint, origin: string, options: En
 }
 
 /** Between two questions about one response, at least. */
-const PACE_MS = 100;
+const PACE_MS = 200;
 
 async function pause(ms: number): Promise<void> {
   if (ms > 0) await setTimeout(ms, undefined, { ref: false });
@@ -180,7 +185,7 @@ class Layer {
       const isOver = await this.#point.ended(allow, { signal }).then(() => true, () => false);
       if (isGone()) return;
       await pause(asked + PACE_MS - performance.now());
-      const again = isOver ? await this.#again(passed, signal) : undefined;
+      const again = isOver ? await this.#again(passed, allow, signal) : undefined;
       if (isGone()) return;
       if (again === undefined) {
         cut();
@@ -190,10 +195,11 @@ class Layer {
     }
   }
 
-  async #again({ question, permitted }: Passed, signal: AbortSignal): Promise<Allow | undefined> {
+  /** Asks again. An allow that obliges to more than the one before is one only when that is carried out. */
+  async #again({ question, permitted }: Passed, before: Allow, signal: AbortSignal): Promise<Allow | undefined> {
     try {
       const answer = await this.#point.evaluate(question, { fresh: true, signal });
-      return answer.kind === "allow" && (await this.#carryOut(answer, permitted)) ? answer : undefined;
+      return answer.kind === "allow" && (await this.#carryOut(answer, before.obligations, permitted)) ? answer : undefined;
     } catch {
       return undefined;
     }
@@ -203,22 +209,42 @@ class Layer {
     const shown = presented(request, this.#options.clientAddress?.(request));
     const asked = ask(shown, this.#origin);
     if (asked === undefined) return AMBIGUOUS;
-    const question = new Question(asked, { supported: [...this.#handlers.keys()] });
+    const atLeast = this.#options.atLeast?.(request);
+    const question = new Question(asked, { supported: this.#supported(), ...(atLeast === undefined ? {} : { atLeast }) });
     const answer = await this.#point.evaluate(question, { signal });
     if (answer.kind !== "allow") return refusalOf(answer, askerOf(shown));
     const permitted = permit(answer, asked.action, asked.resource);
-    return (await this.#carryOut(answer, permitted)) ? { permitted, question, allow: answer } : UNDONE;
+    return (await this.#carryOut(answer, [], permitted)) ? { permitted, question, allow: answer } : undone(answer);
   }
 
-  /** Each obligation once, also when another failed. */
-  async #carryOut({ obligations }: Allow, permitted: Permitted): Promise<boolean> {
-    const carryOut = async (obligation: Obligation): Promise<void> => {
-      const handler = this.#handlers.get(obligation.type);
-      if (handler === undefined && obligation.type !== BREAK_GLASS) throw new CountersignError("configuration", "obligation is not supported");
-      await handler?.(obligation, permitted);
-    };
-    const done = await Promise.allSettled(obligations.map(carryOut));
-    return done.every(({ status }) => status === "fulfilled");
+  /** Who carries out nothing says nothing. */
+  #supported(): string[] {
+    return this.#handlers.size === 0 ? [] : [...this.#handlers.keys(), BREAK_GLASS];
+  }
+
+  /** Carries out, in their order, what an allow obliges to and `before` did not. What fails does not keep the rest from being done. */
+  async #carryOut({ obligations }: Allow, before: readonly Obligation[], permitted: Permitted): Promise<boolean> {
+    const done = new Set(before.map((obligation) => canonical(obligation, 30)));
+    let isDone = true;
+    for (const obligation of obligations) {
+      if (done.has(canonical(obligation, 30))) continue;
+      isDone = (await this.#carry(obligation, permitted)) && isDone;
+    }
+    return isDone;
+  }
+
+  async #carry(obligation: Obligation, permitted: Permitted): Promise<boolean> {
+    const handler = this.#handlers.get(obligation.type);
+    if (handler === undefined) return obligation.type === BREAK_GLASS;
+    const patience = new AbortController();
+    const late = setTimeout(this.#options.obligationDeadlineMs ?? 5_000, false, { signal: patience.signal }).catch(() => false);
+    const carried = (async () => {
+      await handler(obligation, permitted);
+      return true;
+    })().catch(() => false);
+    const isDone = await Promise.race([carried, late]);
+    patience.abort();
+    return isDone;
   }
 }
 

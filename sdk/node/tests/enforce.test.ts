@@ -133,9 +133,11 @@ test("each refusal has its form", async () => {
     [denied("no_credentials"), html, 401, { "www-authenticate": "Bearer" }],
     [denied("revoked"), {}, 401, { "www-authenticate": 'Bearer error="invalid_token"' }],
     [denied("revoked"), { authorization: "DPoP t", dpop: "p" }, 401, { "www-authenticate": 'DPoP error="invalid_token"' }],
+    [denied("invalid_dpop_proof"), { dpop: "p" }, 401, { "www-authenticate": 'Bearer error="invalid_dpop_proof"' }],
+    [denied("no_credentials"), { origin: "https://a.example", "access-control-request-method": "GET" }, 401, {}],
     [{ decision: false, context: { reason: "use_dpop_nonce", dpop_nonce: "n1" } }, { authorization: "DPoP t" }, 401,
       { "www-authenticate": 'DPoP error="use_dpop_nonce"', "dpop-nonce": "n1" }],
-    [denied("facts_unavailable"), {}, 503, {}],
+    [denied("facts_unavailable"), {}, 503, { "retry-after": "1" }],
     [denied("policy_error"), {}, 403, {}],
     [error, html, 503, { "cache-control": "no-store" }],
     [new TypeError("a mistake"), {}, 503, {}],
@@ -153,8 +155,11 @@ test("each refusal has its form", async () => {
     assert.equal(await response.text(), "");
     for (const [name, value] of Object.entries(expected)) assert.equal(response.headers.get(name), value, `${what} ${name}`);
   }
-  const posted = await get(`${await application(new Said(STEP_UP))}/api/payroll`, html, "POST");
-  assert.equal(posted.status, 401);
+  const other = async (method: string, headers: Record<string, string>) => (await get(`${await application(new Said(STEP_UP))}/api/payroll`, headers, method)).status;
+  assert.equal(await other("POST", html), 401);
+  assert.equal(await other("POST", { "sec-fetch-mode": "navigate" }), 303);
+  assert.equal(await other("GET", { ...html, "x-requested-with": "XMLHttpRequest" }), 401);
+  assert.equal(await other("OPTIONS", { origin: "https://a.example", "access-control-request-method": "GET" }), 403);
 });
 
 /** What a server answers to bytes. */
@@ -195,14 +200,32 @@ test("obligations are carried out before the request passes, each once, or it do
   } });
   const point = new Said({ decision: true, context: { obligations } });
   assert.equal((await get(`${await application(point, handlers("none"))}/api/payroll`)).status, 200);
-  assert.deepEqual(done.splice(0).sort(), ["a GET", "b", "c GET"]);
-  assert.match(point.asked[0]?.key ?? "", /"supported_obligations":\["notification","watermark"\]/);
+  assert.deepEqual(done.splice(0), ["a GET", "b", "c GET"]);
+  assert.match(point.asked[0]?.key ?? "", /"supported_obligations":\["break-glass","notification","watermark"\]/);
   for (const fails of ["a", "b"]) {
     assert.equal((await get(`${await application(point, handlers(fails))}/api/payroll`)).status, 403);
-    assert.deepEqual(done.splice(0).sort(), ["a GET", "b", "c GET"], "the others are carried out all the same");
+    assert.deepEqual(done.splice(0), ["a GET", "b", "c GET"], "the others are carried out all the same");
   }
   assert.equal((await get(`${await application(point)}/api/payroll`)).status, 403, "what is not supported is no");
+  const slow = { obligations: { notification: () => new Promise<void>(() => undefined), watermark: () => undefined }, obligationDeadlineMs: 20 };
+  assert.equal((await get(`${await application(point, slow)}/api/payroll`)).status, 403, "what takes too long is not done");
   assert.throws(() => enforce(point, ORIGIN, { obligations: { "step-up": () => undefined } }), CountersignError);
+});
+
+test("an obligation that was carried out for a response is not carried out again for it", async () => {
+  const one = { id: "a", type: "notification", properties: {} };
+  const point = new Said({ decision: true, context: { obligations: [one] } });
+  const done: string[] = [];
+  await stream(await application(point, { obligations: { notification: ({ id }) => void done.push(id) } }));
+  point.end({ decision: true, context: { obligations: [one, { ...one, id: "b" }] } });
+  while (done.length < 2) await new Promise(setImmediate);
+  assert.deepEqual(done, ["a", "b"]);
+});
+
+test("a floor of freshness goes with the question", async () => {
+  const point = new Said(ALLOW);
+  await get(`${await application(point, { atLeast: () => "00000000000000aa-7" })}/api/payroll`);
+  assert.equal(point.asked[0]?.atLeast, "00000000000000aa-7");
 });
 
 async function stream(url: string): Promise<{ text: () => string; over: Promise<"ended" | "broken"> }> {

@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 
 import { WebSocket } from "ws";
 
-import { freePorts, passkey } from "../real/pdp.js";
+import { freePorts, passkey, Pdp } from "../real/pdp.js";
 
 /** A copy of the example beside an installed package, that `sdk/node/test` made; and the example in its place. */
 const folder = process.env["EXAMPLE"] ?? "";
@@ -145,4 +146,17 @@ test("the command starts it where it stands", async () => {
   const own = new Example(command, [], "/", await freePorts(5));
   await own.says(/^ready$/m);
   await own.stop();
+});
+
+test("the example of the guide runs as it is written", async () => {
+  const guide = readFileSync(new URL("../../../../../docs/node.md", import.meta.url), "utf8");
+  const [, program = ""] = /```js\n(\/\/ ask\.mjs.*?)```/s.exec(guide) ?? [];
+  writeFileSync(join(folder, "ask.mjs"), program);
+  const pdp = await Pdp.start();
+  const ask = async (token: string) => {
+    const env = { ...process.env, COUNTERSIGN_URL: pdp.url, COUNTERSIGN_SECRET: pdp.pep.secret, TOKEN: token };
+    return (await promisify(execFile)(process.execPath, ["ask.mjs"], { cwd: folder, env })).stdout;
+  };
+  assert.deepEqual([await ask(pdp.token("alice")), await ask(pdp.token("bob"))], ["allowed\n", "refused: policy_denied\n"]);
+  await pdp.stop();
 });

@@ -15,7 +15,7 @@ const AUDIENCE = "countersign";
 const SECRET = "application-secret-of-this-test";
 export const ORIGIN = "https://payroll.example";
 
-const POLICY = `package authz
+export const POLICY = `package authz
 
 import rego.v1
 
