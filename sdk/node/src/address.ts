@@ -34,6 +34,7 @@ export interface Reply {
 /** Connections at once to one address. */
 const CONNECTIONS = 256;
 const KEPT_OPEN = 16;
+const VERIFIED = { rejectUnauthorized: true, minVersion: "TLSv1.2" } as const;
 
 /** An address, with its connections. */
 export class Address {
@@ -42,7 +43,7 @@ export class Address {
   readonly #agent: http.Agent;
   readonly #module: typeof http | typeof https;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #tls: Tls;
+  readonly #tls: Tls & Partial<typeof VERIFIED>;
 
   constructor(text: string, credentials: Credentials, tls: Tls, plain: "loopback" | "anywhere") {
     const url = parsed(text);
@@ -51,7 +52,8 @@ export class Address {
     }
     this.origin = url.origin;
     this.#module = url.protocol === "https:" ? https : http;
-    this.#tls = url.protocol === "https:" ? tls : {};
+    // Said outright, because an environment variable can switch off the default.
+    this.#tls = url.protocol === "https:" ? { ...tls, ...VERIFIED } : {};
     this.#agent = new this.#module.Agent({ keepAlive: true, maxSockets: CONNECTIONS, maxFreeSockets: KEPT_OPEN, scheduling: "lifo", ...this.#tls });
     this.#headers = headersOf(credentials);
   }

@@ -130,7 +130,9 @@ export function enforceUpgrade(point: DecisionPoint, origin: string, options: En
     const passed = await layer.decide(request, gone.signal);
     if (gone.signal.aborted) return undefined;
     if (!("permitted" in passed)) {
-      socket.end(raw(passed));
+      socket.end(raw(passed), () => {
+        socket.destroy();
+      });
       return undefined;
     }
     void layer.hold(passed, gone, () => {

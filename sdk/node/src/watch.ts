@@ -33,6 +33,8 @@ const LONGEST_HEARTBEAT_MS = 60_000;
 const PATIENCE = 2.5;
 /** Between two changes to the address that answers. */
 const MOVE_MS = 5_000;
+/** A connection that lived this long was no failure. */
+const LIVED_MS = 10_000;
 
 /** The watch of one client. It begins when it is first asked for. */
 export class Watch {
@@ -94,19 +96,20 @@ export class Watch {
   async #watch(address: Address): Promise<number> {
     const { clock, leases } = this.#parts;
     const connection = new AbortController();
+    const left = new AbortController();
     const stream = new Stream(this.#parts, (within) => {
       this.#cancelDelay();
       this.#cancelDelay = clock.after(within * this.#parts.random(), () => {
+        left.abort();
         connection.abort();
       });
     });
     this.#connection = connection;
-    const at = this.#at;
+    const [at, begun] = [this.#at, clock.now()];
     this.#listen(connection, CONNECT_MS);
     try {
       await address.follow(this.#path(), this.#headers(), connection.signal, opened, (chunk) => {
         stream.hear(chunk);
-        this.#failures = 0;
         this.#state = "open";
         this.#listen(connection, PATIENCE * stream.heartbeatMs);
       });
@@ -121,7 +124,9 @@ export class Watch {
     this.#state = "connecting";
     if (this.#at !== at) return 0;
     this.#at = (at + 1) % this.#parts.addresses.length;
-    return stream.isDraining ? 1 : this.#backoff();
+    if (clock.now() - begun >= LIVED_MS) this.#failures = 0;
+    // Whoever left a draining decision point waited for a random time already.
+    return left.signal.aborted ? 0 : this.#backoff();
   }
 
   #backoff(): number {
@@ -170,7 +175,6 @@ class Stream {
   readonly #reader = new EventReader();
   #life: string | undefined;
   heartbeatMs = CONNECT_MS / PATIENCE;
-  isDraining = false;
   /** Something was told that cannot be understood: nothing that was told before counts. */
   isBroken = false;
 
@@ -225,7 +229,6 @@ class Stream {
         return;
       }
       case "draining":
-        this.isDraining = true;
         this.#drain(Math.min(count(told, "within_ms"), LONGEST_HEARTBEAT_MS));
         if (at !== undefined) leases.passed(at.seq);
         return;

@@ -1,12 +1,18 @@
 /** The client against a decision point that answers as it is told: only a clean allow is an allow. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import https from "node:https";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, test } from "node:test";
+import { TLSSocket } from "node:tls";
 import { inspect } from "node:util";
 
-import { Client, type ClientOptions, CountersignError, type ErrorKind, type Json, Question } from "../src/index.js";
+import { Client, type ClientOptions, CountersignError, type ErrorKind, type Json, Question, type Tls } from "../src/index.js";
 import { about, ALLOW, type Answered, clientOf, closeClients, DENY, Fake, leased, PEP, QUESTION, SECRET, StillClock } from "./fake.js";
 
 const fakes: Fake[] = [];
@@ -282,7 +288,33 @@ test("an allow without a lease is relied on for a moment, and a foreign one not 
   await aborted;
 });
 
-test("a server that speaks TLS is believed only by a known certificate", async () => {
+test("a server that speaks TLS is believed only by a known certificate, and shown the client's", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "countersign-node-tls-"));
+  const [key, cert] = ["key", "cert"].map((name) => join(folder, `${name}.pem`)) as [string, string];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout", key, "-out", cert, ...subject],
+    { stdio: "ignore" });
+  const pem = { key: readFileSync(key), cert: readFileSync(cert) };
+  rmSync(folder, { recursive: true });
+  const server = https.createServer({ ...pem, requestCert: true, rejectUnauthorized: false, ca: pem.cert }, (request, response) => {
+    const { socket } = request;
+    const isKnown = socket instanceof TLSSocket && socket.authorized;
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ decision: isKnown }));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `https://127.0.0.1:${String((server.address() as net.AddressInfo).port)}`;
+  const kind = async (tls: Tls) => (await clientOf(url, { ...UNLEASED, tls }).evaluate(QUESTION)).kind;
+  assert.deepEqual([await kind({ ca: pem.cert }), await kind({ ca: pem.cert, ...pem })], ["deny", "allow"]);
+  // Not even where the whole process believes everybody.
+  process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
+  await fails(kind({}), "unreachable");
+  delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
+  closeClients();
+  server.close();
+});
+
+test("what does not speak TLS is no decision point", async () => {
   const server = net.createServer((socket) => socket.end("plain text")).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as net.AddressInfo;
