@@ -6,11 +6,15 @@ import { writeFileSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterEach, test } from "node:test";
+import { after, afterEach, test } from "node:test";
 
 import { Allow, type Asked, Client, type ClientOptions, CountersignError, enforce, Question } from "../../src/index.js";
 import { eventually } from "../fake.js";
 import { ORIGIN, Pdp, POLICY } from "./pdp.js";
+
+// Nothing of a client keeps a process alive: here the test does, as a server does in an application.
+const alive = setInterval(() => undefined, 1_000);
+after(() => { clearInterval(alive); });
 
 const closing: (() => void | Promise<void>)[] = [];
 
