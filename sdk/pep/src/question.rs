@@ -146,3 +146,5 @@ fn is_plain(segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
