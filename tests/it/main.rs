@@ -10,6 +10,7 @@
 
 mod authzen;
 mod behavior;
+mod browser_sdk;
 mod control;
 mod demo;
 mod doctor;

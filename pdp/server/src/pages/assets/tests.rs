@@ -30,8 +30,19 @@ fn scripts_are_whole_and_make_no_code_of_text() {
     for (name, _, content) in ASSETS.iter().filter(|(name, ..)| name.ends_with(".js")) {
         assert!(content.starts_with("// Countersign: built from sdk/browser"), "{name} is not what sdk/browser builds");
         for sink in [
-            "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "javascript:", "localStorage", "import(",
-            " from\"", "from \"", "http://", "https://",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "Function(",
+            "javascript:",
+            "localStorage",
+            "import(",
+            " from\"",
+            "from \"",
+            "http://",
+            "https://",
         ] {
             assert!(!content.contains(sink), "{name} contains {sink}");
         }
