@@ -21,13 +21,12 @@ const WATCH: &str = "
     const digest = SubtleCrypto.prototype.digest;
     SubtleCrypto.prototype.digest = function (...all) { keep('digests', 1); return digest.apply(this, all); };";
 
-/// Alice's browser in Paris, signed in, with its device cookie.
+/// Alice's browser in Paris, signed in.
 fn owner<'a>(stage: &Stage, driver: &'a Driver, more: &str) -> Browser<'a> {
     let browser = driver.browser();
     browser.extra_headers(&[(FROM, PARIS)]);
     browser.devtools("Emulation.setUserAgentOverride", &json!({"userAgent": OWNERS_AGENT}));
     browser.set_cookie(&stage.url("payroll", "/"), "access_token", &stage.issuer.token("alice", &json!({"sid": "sdk"})));
-    browser.open(&stage.url("payroll", "/.countersign/"));
     browser.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({"source": format!("{WATCH}{more}")}));
     browser
 }
@@ -318,7 +317,7 @@ fn swinging(seed: i32, count: i32, (left, top): (i32, i32)) -> Vec<Vec<(i32, i32
 fn mechanical(count: i32, (left, top): (i32, i32)) -> Vec<Vec<(i32, i32, u32)>> {
     let movement = |nth: i32| {
         let column = left + 40 + (nth * 13) % 300;
-        (0..25).map(|step| (column, if nth % 2 == 0 { top + 10 + step * 8 } else { top + 210 - step * 8 }, 16)).collect()
+        (0..22).map(|step| (column, if nth % 2 == 0 { top + 10 + step * 9 } else { top + 208 - step * 9 }, 16)).collect()
     };
     (0..count).map(movement).collect()
 }
@@ -357,21 +356,16 @@ fn the_score_falls_and_rises_with_the_hand_at_the_pointer() {
     page.0.click("#learn");
     page.0.wait_until("learned", |_| page.movements() < 100 && page.0.text().contains("is known"));
 
-    // It is hers: nothing rises. A machine takes over: it rises. She is back: it falls.
-    page.does(&swinging(5, 24, field));
-    let own = page.score();
-    assert!(own <= quiet && page.says().contains("moves as the subject moves it"), "{quiet} {own} {}", page.says());
-    page.does(&mechanical(20, field));
-    page.0.wait_until("risen", |_| page.score() > own + 10);
+    // A machine takes over: it rises. She is back: it falls.
+    page.does(&mechanical(24, field));
+    page.0.wait_until("risen", |_| page.score() > quiet + 10);
     let risen = page.score();
     assert!(page.says().contains("unlike the subject") || page.says().contains("repeat"), "{}", page.says());
-    page.0.click("#learn[disabled] + a");
-    page.0.click(".play a[href='/hand']");
-    page.0.wait_until("drawn", |_| page.score() == risen);
-    for part in 6..10 {
-        page.does(&swinging(part, 27, field));
+    for part in 5..8 {
+        page.does(&swinging(part, 24, field));
     }
     page.0.wait_until("fallen", |_| page.score() < risen - 10);
+    assert!(page.score() >= quiet, "never below what it was");
     assert!(page.number("document.querySelectorAll('#chart polyline').length") == 1);
     if let Some(kept) = std::env::var_os("COUNTERSIGN_KEEP_PICTURE") {
         std::fs::write(kept, page.0.screenshot()).unwrap();
