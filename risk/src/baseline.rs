@@ -4,7 +4,7 @@
 use countersign_sdk_types::{Asn, Coordinates, Country, Kilometers, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Look};
 use crate::signal::client::Family;
 use crate::signal::hour::{Clock, Hours};
 use crate::tally::{Fading, Marked, Tally, Versioned};
@@ -43,7 +43,7 @@ pub struct Baseline {
     /// Devices by cookie and by key; marked is the weight of events in which a key was proved.
     devices: Tally<Keyed, Marked, 6>,
     /// What the latest devices looked like.
-    looks: Vec<Fingerprint>,
+    looks: Vec<Look>,
     clock: Clock,
     last: Option<Whereabouts>,
     /// The day (UTC) of the newest event, and the network and session of each that counted on it.
@@ -63,7 +63,7 @@ pub struct Settled {
 }
 
 /// The layout of [`Baseline::to_bytes`].
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 /// Days until a learned event counts half: flat from 60 to 240 on real clocks.
 const HALF_LIFE_DAYS: f32 = 120.0;
 /// Events that count in a day, in one network on it, and in one session on it: an attacker with one phished proof must not become normal by repetition.
@@ -106,7 +106,8 @@ impl Baseline {
         }
         self.count(event);
         if waits(event, told) {
-            self.waiting.push(event.clone());
+            // What a script told does not wait: it is the least of what a login teaches.
+            self.waiting.push(LearnedEvent { fingerprint: event.fingerprint.and_then(Fingerprint::of_headers), ..event.clone() });
         } else {
             settled.push(self.take(event.clone()));
         }
@@ -155,7 +156,7 @@ impl Baseline {
         for device in [event.cookie, event.key] {
             self.devices.change(device, |entry| entry.add(weight, keyed));
         }
-        if let Some(look) = event.fingerprint {
+        if let Some(look) = event.fingerprint.map(Look) {
             self.looks.retain(|known| *known != look);
             self.looks.insert(0, look);
             self.looks.truncate(LOOKS);
@@ -305,7 +306,7 @@ impl Baseline {
     }
 
     pub(crate) fn resembles(&self, look: Fingerprint) -> bool {
-        self.looks.iter().any(|known| known.resembles(look))
+        self.looks.iter().any(|known| known.0.resembles(look))
     }
 
     pub(crate) fn has_devices(&self) -> bool {

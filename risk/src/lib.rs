@@ -23,7 +23,7 @@ mod weights;
 pub use baseline::{Baseline, BaselineError, Settled, Whereabouts};
 pub use evidence::{Evidence, EvidenceItem};
 pub use familiarity::Familiarity;
-pub use fingerprint::{Fingerprint, Hints};
+pub use fingerprint::{Components, Fingerprint, Hints, Told};
 pub use keyed::{Keyed, Salts, SubjectSalt};
 pub use known::Known;
 pub use learned::{LearnedEvent, SessionTag, Shared, Strength};

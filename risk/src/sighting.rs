@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use countersign_sdk_types::{Asn, Coordinates, Country, DeviceId, Kilometers, Place, PlaceGap, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::{Fingerprint, Hints};
+use crate::fingerprint::{Components, Fingerprint, Hints};
 use crate::signal::client::Client;
 use crate::{Keyed, LearnedEvent, Salts, SessionTag, Shared, Strength};
 
@@ -62,6 +62,8 @@ pub struct RawSighting<'a> {
     pub user_agent: Option<&'a str>,
     /// What else the client says of itself.
     pub hints: Hints<'a>,
+    /// What a script on its page told of the device.
+    pub components: Option<Components>,
     /// The device by its cookie, which can be copied.
     pub cookie: Option<&'a DeviceId>,
     /// The device by a key that it proved on this request (DPoP, mTLS).
@@ -88,6 +90,7 @@ impl<'a> RawSighting<'a> {
             place,
             user_agent: None,
             hints: Hints::default(),
+            components: None,
             cookie: None,
             key: None,
             session,
@@ -174,7 +177,7 @@ impl Sighting {
             client: Client::read(raw.user_agent, &raw.hints),
             cookie: raw.cookie.map(|device| salt.device(device)),
             key: raw.key.map(|device| salt.device(device)),
-            fingerprint: Fingerprint::new(raw.user_agent, &raw.hints, salt),
+            fingerprint: Fingerprint::new(raw.user_agent, &raw.hints, raw.components, salt),
             tls: raw.hints.ja4.map(|ja4| salt.key("tls", ja4.as_bytes())),
             session: SessionTag::of(raw.session),
             shared: Shared {

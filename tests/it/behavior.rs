@@ -218,7 +218,7 @@ fn the_script_measures_as_the_verifier_does_and_tells_what_the_mouse_did() {
 
     let vectors: Value = serde_json::from_str(VECTORS).unwrap();
     browser.script(&format!(
-        "import('/.countersign/pointer.js').then(({{FEATURES, Segmenter}}) => {{
+        "import('/.countersign/countersign.js').then(({{FEATURES, Segmenter}}) => {{
            const segmenter = new Segmenter();
            const actions = {}.map(([at, x, y, kind]) => segmenter.push(at, x, y, kind)).concat([segmenter.finish()]);
            window.measured = {{features: FEATURES, actions: actions.filter((action) => action)}};

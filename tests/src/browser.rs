@@ -136,6 +136,25 @@ impl Browser<'_> {
         self.call("POST", "/actions", Some(&json!({"actions": [mouse]})));
     }
 
+    /// Moves the mouse along points of the window, each after as many milliseconds as it says, and clicks at the end of each movement.
+    #[track_caller]
+    pub fn gestures(&self, movements: &[Vec<(i32, i32, u32)>]) {
+        let gesture = |points: &Vec<(i32, i32, u32)>| {
+            let moves = points
+                .iter()
+                .map(|(x, y, millis)| json!({"type": "pointerMove", "duration": millis, "x": x, "y": y, "origin": "viewport"}));
+            let click = [
+                json!({"type": "pointerDown", "button": 0}),
+                json!({"type": "pause", "duration": 40}),
+                json!({"type": "pointerUp", "button": 0}),
+            ];
+            moves.chain(click).collect::<Vec<_>>()
+        };
+        let all: Vec<Value> = movements.iter().flat_map(gesture).collect();
+        let mouse = json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": all});
+        self.call("POST", "/actions", Some(&json!({"actions": [mouse]})));
+    }
+
     /// Types a text into the first element that a CSS selector finds.
     #[track_caller]
     pub fn fill(&self, selector: &str, text: &str) {

@@ -1,4 +1,4 @@
-//! The application behind the proxy: answers every request with what reached it, as JSON; `/page` is a page that tells of the pointer; a WebSocket
+//! The application behind the proxy: answers every request with what reached it, as JSON; [`PAGES`] are pages that include our scripts; a WebSocket
 //! is opened (RFC 6455), and then whatever comes is sent back as it is.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -78,8 +78,9 @@ fn answer(stream: TcpStream, served: &AtomicUsize) -> std::io::Result<()> {
     if let Some(key) = headers.get("sec-websocket-key").and_then(|keys| keys[0].as_str()) {
         return echo(reader, &accepted(key));
     }
-    if target == "/page" {
-        return respond(reader.into_inner(), "text/html", PAGE);
+    if let Some((_, tag)) = PAGES.iter().find(|(path, _)| *path == target) {
+        let page = format!("<!doctype html><title>page</title><p>reached</p><script type=module {tag}></script>");
+        return respond(reader.into_inner(), &format!("text/html\r\ncontent-security-policy: {POLICY}"), &page);
     }
     let body = json!({"reached": true, "method": method, "target": target, "headers": headers}).to_string();
     respond(reader.into_inner(), "application/json", &body)
@@ -100,8 +101,16 @@ fn echo(mut reader: BufReader<TcpStream>, accept: &str) -> std::io::Result<()> {
     std::io::copy(&mut reader, &mut back).map(|_| ())
 }
 
-/// As an application includes the script.
-const PAGE: &str = "<!doctype html><title>page</title><p>reached</p><script type=module src=/.countersign/behavior.js></script>";
+/// As applications include our scripts, and what their tags say.
+const PAGES: [(&str, &str); 3] = [
+    ("/page", "src=/.countersign/behavior.js"),
+    ("/told", "src=/.countersign/countersign.js"),
+    ("/asked", "src=/.countersign/countersign.js data-consent=required"),
+];
+
+/// The strictest policy under which they work.
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
 
 fn respond(mut stream: TcpStream, kind: &str, body: &str) -> std::io::Result<()> {
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())?;

@@ -6,18 +6,19 @@ mod witness;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use countersign_sdk_client::Client;
 use countersign_sdk_pep::{ClientAddress, EnforceLayer, Origin, Permitted};
 use countersign_sdk_types::{Seconds, Timestamp};
 
 use crate::attack::{self, TOKEN_COOKIE};
 use crate::backstage::{ALICE, Backstage, CODE_LIFE, MORNING, NIGHT, Place, Scene, is_night};
+use crate::hand::Browsing;
 use crate::issuer::{Grantee, Issuer, Standing};
 use crate::timeline::Timeline;
 use crate::visitor::Stage;
@@ -58,6 +59,13 @@ impl Application {
         token(headers).map(|token| self.issuer.standing(&token, self.backstage.now()))
     }
 
+    /// A request of the browser that sent these headers.
+    fn browsing(&self, headers: &HeaderMap) -> Browsing {
+        let all = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+        let authority = format!("payroll.localhost:{}", self.stage.port);
+        Browsing { authority, headers: all.collect(), from: self.scene.place().address() }
+    }
+
     /// The code, while it can be used.
     fn code(&self) -> Option<String> {
         let code = self.code.lock().ok()?.clone()?;
@@ -77,6 +85,10 @@ pub fn router(application: Arc<Application>, client: Client, origin: Origin) -> 
     let stage = Router::new()
         .route("/", get(home))
         .route("/why/{decision}", get(why))
+        .route("/hand", get(hand))
+        .route("/hand/now", get(hand_now))
+        .route("/hand/learn", post(learn_hand))
+        .route("/hand.js", get(pages::hand_script))
         .route("/demo.css", get(pages::style))
         .route("/demo.js", get(pages::script))
         .route("/sign-in", post(sign_in))
@@ -107,6 +119,27 @@ async fn payroll(State(application): Shared, permitted: Permitted) -> Response {
 
 async fn why(State(application): Shared, Path(decision): Path<String>) -> Response {
     application.backstage.why(&decision).map_or_else(pages::nowhere, |why| pages::why(&why))
+}
+
+/// The page that shows how the score follows the hand.
+async fn hand(State(application): Shared, headers: HeaderMap) -> Response {
+    pages::hand(application.standing(&headers) == Some(Standing::Good))
+}
+
+/// What this browser's session scores now.
+async fn hand_now(State(application): Shared, headers: HeaderMap) -> Response {
+    match application.backstage.hand(application.browsing(&headers)).await {
+        Ok(Some(hand)) => ([(header::CACHE_CONTROL, "no-store")], Json(hand)).into_response(),
+        Ok(None) => StatusCode::UNAUTHORIZED.into_response(),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn learn_hand(State(application): Shared, headers: HeaderMap) -> Response {
+    match application.backstage.learn_hand(application.browsing(&headers)).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(_) => StatusCode::CONFLICT.into_response(),
+    }
 }
 
 async fn nowhere() -> Response {

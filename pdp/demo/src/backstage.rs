@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use countersign_sdk_types::{Millis, Timestamp};
 
+use crate::hand::{Browsing, Hand};
 use crate::why::Why;
 
 /// The name of the demo user.
@@ -113,6 +114,10 @@ pub trait Backstage: Send + Sync + 'static {
     fn enroll_code(&self) -> Later<String>;
     /// How many passkeys alice has.
     fn passkeys(&self) -> usize;
+    /// What a request of this browser would score now; nothing where it identifies nobody.
+    fn hand(&self, browsing: Browsing) -> Later<Option<Hand>>;
+    /// Learns what this browser told of the pointer as alice's, as two of her step-ups would, and begins a new window.
+    fn learn_hand(&self, browsing: Browsing) -> Later<()>;
     /// Why a decision came out as it did.
     fn why(&self, decision: &str) -> Option<Why>;
 }

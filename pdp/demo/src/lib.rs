@@ -6,6 +6,7 @@ pub mod application;
 pub mod attack;
 pub mod authenticator;
 pub mod backstage;
+pub mod hand;
 pub mod issuer;
 pub mod places;
 pub mod story;

@@ -207,6 +207,7 @@ pub fn sight(identified: &Identified, facts: &Facts, now: Timestamp) -> Sighting
         place: &facts.place,
         user_agent: identified.request.agent.user_agent.as_deref(),
         hints: identified.request.agent.hints(),
+        components: facts.components,
         cookie: identified.device.as_ref().filter(|_| identified.binding != BindingState::Proved),
         key: identified.device.as_ref().filter(|_| identified.binding == BindingState::Proved),
         session: &identified.session,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_risk::{Baseline, Behavior, Failures, Organisation, Salts, SubjectSalt, Trail};
+use countersign_risk::{Baseline, Behavior, Components, Failures, Organisation, Salts, SubjectSalt, Trail};
 use countersign_sdk_types::{Acr, Digest, GrantId, Place, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct Facts {
     /// How the pointer of the session moved, where its browser told.
     #[serde(default)]
     pub behavior: Option<Behavior>,
+    /// What a script of the session told of the device, keyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components: Option<Components>,
     /// The secrets that key identifiers. Never in a record: a record keeps the keyed sighting instead.
     #[serde(skip, default = "no_salts")]
     pub salts: Salts,
@@ -62,6 +65,7 @@ impl Facts {
             organisation: Organisation::default(),
             trail: None,
             behavior: None,
+            components: None,
             salts,
             place,
             user: None,

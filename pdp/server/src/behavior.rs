@@ -1,5 +1,5 @@
-//! What browsers tell of the pointer, in memory: the newest actions of each session on each device since it was last verified. Bounded, and lost at a
-//! restart by design. It raises a score and lowers none.
+//! What browsers tell, in memory. Of the pointer: the newest actions of each session on each device since it was last verified; they raise a score and lower
+//! none. Of the device: digests of components, by which it may resemble one that the subject has used. Bounded, and lost at a restart by design.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use countersign_pdp_engine::identify::Identified;
 use countersign_pdp_store::{View, ViewError};
 use countersign_risk::pointer::{Background, CountedAction, MOST_ACTIONS, PointerProfile, PointerVerifier};
-use countersign_risk::{Behavior, SessionTag};
+use countersign_risk::{Behavior, SessionTag, Told};
 use countersign_sdk_types::{DeviceId, Millis, SubjectId, Tenant, Timestamp};
 use ipnet::IpNet;
 use moka::ops::compute::{CompResult, Op};
@@ -18,6 +18,7 @@ use moka::sync::Cache;
 use crate::attempts::network;
 
 mod batch;
+pub mod look;
 
 pub use batch::{Batch, BatchRefused};
 
@@ -55,10 +56,14 @@ impl From<&Identified> for Whose {
     }
 }
 
-/// The windows, and the verifier that judges them.
+/// Devices whose look is kept.
+const MOST_LOOKS: u64 = 50_000;
+
+/// The windows, and the verifier that judges them; and what devices look like.
 #[derive(Debug)]
 pub struct Behaviors {
     windows: Cache<Whose, Arc<[CountedAction]>>,
+    looks: Cache<Whose, Told>,
     /// Since when this minute counts, and its batches.
     batches: Cache<SubjectId, (Timestamp, u32)>,
     verifier: ArcSwap<PointerVerifier>,
@@ -77,6 +82,7 @@ impl Default for Behaviors {
         };
         Self {
             windows: Cache::builder().weigher(weight).max_capacity(MOST_BYTES).time_to_idle(LIFE).build(),
+            looks: Cache::builder().max_capacity(MOST_LOOKS).time_to_idle(LIFE).build(),
             batches: Cache::builder().max_capacity(MOST_SUBJECTS).time_to_live(Duration::from_secs(60)).build(),
             verifier: ArcSwap::default(),
             made: AtomicI64::new(i64::MIN),
@@ -104,6 +110,22 @@ impl Behaviors {
         Ok(())
     }
 
+    /// Keeps what the device of a session looks like; the latest counts.
+    ///
+    /// # Errors
+    /// When the subject tells more than browsers do.
+    pub fn look(&self, whose: Whose, told: Told, now: Timestamp) -> Result<(), TooMany> {
+        self.count(&whose.subject, now)?;
+        self.looks.insert(whose, told);
+        Ok(())
+    }
+
+    /// What the device of a session looks like; `None` where nothing was told.
+    #[must_use]
+    pub fn looks(&self, whose: &Whose) -> Option<Told> {
+        self.looks.get(whose)
+    }
+
     fn count(&self, subject: &SubjectId, now: Timestamp) -> Result<(), TooMany> {
         let counted = self.batches.entry(subject.clone()).and_compute_with(|old| match old.map(moka::Entry::into_value) {
             Some((since, batches)) if now.since(since) < MINUTE => {
@@ -126,6 +148,12 @@ impl Behaviors {
         let Some(actions) = self.windows.get(whose) else { return Ok(None) };
         let profile = view.pointer(&whose.subject)?;
         Ok(Some(self.verifier.load().judge(&profile, &actions).behavior()))
+    }
+
+    /// How many actions the window of the session and device holds.
+    #[must_use]
+    pub fn told(&self, whose: &Whose) -> usize {
+        self.windows.get(whose).map_or(0, |actions| actions.len())
     }
 
     /// Ends the window of the session and device, whose person is verified now; gives its actions.

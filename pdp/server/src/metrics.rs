@@ -75,6 +75,7 @@ pub struct Metrics {
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
+    device_looks: Family<OutcomeLabel, Counter>,
     searches: Family<OutcomeLabel, Counter>,
     opa_events_lost: Counter,
     watches: Gauge,
@@ -106,6 +107,7 @@ impl Metrics {
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
             behavior_batches: Family::default(),
+            device_looks: Family::default(),
             searches: Family::default(),
             opa_events_lost: Counter::default(),
             watches: Gauge::default(),
@@ -129,6 +131,7 @@ impl Metrics {
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
+        registry.register("device_looks", "What browsers told of their devices", self.device_looks.clone());
         registry.register("searches", "Pages of AuthZEN searches", self.searches.clone());
         registry.register("opa_events_lost", "Decisions missing from the decision log of OPA's clients", self.opa_events_lost.clone());
         registry.register("watches", "Open watches", self.watches.clone());
@@ -179,6 +182,11 @@ impl Metrics {
     /// A browser told of the pointer.
     pub fn told_behavior(&self, outcome: BatchOutcome) {
         self.behavior_batches.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// A browser told what its device looks like.
+    pub fn told_device(&self, outcome: BatchOutcome) {
+        self.device_looks.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// A page of a search ended.

@@ -4,6 +4,7 @@
 
 mod auth;
 mod behavior;
+mod device;
 mod protected;
 mod visit;
 
@@ -40,7 +41,8 @@ pub fn router(public: Arc<Public>) -> Router {
         .route("/.countersign/enroll", get(protected::enroll))
         .route("/.countersign/behavior", post(behavior::take))
         .route("/.countersign/behavior.js", get(behavior::script))
-        .route("/.countersign/pointer.js", get(behavior::module))
+        .route("/.countersign/countersign.js", get(device::script))
+        .route("/.countersign/device", post(device::take))
         .route("/.countersign/assets/{name}", get(asset_there))
         .route("/", get(auth::home))
         .route("/step-up/{ceremony}", get(auth::step_up))

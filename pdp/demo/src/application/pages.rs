@@ -9,11 +9,12 @@ use countersign_sdk_types::Effect;
 use super::Application;
 use crate::attack::Attack;
 use crate::backstage::Place;
+use crate::hand;
 use crate::issuer::Standing;
 use crate::timeline::{Happened, Outcome, Visit, Who};
 use crate::why::Why;
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// The steps of the story, in order.
@@ -115,6 +116,13 @@ struct Explained<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "hand.html")]
+struct Hand {
+    signed_in: bool,
+    enough: usize,
+}
+
+#[derive(Template)]
 #[template(path = "trouble.html")]
 struct Trouble<'a> {
     title: &'a str,
@@ -154,6 +162,10 @@ pub(super) fn why(why: &Why) -> Response {
     page(&Explained { why })
 }
 
+pub(super) fn hand(signed_in: bool) -> Response {
+    page(&Hand { signed_in, enough: hand::ENOUGH })
+}
+
 pub(super) fn nowhere() -> Response {
     let mut page = page(&Trouble { title: "There is nothing here", text: "The page or the decision that you asked for is not known." });
     *page.status_mut() = StatusCode::NOT_FOUND;
@@ -172,6 +184,10 @@ pub(super) async fn style() -> Response {
 
 pub(super) async fn script() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../templates/demo.js"))
+}
+
+pub(super) async fn hand_script() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../../templates/hand.js"))
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {

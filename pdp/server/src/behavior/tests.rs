@@ -119,3 +119,44 @@ fn nothing_told_says_nothing_and_little_costs_nothing() {
     behaviors.take(mine.clone(), &batch(3, 0.0), Timestamp(0)).unwrap();
     assert!(is_replay(), "to the last bit the same as earlier ones");
 }
+
+#[test]
+fn a_look_is_read_by_name_and_what_no_script_sends_is_refused() {
+    let told = look::read(br#"{"components":{"screen":"00000000000000ff","audio":"0123456789abcdef"}}"#).unwrap();
+    assert_eq!(told.0, [Some(0x0123_4567_89ab_cdef), None, None, None, Some(255), None]);
+    for body in [
+        "",
+        "[]",
+        "{}",
+        "null",
+        r#"{"components":{}}"#,
+        r#"{"components":[]}"#,
+        r#"{"components":{"screen":"1920x1080"}}"#,
+        r#"{"components":{"screen":"00000000000000FF"}}"#,
+        r#"{"components":{"screen":"+0000000000000ff"}}"#,
+        r#"{"components":{"screen":"00000000000000ff0"}}"#,
+        r#"{"components":{"screen":255}}"#,
+        r#"{"components":{"screen":null}}"#,
+        r#"{"components":{"fonts":"00000000000000ff"}}"#,
+        r#"{"components":{"screen":"00000000000000ff","screen":"00000000000000ff"}}"#,
+        r#"{"components":{"screen":"00000000000000ff"},"raw":"1920x1080"}"#,
+    ] {
+        assert!(look::read(body.as_bytes()).is_err(), "{body}");
+    }
+    let padded = format!("{}{}", r#"{"components":{"screen":"00000000000000ff"}}"#, " ".repeat(2 * 1024));
+    assert!(look::read(padded.as_bytes()).is_err());
+}
+
+#[test]
+fn a_look_is_its_own_session_s_and_device_s_and_counts_with_the_batches() {
+    let behaviors = Behaviors::default();
+    let (mine, told) = (whose("ada", 1, Some("laptop")), Told([Some(1), None, None, None, None, Some(6)]));
+    assert_eq!(behaviors.looks(&mine), None);
+    behaviors.look(mine.clone(), told, Timestamp(0)).unwrap();
+    assert_eq!(behaviors.looks(&mine), Some(told));
+    for other in [whose("ada", 2, Some("laptop")), whose("ada", 1, Some("phone")), whose("ada", 1, None), whose("bob", 1, Some("laptop"))] {
+        assert_eq!(behaviors.looks(&other), None, "{other:?}");
+    }
+    let taken = (0..100).filter(|_| behaviors.look(mine.clone(), told, Timestamp(1)).is_ok()).count();
+    assert_eq!(u32::try_from(taken), Ok(MOST_BATCHES - 1));
+}

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use countersign_pdp_demo::backstage::{ALICE, Backstage, CODE_LIFE, Later, Place as DemoPlace, TimeOfDay};
+use countersign_pdp_demo::hand::{self, Browsing, Hand};
 use countersign_pdp_demo::places::PlaceTable;
 use countersign_pdp_demo::why::Why;
 use countersign_pdp_engine::facts::DirectoryUser;
 use countersign_pdp_engine::record::{Explanation, Record, explain};
+use countersign_pdp_engine::request::{Client, Pep, RawCheck, RawHttp};
 use countersign_pdp_store::{Expect, Receipt, StateEvent};
-use countersign_risk::{RawSighting, Sighting, Strength};
-use countersign_sdk_types::{DecisionId, Millis, Place, PlaceGap, RiskScore, SessionId, SubjectId, Timestamp};
+use countersign_risk::{Keyed, RawSighting, SessionTag, Sighting, Strength};
+use countersign_sdk_types::{DecisionId, Millis, PepId, Place, PlaceGap, RiskScore, SessionId, Signal, SubjectId, Tenant, Timestamp};
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Span, ZonedDateTime};
 
+use crate::behavior::Whose;
 use crate::control::code;
 use crate::directory::Directory;
 use crate::pipeline::Pdp;
@@ -132,11 +135,72 @@ impl Backstage for PdpBackstage {
         self.pdp.store.view().credentials(&self.alice()).map_or(0, |all| all.len())
     }
 
+    fn hand(&self, browsing: Browsing) -> Later<Option<Hand>> {
+        let pdp = Arc::clone(&self.pdp);
+        Box::pin(async move {
+            // Nobody is at a pointer whose browser identifies nobody.
+            let Ok(witnessed) = pdp.witness(check(&pdp.tenant, browsing)?).await else { return Ok(None) };
+            let reasons = witnessed.witness.assessment.reasons();
+            let pointer = reasons.iter().find(|reason| reason.signal == Signal::Behavior);
+            let profile = pdp.store.view().pointer(witnessed.identified.subject()).map_err(|error| error.to_string())?;
+            Ok(Some(Hand {
+                score: witnessed.witness.assessment.inherent().value(),
+                points: pointer.map_or(0, |reason| reason.points),
+                says: pointer.map(|reason| reason.text.clone()),
+                movements: pdp.behaviors.told(&Whose::from(&witnessed.identified)),
+                known: profile.is_known(),
+                asks_from: ASKS_FROM,
+            }))
+        })
+    }
+
+    fn learn_hand(&self, browsing: Browsing) -> Later<()> {
+        let pdp = Arc::clone(&self.pdp);
+        Box::pin(async move {
+            let witnessed = pdp.witness(check(&pdp.tenant, browsing)?).await.map_err(|denial| denial.to_string())?;
+            let (subject, whose) = (witnessed.identified.subject(), Whose::from(&witnessed.identified));
+            if pdp.behaviors.told(&whose) < hand::ENOUGH {
+                return Err("too few movements".to_owned());
+            }
+            let (moved, at) = (pdp.behaviors.end(&whose), pdp.clock.now());
+            for (nth, part) in moved.chunks(moved.len().div_ceil(2)).enumerate() {
+                let session = SessionTag::of(&SessionId::new(format!("sid:hand-{}-{nth}", at.0)).map_err(|error| error.to_string())?);
+                let profile = pdp.store.view().pointer(subject).map_err(|error| error.to_string())?;
+                let lesson = Box::new(profile.lesson(Keyed(session.0), part));
+                let learned = StateEvent::PointerLearned { subject: subject.clone(), session, lesson, at };
+                pdp.store.append(learned, Expect::Any).await.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        })
+    }
+
     fn why(&self, decision: &str) -> Option<Why> {
         let record = self.pdp.store.decision(&DecisionId::new(decision).ok()?).ok()??;
         let record: Record = serde_json::from_value(record).ok()?;
         Some(shown(explain(&record)))
     }
+}
+
+/// Where the starter policy begins to ask.
+const ASKS_FROM: u8 = 30;
+/// What is not the browser's own, or would identify the page's request rather than the person.
+const NOT_ITS_OWN: [&str; 3] = ["host", "connection", "content-length"];
+
+/// A visit of this browser to the application, as the payroll would see it.
+fn check(tenant: &Tenant, browsing: Browsing) -> Result<RawCheck, String> {
+    let Browsing { authority, headers, from } = browsing;
+    let http = RawHttp {
+        method: "GET".to_owned(),
+        scheme: "http".to_owned(),
+        authority,
+        target: "/payroll".to_owned(),
+        headers: headers.into_iter().filter(|(name, _)| !NOT_ITS_OWN.contains(&name.as_str())).collect(),
+        client: Client::Chain { peer: from, forwarded: None },
+        client_certificate: None,
+    };
+    let id = PepId::new("hand").map_err(|error| error.to_string())?;
+    let pep = Pep { id, asserts_subject: false, asserts_client: false, asserts: std::collections::BTreeSet::new() };
+    Ok(RawCheck { tenant: tenant.clone(), pep, http: Some(http), asked: None })
 }
 
 fn shown(explanation: Explanation) -> Why {

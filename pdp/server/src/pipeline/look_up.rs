@@ -57,6 +57,7 @@ impl Pdp {
         let mut baseline = view.baseline(subject).map_err(unavailable)?;
         // What waited for its day is known from now on; the store says so with the next event.
         baseline.settle(now);
+        let whose = Whose::from(identified);
         let enrolled = view.credentials(subject).map_err(unavailable)?;
         let grants = self.grants(subject, credentials, ladder, now)?;
         // Hashed only where there is a grant: most requests bring none.
@@ -75,7 +76,8 @@ impl Pdp {
             demanded_at: self.attempts.demanded_at(&subject.tenant, identified.session()),
             baseline,
             trail: self.trails.of(identified),
-            behavior: self.behaviors.judge(&Whose::from(identified), view).map_err(unavailable)?,
+            behavior: self.behaviors.judge(&whose, view).map_err(unavailable)?,
+            components: self.behaviors.looks(&whose).map(|told| told.keyed(&salts.subject)),
             ..Facts::unknown(salts, place)
         };
         let sighting = sight(identified, &facts, now);

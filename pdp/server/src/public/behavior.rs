@@ -9,14 +9,9 @@ use crate::behavior::{Batch, TooMany, Whose};
 use crate::metrics::BatchOutcome;
 use crate::pages::{self, Trouble};
 
-/// `GET /.countersign/behavior.js`: for applications to include.
+/// `GET /.countersign/behavior.js`: for applications that tell of the pointer only.
 pub(super) async fn script(_: Protected) -> Response {
     pages::asset("behavior.js")
-}
-
-/// `GET /.countersign/pointer.js`: what that script imports.
-pub(super) async fn module(_: Protected) -> Response {
-    pages::asset("pointer.js")
 }
 
 /// `POST /.countersign/behavior`.

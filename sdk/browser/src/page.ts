@@ -1,68 +1,47 @@
 // What the pages share: messages in the page's language, the live region, the button, and requests to the own origin.
-// @ts-check
+
+import type { Json } from "./passkey.ts";
 
 const ANSWER_WITHIN = 15000;
 
 /** A refusal by the server, or an answer that did not come. */
 export class Refusal extends Error {
-  /**
-   * @param {string} code of a message of the page
-   * @param {number} [attemptsLeft]
-   */
-  constructor(code, attemptsLeft) {
+  /** @param code of a message of the page */
+  constructor(
+    readonly code: string,
+    readonly attemptsLeft?: number,
+  ) {
     super(code);
-    this.code = code;
-    this.attemptsLeft = attemptsLeft;
   }
 }
 
-/**
- * An element that the page must have.
- * @param {string} id
- * @returns {HTMLElement}
- */
-export function part(id) {
+/** An element that the page must have. */
+export function part(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (!found) throw new Error(`the page has no element ${id}`);
   return found;
 }
 
-/**
- * A message of the page, by its code; the one for "unavailable" when there is none.
- * @param {string} code
- * @returns {HTMLElement}
- */
-function message(code) {
-  const template = /** @type {HTMLTemplateElement} */ (part("messages"));
-  /** @type {HTMLElement[]} */
-  const all = [...template.content.querySelectorAll("p")];
-  const found = (/** @type {string} */ wanted) => all.find((one) => one.dataset.code === wanted);
+/** A message of the page, by its code; the one for "unavailable" when there is none. */
+function message(code: string): HTMLElement {
+  const all = [...(part("messages") as HTMLTemplateElement).content.querySelectorAll("p")];
+  const found = (wanted: string): HTMLElement | undefined => all.find((one) => one.dataset["code"] === wanted);
   return found(code) ?? found("unavailable") ?? document.createElement("p");
 }
 
-/**
- * Tells the person how it goes, aloud too.
- * @param {string} code
- */
-export function tell(code) {
-  show(message(code).textContent ?? "", "");
+/** Tells the person how it goes, aloud too. */
+export function tell(code: string): void {
+  show(message(code).textContent, "");
 }
 
-/**
- * @param {string} text
- * @param {"" | "bad"} tone
- */
-function show(text, tone) {
+function show(text: string, tone: "" | "bad"): void {
   const status = part("status");
   status.textContent = text;
-  status.dataset.tone = tone;
+  status.dataset["tone"] = tone;
 }
 
-/**
- * Tells what went wrong. The button stays when to try again can help.
- * @param {unknown} error
- */
-export function tellTrouble(error) {
+/** Tells what went wrong. The button stays when to try again can help. */
+export function tellTrouble(error: unknown): void {
   const { code, attemptsLeft } = refusal(error);
   const found = message(code);
   const left = attemptsLeft === undefined ? "" : ` ${message("attempts_left").textContent} ${attemptsLeft}`;
@@ -72,11 +51,7 @@ export function tellTrouble(error) {
   if (over && !document.getElementById("code")) part("start").hidden = true;
 }
 
-/**
- * @param {unknown} error
- * @returns {Refusal}
- */
-function refusal(error) {
+function refusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const name = error instanceof Error || error instanceof DOMException ? error.name : "";
   if (name === "NotAllowedError" || name === "AbortError") return new Refusal("cancelled");
@@ -85,16 +60,11 @@ function refusal(error) {
   return new Refusal("unavailable");
 }
 
-/**
- * Runs one attempt at a time. The button keeps its focus meanwhile, so that a keyboard does not lose its place.
- * @param {() => Promise<void>} attempt
- * @returns {() => Promise<void>}
- */
-export function oneAtATime(attempt) {
+/** Runs one attempt at a time. The button keeps its focus meanwhile, so that a keyboard does not lose its place. */
+export function oneAtATime(attempt: () => Promise<void>): () => void {
   let running = false;
   const start = part("start");
-  return async () => {
-    if (running || start.hidden) return;
+  const run = async (): Promise<void> => {
     running = true;
     start.setAttribute("aria-disabled", "true");
     try {
@@ -106,28 +76,25 @@ export function oneAtATime(attempt) {
       start.removeAttribute("aria-disabled");
     }
   };
+  return () => {
+    if (!running && !start.hidden) void run();
+  };
 }
 
 /**
  * Posts JSON to the own origin.
- * @param {string} path
- * @param {unknown} body
- * @returns {Promise<Record<string, any>>} the answer, empty for 204
+ * @returns the answer, empty for 204
  */
-export async function post(path, body) {
+export async function post(path: string, body: unknown): Promise<Json> {
   const answer = await send(path, body);
-  const json = await answer.json().catch(() => ({}));
+  const json = (await answer.json().catch(() => ({}))) as Json;
   if (answer.ok) return json;
-  if (typeof json.trouble === "string") throw new Refusal(json.trouble, json.attempts_left);
+  const { trouble, attempts_left: left } = json;
+  if (typeof trouble === "string") throw new Refusal(trouble, typeof left === "number" ? left : undefined);
   throw new Refusal(answer.status === 429 ? "too_many" : "unavailable");
 }
 
-/**
- * @param {string} path
- * @param {unknown} body
- * @returns {Promise<Response>}
- */
-async function send(path, body) {
+async function send(path: string, body: unknown): Promise<Response> {
   try {
     return await fetch(path, {
       method: "POST",

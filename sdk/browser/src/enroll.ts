@@ -1,18 +1,19 @@
 // The enrolment page: creates a passkey for the holder of a one-time code or of a ticket.
-// @ts-check
 
-import { create, supported } from "./passkey.js";
-import { oneAtATime, part, post, Refusal, tell } from "./page.js";
+import { oneAtATime, part, post, Refusal, tell } from "./page.ts";
+import { create, type Json, supported } from "./passkey.ts";
 
-const form = /** @type {HTMLFormElement} */ (part("enroll"));
+const form = part("enroll");
 
-/**
- * What the server answered to the code: kept when the prompt is closed, because a code begins only once.
- * @type {{ by: string, enrolment: string, publicKey: Record<string, any> } | undefined}
- */
-let begun;
+/** What the server answered to the code: kept when the prompt is closed, because a code begins only once. */
+interface Begun {
+  readonly by: string;
+  readonly enrolment: unknown;
+  readonly publicKey: Json;
+}
+let begun: Begun | undefined;
 
-async function attempt() {
+async function attempt(): Promise<void> {
   if (!supported()) throw new Refusal("unsupported");
   tell("working");
   const { enrolment, publicKey } = await begin();
@@ -24,26 +25,22 @@ async function attempt() {
   finished();
 }
 
-async function begin() {
+async function begin(): Promise<Begun> {
   const { ticket } = form.dataset;
   const body = ticket === undefined ? { code: field("code") } : { ticket };
   const by = JSON.stringify(body);
   if (begun?.by !== by) {
     const { enrolment, publicKey } = await post("/enroll/begin", body);
-    begun = { by, enrolment, publicKey };
+    begun = { by, enrolment, publicKey: publicKey as Json };
   }
   return begun;
 }
 
-/**
- * @param {string} id
- * @returns {string}
- */
-function field(id) {
-  return /** @type {HTMLInputElement} */ (part(id)).value.trim();
+function field(id: string): string {
+  return (part(id) as HTMLInputElement).value.trim();
 }
 
-function finished() {
+function finished(): void {
   form.hidden = true;
   const done = part("done");
   done.hidden = false;

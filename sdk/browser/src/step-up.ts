@@ -1,28 +1,24 @@
 // The step-up page: asks for the passkey, sends the proof, and goes back to where the person came from.
-// @ts-check
 
-import { prove, supported } from "./passkey.js";
-import { oneAtATime, part, post, Refusal, tell, tellTrouble } from "./page.js";
+import { oneAtATime, part, post, Refusal, tell, tellTrouble } from "./page.ts";
+import { type Json, prove, supported } from "./passkey.ts";
 
 const { ceremony = "", expiresIn = "0" } = part("step-up").dataset;
 const path = `/step-up/${encodeURIComponent(ceremony)}`;
 const expiry = new AbortController();
 
-async function attempt() {
+async function attempt(): Promise<void> {
   if (!supported()) throw new Refusal("unsupported");
   tell("working");
   const { publicKey } = await post(`${path}/challenge`, {});
-  const credential = await prove(publicKey, expiry.signal);
+  const credential = await prove(publicKey as Json, expiry.signal);
   tell("checking");
   const { location } = await post(`${path}/proof`, credential);
-  leave(location);
+  leave(String(location));
 }
 
-/**
- * Only to a web address: the server names it, and an address of another kind would run as code.
- * @param {string} location
- */
-function leave(location) {
+/** Only to a web address: the server names it, and an address of another kind would run as code. */
+function leave(location: string): void {
   const target = new URL(location);
   if (!["https:", "http:"].includes(target.protocol)) throw new Refusal("unavailable");
   window.location.replace(target.href);
@@ -36,13 +32,13 @@ const start = oneAtATime(async () => {
   }
 });
 
-function expire() {
+function expire(): void {
   expiry.abort();
   tellTrouble(new Refusal("expired"));
 }
 
 part("start").addEventListener("click", start);
 // A page that comes back from the browser's memory shows a ceremony that is over.
-window.addEventListener("pageshow", (event) => event.persisted && window.location.reload());
+window.addEventListener("pageshow", (event) => { if (event.persisted) window.location.reload(); });
 setTimeout(expire, Number(expiresIn) * 1000);
 if (document.hasFocus()) start();
