@@ -21,6 +21,7 @@ mod opa;
 mod opa_builtins;
 mod opa_negation;
 mod opa_oracle;
+mod openapi;
 mod places;
 mod proxies;
 mod rego_suite;

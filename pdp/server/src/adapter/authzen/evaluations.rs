@@ -18,6 +18,7 @@ use super::caller::Caller;
 use super::{Refusal, evaluation};
 use crate::config::AuthzenUse;
 use crate::metrics::Door;
+use crate::openapi::{AskedMany, DecidedMany, NotAsked};
 use crate::serve::Decider;
 
 /// The members that an item takes from the request where it has none of its own; whole, never in part.
@@ -61,6 +62,13 @@ struct Evaluations {
 }
 
 /// Answers many questions.
+#[utoipa::path(
+    post,
+    path = "/access/v1/evaluations",
+    operation_id = "evaluate_all",
+    request_body = AskedMany,
+    responses((status = 200, body = DecidedMany, description = "The decisions, in order."), NotAsked)
+)]
 pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,
     caller: Caller,
