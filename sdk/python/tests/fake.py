@@ -90,7 +90,7 @@ class Fake:
                     return
                 writer.write(told if isinstance(told, bytes) else answered(told))
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             if writer in self._writers:

@@ -18,6 +18,7 @@ from ._breaker import Breaker, BreakerState
 from ._error import CountersignError, ErrorKind
 from ._leases import Leases
 from ._question import Question
+from ._time import within
 from ._watch import Watch
 
 EVALUATION = "/access/v1/evaluation"
@@ -165,20 +166,23 @@ class Engine:
             while (left := self.leases.remaining(allow)) > 0:
                 changed.clear()
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left, 1.0))
+                    await within(changed.wait(), min(left, 1.0))
         finally:
             self._waiting.discard(changed)
 
     async def close(self) -> None:
         """End the watch and all connections."""
         self._is_closed = True
-        if self._watching is not None:
-            self._watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
+        watching = self._watching
+        while watching is not None and not watching.done():
+            # Before Python 3.12, a cancellation may be lost within the standard library.
+            watching.cancel()
+            await asyncio.wait({watching}, timeout=0.1)
         self.leases.close()
         for pool in self._pools:
             pool.close()
+        # A connection is gone one turn of the loop after it was ended.
+        await asyncio.sleep(0)
 
     def _begin(self) -> None:
         if self._is_closed:
@@ -233,7 +237,7 @@ class Engine:
             if not breaker.admits():
                 continue
             try:
-                head, answered = await asyncio.wait_for(pool.exchange("POST", path, headers, body, most=most, again=again), share)
+                head, answered = await within(pool.exchange("POST", path, headers, body, most=most, again=again), share)
                 answer = _checked(head, answered, most)
             except asyncio.TimeoutError:
                 breaker.failed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from ._error import CountersignError, ErrorKind
 from ._events import Event, Events
 from ._http import Connection, Pool
 from ._leases import Leases
+from ._time import within
 
 PATH = "/countersign/v1/watch"
 _SHORTEST = 0.1
@@ -66,7 +67,7 @@ class Watch:
             await asyncio.sleep(self._chance() * min(_LONGEST, _SHORTEST * 2**attempt))
 
     async def _follow(self, pool: Pool) -> None:
-        connection = await asyncio.wait_for(pool.connect(), self._patience)
+        connection = await within(pool.connect(), self._patience)
         try:
             await self._read(connection, pool)
         finally:
@@ -78,7 +79,7 @@ class Watch:
         position = self._leases.position
         if position is not None:
             headers["Last-Event-ID"] = f"{position.life}-{position.seq}"
-        head = await asyncio.wait_for(connection.send("GET", pool.to, f"{PATH}?{query}", headers, None), self._patience)
+        head = await within(connection.send("GET", pool.to, f"{PATH}?{query}", headers, None), self._patience)
         if head.status != 200 or not head.is_of_type("text/event-stream"):
             raise CountersignError(ErrorKind.REFUSED, "there is no watch")
         events = Events()
@@ -87,7 +88,7 @@ class Watch:
             limit = _SILENCE * self._heartbeat
             if self._drain_at is not None:
                 limit = min(limit, self._drain_at - self._clock())
-            part = await asyncio.wait_for(anext(parts, b""), max(0.0, limit))
+            part = await within(_next(parts), max(0.0, limit))
             if not part:
                 return
             try:
@@ -120,6 +121,13 @@ class Watch:
         else:
             # `reset`, and whatever a later version may tell.
             self._leases.reset(None if event.id is None else _answer.epoch(event.id))
+
+
+async def _next(parts: AsyncIterator[bytes]) -> bytes:
+    try:
+        return await parts.__anext__()
+    except StopAsyncIteration:
+        return b""
 
 
 def _members(event: Event) -> dict[str, Any]:

@@ -8,7 +8,7 @@ allowed any more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -63,7 +63,7 @@ class EnforceMiddleware:
             if response.is_async:
                 response.close()
                 raise CountersignError(ErrorKind.CONFIGURATION, "an asynchronous stream is served by `countersign.asgi`")
-            response.streaming_content = self._while_allowed(response, question, allow)
+            response.streaming_content = self._while_allowed(iter(response), question, allow)
         return response
 
     def _admit(self, request: HttpRequest) -> Refusal | tuple[Question, Allow, Permitted]:
@@ -106,8 +106,7 @@ class EnforceMiddleware:
             raise AmbiguousError("path")
         return asked
 
-    def _while_allowed(self, response: StreamingHttpResponse, question: Question, allow: Allow) -> Iterator[bytes]:
-        parts: Iterable[Any] = response.streaming_content
+    def _while_allowed(self, parts: Iterator[bytes], question: Question, allow: Allow) -> Iterator[bytes]:
         for part in parts:
             if not self._client.is_alive(allow):
                 answer = self._ask(question, anew=True)
