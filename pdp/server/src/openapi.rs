@@ -16,7 +16,7 @@ pub(crate) use self::control::Refused;
 pub(crate) use self::decision::{Asked, AskedMany, DecidedMany, Found, NotAsked, SearchedAction, SearchedResource, SearchedSubject};
 pub(crate) use self::decision::{Decided, Door, Metadata};
 pub(crate) use self::public::Page;
-pub(crate) use self::schema::{Name, digest, instant, line, strength};
+pub(crate) use self::schema::{DeviceName, SessionName, digest, instant, line, strength};
 
 /// Whose document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -76,7 +76,9 @@ impl Listener {
                 "Countersign: decisions",
                 "What enforcement points ask: AuthZEN 1.0, watches, links of sessions, and the doors of proxies. `listen.decision`. A deny is an answer.",
             ),
-            Self::Control => ("Countersign: control", "What operators do. The local socket, and `listen.control` for operators with a key."),
+            Self::Control => {
+                ("Countersign: control", "What operators do. The local socket, and `listen.control` for operators with a key.")
+            }
             Self::Public => (
                 "Countersign: public",
                 "What browsers meet: `/.countersign/*` of protected hosts, and the pages of the auth origin. `listen.public`. Bodies are those of our own pages.",
@@ -92,7 +94,9 @@ impl Listener {
                 let token = bearer("the token of a `[[pep]]`, or its `id:secret`");
                 vec![("enforcement_point", SecurityScheme::ApiKey(ApiKey::Header(header))), ("token", token)]
             }
-            Self::Control => vec![("operator", bearer("`NAME:SECRET` of an `[[operator]]`; over the local socket, the user of the process"))],
+            Self::Control => {
+                vec![("operator", bearer("`NAME:SECRET` of an `[[operator]]`; over the local socket, the user of the process"))]
+            }
             Self::Public | Self::Operations => Vec::new(),
         };
         let requirement = |(name, _): &(&str, SecurityScheme)| SecurityRequirement::new(*name, Vec::<String>::new());

@@ -28,11 +28,11 @@ pub(crate) struct Described;
 
 /// The router of the operations listener, with what the rest of the process says of itself.
 pub fn router(draining: Arc<AtomicBool>, ready: Readiness, metrics: Arc<Metrics>) -> Router {
-    Router::new()
-        .route("/livez", get(live))
-        .route("/readyz", get(readiness))
-        .route("/metrics", get(measured))
-        .with_state(Operations { draining, ready, metrics })
+    Router::new().route("/livez", get(live)).route("/readyz", get(readiness)).route("/metrics", get(measured)).with_state(Operations {
+        draining,
+        ready,
+        metrics,
+    })
 }
 
 /// Whether the process runs.

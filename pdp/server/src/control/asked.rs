@@ -7,8 +7,8 @@ use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{SubjectId, Tenant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::Schema;
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::problem::Problem;

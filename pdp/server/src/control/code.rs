@@ -45,7 +45,12 @@ const SYMBOLS: usize = 28;
 const BLOCK: usize = 4;
 
 /// Lets one subject enrol a passkey, once, for some minutes.
-#[utoipa::path(post, path = "/countersign/v1/enroll-codes", request_body = IssueCode, responses((status = 201, body = IssuedCode, description = "The code. It is told once."), Refused))]
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/enroll-codes",
+    request_body = IssueCode,
+    responses((status = 201, body = IssuedCode, description = "The code. It is told once."), Refused)
+)]
 pub(super) async fn issue(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use countersign_pdp_store::{StateEvent, StoredCredential};
 use countersign_sdk_types::{CredentialId, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::{Line, Named, Question, Who, cut, name, size};
@@ -17,7 +17,7 @@ use super::problem::Problem;
 use crate::openapi::{Refused, instant, line};
 
 /// Whose passkeys: of one subject, or of all.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Whose {
@@ -60,7 +60,13 @@ impl Credential {
 }
 
 /// Who has enrolled which passkeys.
-#[utoipa::path(get, path = "/countersign/v1/credentials", operation_id = "list_credentials", params(Whose), responses((status = 200, body = Credentials, description = "Passkeys; the keys are not shown."), Refused))]
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/credentials",
+    operation_id = "list_credentials",
+    params(Whose),
+    responses((status = 200, body = Credentials, description = "Passkeys; the keys are not shown."), Refused)
+)]
 pub(super) async fn list(
     State(service): State<Arc<ControlService>>,
     Question(whose): Question<Whose>,
@@ -84,7 +90,7 @@ pub(super) async fn list(
     delete,
     path = "/countersign/v1/credentials/{id}",
     operation_id = "remove_credential",
-    params(("id" = String, Path, description = "The passkey.", min_length = 1, max_length = 1400)),
+    params(("id" = String, Path, description = "The passkey.", min_length = 1, max_length = 1400, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
     responses((status = 204, description = "It is gone."), Refused)
 )]
 pub(super) async fn remove(

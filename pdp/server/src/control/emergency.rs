@@ -38,7 +38,12 @@ pub(crate) struct BrokenGlass {
 const MOST_MINUTES: u64 = 240;
 
 /// Lets a subject pass by the emergency path for a while.
-#[utoipa::path(post, path = "/countersign/v1/break-glass", request_body = BreakGlass, responses((status = 201, body = BrokenGlass, description = "The glass is broken."), Refused))]
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/break-glass",
+    request_body = BreakGlass,
+    responses((status = 201, body = BrokenGlass, description = "The glass is broken."), Refused)
+)]
 pub(super) async fn break_glass(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

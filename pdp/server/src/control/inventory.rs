@@ -73,7 +73,12 @@ impl User {
 }
 
 /// The devices of the inventory.
-#[utoipa::path(get, path = "/countersign/v1/devices", params(Page), responses((status = 200, body = Devices, description = "The inventory."), Refused))]
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/devices",
+    params(Page),
+    responses((status = 200, body = Devices, description = "The inventory."), Refused)
+)]
 pub(super) async fn list_devices(
     State(service): State<Arc<ControlService>>,
     Question(page): Question<Page>,
@@ -87,7 +92,7 @@ pub(super) async fn list_devices(
 #[utoipa::path(
     get,
     path = "/countersign/v1/devices/{id}",
-    params(("id" = String, Path, description = "The device.", min_length = 1, max_length = 128)),
+    params(("id" = String, Path, description = "The device.", min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
     responses((status = 200, body = Device, description = "The device."), Refused)
 )]
 pub(super) async fn show_device(State(service): State<Arc<ControlService>>, Named(id): Named<DeviceId>) -> Result<Json<Device>, Problem> {
@@ -101,7 +106,7 @@ pub(super) async fn show_device(State(service): State<Arc<ControlService>>, Name
 #[utoipa::path(
     put,
     path = "/countersign/v1/devices/{id}",
-    params(("id" = String, Path, description = "The device.", min_length = 1, max_length = 128)),
+    params(("id" = String, Path, description = "The device.", min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
     request_body = SetDevice, responses((status = 200, body = Device, description = "As it is now."), Refused)
 )]
 pub(super) async fn set_device(
@@ -121,7 +126,7 @@ pub(super) async fn set_device(
 #[utoipa::path(
     get,
     path = "/countersign/v1/users/{name}",
-    params(("name" = String, Path, description = "The user.", min_length = 1, max_length = 512)),
+    params(("name" = String, Path, description = "The user.", min_length = 1, max_length = 512, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
     responses((status = 200, body = User, description = "The user."), Refused)
 )]
 pub(super) async fn show_user(State(service): State<Arc<ControlService>>, Named(name): Named<Line>) -> Result<Json<User>, Problem> {
@@ -135,7 +140,7 @@ pub(super) async fn show_user(State(service): State<Arc<ControlService>>, Named(
 #[utoipa::path(
     put,
     path = "/countersign/v1/users/{name}",
-    params(("name" = String, Path, description = "The user.", min_length = 1, max_length = 512)),
+    params(("name" = String, Path, description = "The user.", min_length = 1, max_length = 512, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
     request_body = SetUser, responses((status = 200, body = User, description = "As it is now."), Refused)
 )]
 pub(super) async fn set_user(

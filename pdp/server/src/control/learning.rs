@@ -19,8 +19,8 @@ use super::ControlService;
 use super::asked::{LargeBody, Line, Who, name};
 use super::guard::Operator;
 use super::problem::Problem;
-use crate::openapi::{Refused, instant, strength};
 use crate::learn::{MILLIS_OF_RETENTION, MOST_OF_A_SUBJECT};
+use crate::openapi::{Refused, instant, strength};
 use crate::pipeline::salts;
 
 /// The pasts of some subjects.

@@ -80,7 +80,7 @@ impl From<Verified> for Walked {
 #[utoipa::path(
     get,
     path = "/countersign/v1/decisions/{id}",
-    params(("id" = String, Path, description = "The decision.", min_length = 1, max_length = 96)),
+    params(("id" = String, Path, description = "The decision.", min_length = 1, max_length = 96, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
     responses((status = 200, body = Why, description = "Its record, and the same in words."), Refused)
 )]
 pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): Named<DecisionId>) -> Result<Json<Why>, Problem> {
@@ -94,13 +94,21 @@ pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): N
 }
 
 /// Which policy is active, and which was refused.
-#[utoipa::path(get, path = "/countersign/v1/policies", responses((status = 200, body = Value, description = "The active and the last refused revision."), Refused))]
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/policies",
+    responses((status = 200, body = Value, description = "The active and the last refused revision."), Refused)
+)]
 pub(super) async fn policies(State(service): State<Arc<ControlService>>) -> Json<Value> {
     Json((service.policy_status)())
 }
 
 /// The state of this process.
-#[utoipa::path(get, path = "/countersign/v1/status", responses((status = 200, body = Status, description = "The state of this process."), Refused))]
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/status",
+    responses((status = 200, body = Status, description = "The state of this process."), Refused)
+)]
 pub(super) async fn status(State(service): State<Arc<ControlService>>) -> Result<Json<Status>, Problem> {
     let tenant = service.tenant.clone();
     let (incarnation, active) = service.read(move |view| Ok((view.incarnation()?, view.activation(&tenant)?))).await?;
@@ -130,7 +138,11 @@ const MOST_SESSIONS: usize = 100_000;
 
 /// From the recorded decisions that let somebody through, by themselves or after a proof; each session once, so that an application that polls does not
 /// outvote people.
-#[utoipa::path(post, path = "/countersign/v1/calibrate", responses((status = 200, body = Calibrated, description = "A map for the configuration."), Refused))]
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/calibrate",
+    responses((status = 200, body = Calibrated, description = "A map for the configuration."), Refused)
+)]
 pub(super) async fn calibrate(State(service): State<Arc<ControlService>>) -> Result<Json<Calibrated>, Problem> {
     let walk = Arc::clone(&service.walks).try_acquire_owned().map_err(|_| Problem::busy("another walk over the journal is under way"))?;
     let store = service.store.clone();
@@ -153,7 +165,11 @@ pub(super) async fn calibrate(State(service): State<Arc<ControlService>>) -> Res
 }
 
 /// Walks over both chains of the journal.
-#[utoipa::path(post, path = "/countersign/v1/verify", responses((status = 200, body = Soundness, description = "What the walk found."), Refused))]
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/verify",
+    responses((status = 200, body = Soundness, description = "What the walk found."), Refused)
+)]
 pub(super) async fn verify(State(service): State<Arc<ControlService>>) -> Result<Json<Soundness>, Problem> {
     let walk = Arc::clone(&service.walks).try_acquire_owned().map_err(|_| Problem::busy("another walk over the journal is under way"))?;
     let store = service.store.clone();

@@ -14,7 +14,7 @@ use super::ControlService;
 use super::asked::{Body, Line, Page, Question, Who, cut};
 use super::guard::Operator;
 use super::problem::Problem;
-use crate::openapi::{Name, Refused, digest, instant};
+use crate::openapi::{DeviceName, Refused, SessionName, digest, instant};
 
 /// What is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,12 +23,12 @@ pub(crate) enum Target {
     /// Everything of a subject.
     Subject(Who),
     /// One session.
-    #[schema(value_type = Name)]
+    #[schema(value_type = SessionName)]
     Session(SessionId),
     /// One token.
     Token(Token),
     /// One device.
-    #[schema(value_type = Name)]
+    #[schema(value_type = DeviceName)]
     Device(DeviceId),
 }
 
@@ -124,7 +124,12 @@ impl std::fmt::Display for Target {
 }
 
 /// Revokes a subject, a session, a token or a device.
-#[utoipa::path(post, path = "/countersign/v1/revocations", request_body = Revoke, responses((status = 201, body = Revoked, description = "It is revoked."), Refused))]
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/revocations",
+    request_body = Revoke,
+    responses((status = 201, body = Revoked, description = "It is revoked."), Refused)
+)]
 pub(super) async fn revoke(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,
@@ -137,7 +142,12 @@ pub(super) async fn revoke(
 }
 
 /// Takes a revocation back.
-#[utoipa::path(delete, path = "/countersign/v1/revocations", request_body = Undo, responses((status = 204, description = "It is not revoked any more."), Refused))]
+#[utoipa::path(
+    delete,
+    path = "/countersign/v1/revocations",
+    request_body = Undo,
+    responses((status = 204, description = "It is not revoked any more."), Refused)
+)]
 pub(super) async fn undo(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

@@ -10,7 +10,7 @@ use crate::control::ProblemDocument;
 pub(crate) enum Refused {
     /// The request is not one of this form.
     #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] ProblemDocument),
+    Malformed(ProblemDocument),
     /// Nobody who may operate.
     #[response(status = 401, content_type = "application/problem+json", headers(("WWW-Authenticate" = String)))]
     Unauthenticated(ProblemDocument),
@@ -23,6 +23,9 @@ pub(crate) enum Refused {
     /// It does not fit what is there.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemDocument),
+    /// A name in the path is far too long; without a body.
+    #[response(status = 414)]
+    TooLong,
     /// The body is not `application/json`.
     #[response(status = 415, content_type = "application/problem+json")]
     NotJson(ProblemDocument),

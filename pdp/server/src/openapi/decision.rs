@@ -421,12 +421,15 @@ pub(crate) enum NotAsked {
     /// The body is larger than 256 KiB.
     #[response(status = 413, content_type = "text/plain; charset=utf-8")]
     TooLarge(String),
+    /// The target is far too long; without a body.
+    #[response(status = 414)]
+    TooLong,
     /// Too many of this kind at once.
     #[response(status = 429, content_type = "text/plain; charset=utf-8", headers(("Retry-After" = String)))]
     Busy(String),
     /// Something that the decision needs is not there. With a body of JSON, the decision that this is: no.
     #[response(status = 503)]
-    Unavailable(#[to_schema] Decided),
+    Unavailable(Decided),
 }
 
 /// An event of a watch.

@@ -18,16 +18,27 @@ pub(crate) fn line() -> Object {
     text(NOT_BLANK, 1, 512)
 }
 
-/// A name of a session or of a device: the longer of the two.
-pub(crate) struct Name;
+/// A name of a session.
+pub(crate) struct SessionName;
 
-impl PartialSchema for Name {
+impl PartialSchema for SessionName {
     fn schema() -> RefOr<Schema> {
         text(PRINTED, 1, 256).into()
     }
 }
 
-impl ToSchema for Name {}
+impl ToSchema for SessionName {}
+
+/// A name of a device.
+pub(crate) struct DeviceName;
+
+impl PartialSchema for DeviceName {
+    fn schema() -> RefOr<Schema> {
+        text(PRINTED, 1, 128).into()
+    }
+}
+
+impl ToSchema for DeviceName {}
 
 /// 32 bytes in hexadecimal.
 pub(crate) fn digest() -> Object {
