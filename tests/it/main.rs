@@ -26,6 +26,7 @@ mod opa;
 mod opa_builtins;
 mod opa_negation;
 mod opa_oracle;
+mod openapi;
 mod pep;
 mod places;
 mod proxies;

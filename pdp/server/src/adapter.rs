@@ -25,6 +25,11 @@ use subtle::ConstantTimeEq;
 
 use crate::config::Enforcer;
 
+/// The doors of proxies and the links of sessions, for the document of the listener.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(nginx::check, traefik::check, caddy::check, haproxy::check, envoy::check, sessions::link))]
+pub(crate) struct Described;
+
 /// The header by which an enforcement point authenticates: its id, a colon, its secret.
 pub const PEP_HEADER: &str = "x-countersign-pep";
 

@@ -16,6 +16,7 @@ use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 use crate::config::Config;
 use crate::jail::Kind;
 use crate::opa::Opa;
+use crate::openapi::Listener;
 use crate::policies::STACK;
 use crate::{jail, serve};
 
@@ -78,6 +79,12 @@ enum Command {
         #[arg(long)]
         library: bool,
     },
+    /// Print the OpenAPI document of a listener.
+    Openapi {
+        /// Whose.
+        #[arg(long, default_value = "decision")]
+        listener: Listener,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -117,6 +124,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Conformance(command) => conformance::run(&command),
         Command::Version { json } => policy::version(json),
         Command::Jail { size, library } => jail::run(if library { Kind::Library } else { Kind::Policy }, size),
+        Command::Openapi { listener } => listener.json().map_or_else(|error| fail(COULD_NOT, &error), |text| say(text.trim_end())),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -121,6 +121,33 @@ impl From<AppendError> for Problem {
     }
 }
 
+/// The endpoints, for the document of the listener.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    paths(
+        revocations::list,
+        revocations::revoke,
+        revocations::undo,
+        inventory::list_devices,
+        inventory::show_device,
+        inventory::set_device,
+        inventory::show_user,
+        inventory::set_user,
+        credentials::list,
+        credentials::remove,
+        code::issue,
+        emergency::break_glass,
+        learning::learn,
+        records::why,
+        records::policies,
+        records::status,
+        records::calibrate,
+        records::verify,
+    ),
+    components(schemas(ProblemDocument))
+)]
+pub(crate) struct Described;
+
 /// The router. It has its own fallback, which is behind the same guard: serve it on a listener of its own.
 ///
 /// A connection of the local socket carries [`UnixPeer`](crate::front_door::UnixPeer) in its request extensions; without it only an operator's key opens.

@@ -23,6 +23,7 @@ pub mod key_sets;
 pub mod learn;
 pub mod metrics;
 pub mod opa;
+pub mod openapi;
 pub mod operations;
 pub mod outbound;
 pub mod pages;

@@ -32,6 +32,28 @@ pub struct Public {
 /// The largest body: a registration with its attestation is far smaller.
 const MOST_BODY: usize = 64 * 1024;
 
+/// The pages and what they fetch, for the document of the listener.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    protected::browser,
+    protected::step_up,
+    protected::come_back,
+    protected::enroll,
+    behavior::take,
+    behavior::script,
+    behavior::module,
+    asset_there,
+    auth::home,
+    auth::step_up,
+    auth::challenge,
+    auth::proof,
+    auth::enroll,
+    auth::begin,
+    auth::finish,
+    asset,
+))]
+pub(crate) struct Described;
+
 /// The router of the public listener.
 pub fn router(public: Arc<Public>) -> Router {
     Router::new()
@@ -57,10 +79,28 @@ pub fn router(public: Arc<Public>) -> Router {
         .with_state(public)
 }
 
+#[utoipa::path(
+    get,
+    path = "/assets/{name}",
+    operation_id = "asset",
+    summary = "A part of the pages.",
+    description = "",
+    params(("name" = String, Path)),
+    responses((status = 200, description = "The part."), (status = 404, description = "There is none."))
+)]
 async fn asset(Path(name): Path<String>, _: visit::Auth) -> Response {
     pages::asset(&name)
 }
 
+#[utoipa::path(
+    get,
+    path = "/.countersign/assets/{name}",
+    operation_id = "asset_there",
+    summary = "A part of the pages on protected hosts.",
+    description = "",
+    params(("name" = String, Path)),
+    responses((status = 200, description = "The part."), (status = 404, description = "There is none."))
+)]
 async fn asset_there(Path(name): Path<String>, _: visit::Protected) -> Response {
     pages::asset(&name)
 }

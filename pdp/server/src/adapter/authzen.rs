@@ -55,6 +55,11 @@ impl Offer {
     }
 }
 
+/// The routes, for the document of the listener.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(evaluation::evaluate, evaluations::evaluate, search::subjects, search::resources, search::actions, metadata::serve))]
+pub(crate) struct Described;
+
 /// The routes.
 pub fn router() -> Router<Arc<Decider>> {
     Router::new()

@@ -16,6 +16,14 @@ use crate::metrics::Door;
 use crate::serve::Decider;
 
 /// `GET /authz/caddy`.
+#[utoipa::path(
+    get,
+    path = "/authz/caddy",
+    operation_id = "check_caddy",
+    description = "What Caddy asks of each request: the original request is in its own headers, any method is taken, and the status is the answer.",
+    params(("X-Forwarded-Method" = String, Header), ("X-Forwarded-Host" = String, Header)),
+    responses(crate::openapi::Door)
+)]
 pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Reply {
     decider.proxied(Door::Caddy, peer, &headers, || parse(&headers, peer.ip())).await
 }

@@ -25,6 +25,14 @@ const PROTO: &str = "x-forwarded-proto";
 const REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
 /// Any method on `/authz/envoy` and below.
+#[utoipa::path(
+    get,
+    path = "/authz/envoy/{path}",
+    operation_id = "check_envoy",
+    description = "What Envoy asks of each request: the original request is in its own headers, any method is taken, and the status is the answer.",
+    params(("path" = String, Path, description = "The path of the original request.")),
+    responses(crate::openapi::Door)
+)]
 pub async fn check(
     State(decider): State<Arc<Decider>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,

@@ -17,6 +17,14 @@ use crate::metrics::Door;
 use crate::serve::Decider;
 
 /// `GET /authz/haproxy`.
+#[utoipa::path(
+    get,
+    path = "/authz/haproxy",
+    operation_id = "check_haproxy",
+    description = "What HAProxy asks of each request: the original request is in its own headers, any method is taken, and the status is the answer.",
+    params(("X-Forwarded-Method" = String, Header), ("X-Forwarded-Host" = String, Header)),
+    responses(crate::openapi::Door)
+)]
 pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Reply {
     decider.proxied(Door::Haproxy, peer, &headers, || parse(&headers, peer.ip())).await
 }

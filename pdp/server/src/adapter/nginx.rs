@@ -19,6 +19,14 @@ use crate::metrics::Door;
 use crate::serve::Decider;
 
 /// `GET /authz/nginx`.
+#[utoipa::path(
+    get,
+    path = "/authz/nginx",
+    operation_id = "check_nginx",
+    description = "What nginx asks of each request: the original request is in its own headers, any method is taken, and the status is the answer.",
+    params(("X-Original-Method" = String, Header), ("X-Original-URL" = String, Header)),
+    responses(crate::openapi::Door)
+)]
 pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
     render(decider.proxied(Door::Nginx, peer, &headers, || parse(&headers, peer.ip())).await)
 }

@@ -17,12 +17,14 @@ use serde::Deserialize;
 use super::enforcer;
 use crate::serve::Decider;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SessionLink)]
 struct Link {
     /// The origin of the protected host.
     origin: String,
     /// The value of its session cookie.
+    #[schema(min_length = 16)]
     cookie: String,
     /// An access token of the subject.
     token: String,
@@ -32,6 +34,20 @@ struct Link {
 const SHORTEST_COOKIE: usize = 16;
 
 /// Links a session.
+#[utoipa::path(
+    put,
+    path = "/countersign/v1/sessions",
+    operation_id = "link_session",
+    request_body = Link,
+    responses(
+        (status = 204, description = "It is linked."),
+        (status = 400, body = String, content_type = "text/plain; charset=utf-8", description = "The code of what is wrong."),
+        (status = 401, description = "Not a known enforcement point."),
+        (status = 403, body = String, content_type = "text/plain; charset=utf-8", description = "One that may not link sessions."),
+        (status = 413, body = String, content_type = "text/plain; charset=utf-8", description = "The body is larger than 256 KiB."),
+        (status = 503, description = "Something that this needs is not there."),
+    )
+)]
 pub async fn link(
     State(decider): State<Arc<Decider>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,

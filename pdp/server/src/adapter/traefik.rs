@@ -15,6 +15,14 @@ use crate::metrics::Door;
 use crate::serve::Decider;
 
 /// `GET /authz/traefik`.
+#[utoipa::path(
+    get,
+    path = "/authz/traefik",
+    operation_id = "check_traefik",
+    description = "What Traefik asks of each request: the original request is in its own headers, any method is taken, and the status is the answer.",
+    params(("X-Forwarded-Method" = String, Header), ("X-Forwarded-Host" = String, Header)),
+    responses(crate::openapi::Door)
+)]
 pub async fn check(State(decider): State<Arc<Decider>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Reply {
     decider.proxied(Door::Traefik, peer, &headers, || parse(&headers, peer.ip())).await
 }

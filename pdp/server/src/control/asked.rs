@@ -7,6 +7,9 @@ use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{SubjectId, Tenant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::problem::Problem;
 
@@ -84,6 +87,14 @@ impl TryFrom<String> for Line {
     }
 }
 
+impl PartialSchema for Line {
+    fn schema() -> RefOr<Schema> {
+        crate::openapi::line().into()
+    }
+}
+
+impl ToSchema for Line {}
+
 impl From<Line> for String {
     fn from(line: Line) -> Self {
         line.0
@@ -102,10 +113,12 @@ impl Line {
 }
 
 /// A subject as operators name it: the tenant is the service's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Who {
+    /// The issuer of its tokens.
     pub(crate) iss: Line,
+    /// Its name there.
     pub(crate) sub: Line,
 }
 
@@ -128,9 +141,12 @@ pub(super) fn name(subject: &SubjectId) -> String {
 pub(crate) const LISTED: usize = 1_000;
 
 /// How many entries are wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Page {
+    /// The most that are listed.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 

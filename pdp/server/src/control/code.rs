@@ -8,25 +8,29 @@ use axum::{Extension, Json};
 use countersign_pdp_store::StateEvent;
 use countersign_sdk_types::{Digest, Seconds, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::{Body, Who, name};
 use super::guard::Operator;
 use super::problem::Problem;
+use crate::openapi::{Refused, instant};
 
 /// Asks for a code.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssueCode {
     pub(crate) subject: Who,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 60)]
     pub(crate) minutes: Option<u64>,
 }
 
 /// A code. It is told once.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub(crate) struct IssuedCode {
     pub(crate) code: String,
+    #[schema(schema_with = instant)]
     pub(crate) expires: Timestamp,
     pub(crate) url: Option<String>,
 }
@@ -40,6 +44,13 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const SYMBOLS: usize = 28;
 const BLOCK: usize = 4;
 
+/// Lets one subject enrol a passkey, once, for some minutes.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/enroll-codes",
+    request_body = IssueCode,
+    responses((status = 201, body = IssuedCode, description = "The code. It is told once."), Refused)
+)]
 pub(super) async fn issue(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

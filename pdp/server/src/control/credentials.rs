@@ -8,34 +8,45 @@ use axum::{Extension, Json};
 use countersign_pdp_store::{StateEvent, StoredCredential};
 use countersign_sdk_types::{CredentialId, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::{Line, Named, Question, Who, cut, name, size};
 use super::guard::Operator;
 use super::problem::Problem;
+use crate::openapi::{Refused, instant, line};
 
 /// Whose passkeys: of one subject, or of all.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Whose {
+    /// The issuer of the subject's tokens; with `sub`.
+    #[param(schema_with = line, required = false)]
     iss: Option<Line>,
+    /// The subject; with `iss`.
+    #[param(schema_with = line, required = false)]
     sub: Option<Line>,
+    /// The most that are listed.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
 /// A passkey as operators see it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Credential {
+    #[schema(value_type = String)]
     pub(crate) id: CredentialId,
     pub(crate) owner: Who,
     pub(crate) label: String,
+    #[schema(schema_with = instant)]
     pub(crate) created: Timestamp,
     pub(crate) backup_eligible: bool,
     pub(crate) counter: u32,
 }
 
 /// Passkeys.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Credentials {
     pub(crate) credentials: Vec<Credential>,
     pub(crate) cut: bool,
@@ -48,6 +59,14 @@ impl Credential {
     }
 }
 
+/// Who has enrolled which passkeys.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/credentials",
+    operation_id = "list_credentials",
+    params(Whose),
+    responses((status = 200, body = Credentials, description = "Passkeys; the keys are not shown."), Refused)
+)]
 pub(super) async fn list(
     State(service): State<Arc<ControlService>>,
     Question(whose): Question<Whose>,
@@ -66,6 +85,14 @@ pub(super) async fn list(
     Ok(Json(Credentials { credentials: all.into_iter().map(Credential::of).collect(), cut }))
 }
 
+/// Takes a passkey away.
+#[utoipa::path(
+    delete,
+    path = "/countersign/v1/credentials/{id}",
+    operation_id = "remove_credential",
+    params(("id" = String, Path, description = "The passkey.", min_length = 1, max_length = 1400, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
+    responses((status = 204, description = "It is gone."), Refused)
+)]
 pub(super) async fn remove(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

@@ -8,31 +8,42 @@ use axum::{Extension, Json};
 use countersign_pdp_store::StateEvent;
 use countersign_sdk_types::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::{Body, Line, Who, name};
 use super::guard::Operator;
 use super::problem::Problem;
+use crate::openapi::{Refused, instant};
 
 /// Asks to break the glass.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BreakGlass {
     pub(crate) subject: Who,
+    #[schema(minimum = 1, maximum = 240)]
     pub(crate) minutes: u64,
     pub(crate) reason: Line,
 }
 
 /// The glass is broken.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct BrokenGlass {
     pub(crate) subject: Who,
+    #[schema(schema_with = instant)]
     pub(crate) expires: Timestamp,
     pub(crate) reason: Line,
 }
 
 const MOST_MINUTES: u64 = 240;
 
+/// Lets a subject pass by the emergency path for a while.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/break-glass",
+    request_body = BreakGlass,
+    responses((status = 201, body = BrokenGlass, description = "The glass is broken."), Refused)
+)]
 pub(super) async fn break_glass(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

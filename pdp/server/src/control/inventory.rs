@@ -7,14 +7,16 @@ use axum::{Extension, Json};
 use countersign_pdp_store::{DeviceRecord, RoleRecord, StateEvent};
 use countersign_sdk_types::DeviceId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::{Body, Line, Named, Page, Question, cut};
 use super::guard::Operator;
 use super::problem::Problem;
+use crate::openapi::Refused;
 
 /// What a device is to be, wholly: what is absent is unknown, and a policy then sees the worse of the two.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetDevice {
     pub(crate) compliant: Option<bool>,
@@ -23,8 +25,9 @@ pub(crate) struct SetDevice {
 }
 
 /// A device of the inventory.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Device {
+    #[schema(value_type = String)]
     pub(crate) id: DeviceId,
     pub(crate) compliant: Option<bool>,
     pub(crate) managed: Option<bool>,
@@ -32,22 +35,23 @@ pub(crate) struct Device {
 }
 
 /// The inventory.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Devices {
     pub(crate) devices: Vec<Device>,
     pub(crate) cut: bool,
 }
 
 /// What a user is to be, wholly.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetUser {
     pub(crate) role: Option<Line>,
+    #[schema(max_items = 128)]
     pub(crate) roles: Vec<Line>,
 }
 
 /// A user of the directory.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) role: Option<String>,
@@ -68,6 +72,13 @@ impl User {
     }
 }
 
+/// The devices of the inventory.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/devices",
+    params(Page),
+    responses((status = 200, body = Devices, description = "The inventory."), Refused)
+)]
 pub(super) async fn list_devices(
     State(service): State<Arc<ControlService>>,
     Question(page): Question<Page>,
@@ -77,6 +88,13 @@ pub(super) async fn list_devices(
     Ok(Json(Devices { devices: all.into_iter().map(|(id, record)| Device::of(id, record)).collect(), cut }))
 }
 
+/// One device.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/devices/{id}",
+    params(("id" = String, Path, description = "The device.", min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
+    responses((status = 200, body = Device, description = "The device."), Refused)
+)]
 pub(super) async fn show_device(State(service): State<Arc<ControlService>>, Named(id): Named<DeviceId>) -> Result<Json<Device>, Problem> {
     let (tenant, asked) = (service.tenant.clone(), id.clone());
     let found = service.read(move |view| view.device(&tenant, &asked)).await?;
@@ -84,6 +102,13 @@ pub(super) async fn show_device(State(service): State<Arc<ControlService>>, Name
     Ok(Json(Device::of(id, record)))
 }
 
+/// Says what a device is, wholly: what is absent is unknown.
+#[utoipa::path(
+    put,
+    path = "/countersign/v1/devices/{id}",
+    params(("id" = String, Path, description = "The device.", min_length = 1, max_length = 128, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
+    request_body = SetDevice, responses((status = 200, body = Device, description = "As it is now."), Refused)
+)]
 pub(super) async fn set_device(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,
@@ -97,6 +122,13 @@ pub(super) async fn set_device(
     Ok(Json(Device::of(device, record)))
 }
 
+/// One user.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/users/{name}",
+    params(("name" = String, Path, description = "The user.", min_length = 1, max_length = 512, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
+    responses((status = 200, body = User, description = "The user."), Refused)
+)]
 pub(super) async fn show_user(State(service): State<Arc<ControlService>>, Named(name): Named<Line>) -> Result<Json<User>, Problem> {
     let (tenant, asked) = (service.tenant.clone(), name.clone());
     let found = service.read(move |view| view.user(&tenant, asked.as_str())).await?;
@@ -104,6 +136,13 @@ pub(super) async fn show_user(State(service): State<Arc<ControlService>>, Named(
     Ok(Json(User::of(name, record)))
 }
 
+/// Says what a user is, wholly.
+#[utoipa::path(
+    put,
+    path = "/countersign/v1/users/{name}",
+    params(("name" = String, Path, description = "The user.", min_length = 1, max_length = 512, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
+    request_body = SetUser, responses((status = 200, body = User, description = "As it is now."), Refused)
+)]
 pub(super) async fn set_user(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

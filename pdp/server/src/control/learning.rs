@@ -13,16 +13,18 @@ use countersign_pdp_store::{AppendError, Baseline, Expect, LearnedEvent, Refusal
 use countersign_risk::{RawSighting, Salts, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{DeviceId, Place, PlaceGap, SessionId, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::{LargeBody, Line, Who, name};
 use super::guard::Operator;
 use super::problem::Problem;
 use crate::learn::{MILLIS_OF_RETENTION, MOST_OF_A_SUBJECT};
+use crate::openapi::{Refused, instant, strength};
 use crate::pipeline::salts;
 
 /// The pasts of some subjects.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Import {
     /// Only say what would be learned.
@@ -33,24 +35,31 @@ pub(crate) struct Import {
 }
 
 /// The past of one subject.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PastOf {
     pub(crate) subject: Who,
+    #[schema(max_items = 200)]
     pub(crate) logins: Vec<Login>,
 }
 
 /// One verified log-in.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
+    #[schema(schema_with = instant)]
     pub(crate) at: Timestamp,
+    /// `phishing_resistant` or `second_factor`.
+    #[schema(schema_with = strength)]
     pub(crate) strength: Strength,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) address: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) user_agent: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) device: Option<DeviceId>,
     /// The `sid` of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +70,7 @@ pub(crate) struct Login {
 }
 
 /// What was learned, or would be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Imported {
     /// By log-ins that are resistant to phishing.
     pub(crate) phishing_resistant: u64,
@@ -81,7 +90,9 @@ pub(crate) struct Imported {
     pub(crate) subjects: u64,
     /// Learned events by country; `unknown` where no place is known.
     pub(crate) countries: BTreeMap<String, u64>,
+    #[schema(value_type = Option<i64>)]
     pub(crate) oldest: Option<Timestamp>,
+    #[schema(value_type = Option<i64>)]
     pub(crate) newest: Option<Timestamp>,
 }
 
@@ -125,6 +136,12 @@ impl Imported {
     }
 }
 
+/// Learns the past of subjects from verified log-ins.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/learn",
+    request_body = Import, responses((status = 200, body = Imported, description = "What was learned, or would be."), Refused)
+)]
 pub(super) async fn learn(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,

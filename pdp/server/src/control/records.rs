@@ -11,38 +11,46 @@ use countersign_risk::Calibration;
 use countersign_sdk_types::{DecisionId, Digest, Revision, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::Named;
 use super::problem::Problem;
+use crate::openapi::{Refused, digest, instant};
 
 /// A decision.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Why {
     /// As it is kept.
+    #[schema(value_type = Object)]
     pub(crate) record: Value,
     /// In words; `None` when another version of the engine wrote it in a form that this one cannot read.
+    #[schema(value_type = Option<Object>)]
     pub(crate) explanation: Option<Explanation>,
 }
 
 /// The state of this process.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Status {
     pub(crate) version: String,
+    #[schema(value_type = String)]
     pub(crate) tenant: Tenant,
+    #[schema(schema_with = instant)]
     pub(crate) now: Timestamp,
     /// How often this store was opened.
     pub(crate) incarnation: u64,
     /// The revision that the journal calls active; `None` before any activation.
+    #[schema(value_type = Option<String>)]
     pub(crate) revision: Option<Revision>,
     /// Records of decisions that were lost since the start.
     pub(crate) lost_records: u64,
     /// As the policies' own status has it.
+    #[schema(value_type = Value)]
     pub(crate) policy: Value,
 }
 
 /// What a walk over both chains found.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Soundness {
     pub(crate) sound: bool,
     /// The first bad record.
@@ -52,12 +60,13 @@ pub(crate) struct Soundness {
 }
 
 /// One chain.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Walked {
     pub(crate) records: u64,
     /// The sequence number of the last record.
     pub(crate) seq: u64,
     /// The hash that covers all of them.
+    #[schema(schema_with = digest)]
     pub(crate) hash: Digest,
 }
 
@@ -67,6 +76,13 @@ impl From<Verified> for Walked {
     }
 }
 
+/// Why a decision was what it was.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/decisions/{id}",
+    params(("id" = String, Path, description = "The decision.", min_length = 1, max_length = 96, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")),
+    responses((status = 200, body = Why, description = "Its record, and the same in words."), Refused)
+)]
 pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): Named<DecisionId>) -> Result<Json<Why>, Problem> {
     let (store, asked) = (service.store.clone(), id.clone());
     let found = tokio::task::spawn_blocking(move || store.decision(&asked)).await;
@@ -77,10 +93,22 @@ pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): N
     Ok(Json(Why { record, explanation }))
 }
 
+/// Which policy is active, and which was refused.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/policies",
+    responses((status = 200, body = Value, description = "The active and the last refused revision."), Refused)
+)]
 pub(super) async fn policies(State(service): State<Arc<ControlService>>) -> Json<Value> {
     Json((service.policy_status)())
 }
 
+/// The state of this process.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/status",
+    responses((status = 200, body = Status, description = "The state of this process."), Refused)
+)]
 pub(super) async fn status(State(service): State<Arc<ControlService>>) -> Result<Json<Status>, Problem> {
     let tenant = service.tenant.clone();
     let (incarnation, active) = service.read(move |view| Ok((view.incarnation()?, view.activation(&tenant)?))).await?;
@@ -96,11 +124,12 @@ pub(super) async fn status(State(service): State<Arc<ControlService>>) -> Result
 }
 
 /// A map from nats to points for this tenant.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Calibrated {
     /// Sessions that were let through, each once.
     pub(crate) sessions: usize,
     /// As `risk.calibration` takes it; none for fewer than a thousand sessions.
+    #[schema(value_type = Option<Object>)]
     pub(crate) calibration: Option<Calibration>,
 }
 
@@ -109,6 +138,11 @@ const MOST_SESSIONS: usize = 100_000;
 
 /// From the recorded decisions that let somebody through, by themselves or after a proof; each session once, so that an application that polls does not
 /// outvote people.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/calibrate",
+    responses((status = 200, body = Calibrated, description = "A map for the configuration."), Refused)
+)]
 pub(super) async fn calibrate(State(service): State<Arc<ControlService>>) -> Result<Json<Calibrated>, Problem> {
     let walk = Arc::clone(&service.walks).try_acquire_owned().map_err(|_| Problem::busy("another walk over the journal is under way"))?;
     let store = service.store.clone();
@@ -130,6 +164,12 @@ pub(super) async fn calibrate(State(service): State<Arc<ControlService>>) -> Res
     Ok(Json(Calibrated { sessions: sums.len(), calibration: Calibration::of_traffic(&sums) }))
 }
 
+/// Walks over both chains of the journal.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/verify",
+    responses((status = 200, body = Soundness, description = "What the walk found."), Refused)
+)]
 pub(super) async fn verify(State(service): State<Arc<ControlService>>) -> Result<Json<Soundness>, Problem> {
     let walk = Arc::clone(&service.walks).try_acquire_owned().map_err(|_| Problem::busy("another walk over the journal is under way"))?;
     let store = service.store.clone();

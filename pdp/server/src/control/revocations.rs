@@ -8,38 +8,45 @@ use axum::{Extension, Json};
 use countersign_pdp_store::{Revocation, RevocationTarget, StateEvent, TokenName};
 use countersign_sdk_types::{DeviceId, Digest, Seconds, SessionId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ControlService;
 use super::asked::{Body, Line, Page, Question, Who, cut};
 use super::guard::Operator;
 use super::problem::Problem;
+use crate::openapi::{DeviceName, Refused, SessionName, digest, instant};
 
 /// What is named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
     /// Everything of a subject.
     Subject(Who),
     /// One session.
+    #[schema(value_type = SessionName)]
     Session(SessionId),
     /// One token.
     Token(Token),
     /// One device.
+    #[schema(value_type = DeviceName)]
     Device(DeviceId),
 }
 
 /// A token, never by its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, deny_unknown_fields, expecting = "a token is named by `iss` and `jti`, or by `digest`")]
 pub(crate) enum Token {
     /// By its issuer's name for it.
     Jti { iss: Line, jti: Line },
     /// By BLAKE3 of the whole token, in hexadecimal.
-    Digest { digest: Digest },
+    Digest {
+        #[schema(schema_with = digest)]
+        digest: Digest,
+    },
 }
 
 /// Asks for a revocation.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Revoke {
     pub(crate) target: Target,
@@ -47,23 +54,24 @@ pub(crate) struct Revoke {
 }
 
 /// Asks to take one back.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Undo {
     pub(crate) target: Target,
 }
 
 /// A revocation in force.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Revoked {
     pub(crate) target: Target,
+    #[schema(schema_with = instant)]
     pub(crate) at: Timestamp,
     pub(crate) by: String,
     pub(crate) reason: String,
 }
 
 /// Revocations, the latest first.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Revocations {
     pub(crate) revocations: Vec<Revoked>,
     pub(crate) cut: bool,
@@ -115,6 +123,13 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// Revokes a subject, a session, a token or a device.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/revocations",
+    request_body = Revoke,
+    responses((status = 201, body = Revoked, description = "It is revoked."), Refused)
+)]
 pub(super) async fn revoke(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,
@@ -126,6 +141,13 @@ pub(super) async fn revoke(
     Ok((StatusCode::CREATED, Json(Revoked { target, at, by, reason })))
 }
 
+/// Takes a revocation back.
+#[utoipa::path(
+    delete,
+    path = "/countersign/v1/revocations",
+    request_body = Undo,
+    responses((status = 204, description = "It is not revoked any more."), Refused)
+)]
 pub(super) async fn undo(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,
@@ -142,6 +164,14 @@ pub(super) async fn undo(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The revocations in force.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/revocations",
+    operation_id = "list_revocations",
+    params(Page),
+    responses((status = 200, body = Revocations, description = "The latest first."), Refused)
+)]
 pub(super) async fn list(State(service): State<Arc<ControlService>>, Question(page): Question<Page>) -> Result<Json<Revocations>, Problem> {
     let (size, tenant) = (page.size()?, service.tenant.clone());
     let mut all = service.read(move |view| view.list_revocations(&tenant)).await?;

@@ -22,11 +22,28 @@ use crate::step_up::is_proof_failure;
 const LIMITS: Limits = Limits { bytes: 64 * 1024, depth: 10, values: 500 };
 
 /// `GET /`.
+#[utoipa::path(
+    get,
+    path = "/",
+    operation_id = "home",
+    summary = "The page of the auth origin.",
+    description = "",
+    responses(crate::openapi::Page)
+)]
 pub(super) async fn home(visit: Auth) -> Response {
     Home { language: visit.language }.into_response()
 }
 
 /// `GET /step-up/{ceremony}`.
+#[utoipa::path(
+    get,
+    path = "/step-up/{ceremony}",
+    operation_id = "step_up",
+    summary = "The page of a ceremony.",
+    description = "",
+    params(("ceremony" = String, Path)),
+    responses(crate::openapi::Page)
+)]
 pub(super) async fn step_up(Path(ceremony): Path<String>, visit: Auth) -> Response {
     let page = || -> Result<Response, Trouble> {
         let now = visit.public.pdp.clock.now();
@@ -38,12 +55,30 @@ pub(super) async fn step_up(Path(ceremony): Path<String>, visit: Auth) -> Respon
 }
 
 /// `POST /step-up/{ceremony}/challenge`.
+#[utoipa::path(
+    post,
+    path = "/step-up/{ceremony}/challenge",
+    operation_id = "challenge",
+    summary = "Gives the challenge of a ceremony.",
+    description = "",
+    params(("ceremony" = String, Path)),
+    responses((status = 200, description = "The options of WebAuthn."), crate::openapi::Page)
+)]
 pub(super) async fn challenge(Path(ceremony): Path<String>, visit: Auth) -> Response {
     let options = visit.stepping_up().and_then(|step_up| visit.public.pdp.challenge(step_up, &ceremony));
     options.map_or_else(|trouble| trouble.answer(None), |options| Json(options).into_response())
 }
 
 /// `POST /step-up/{ceremony}/proof`.
+#[utoipa::path(
+    post,
+    path = "/step-up/{ceremony}/proof",
+    operation_id = "proof",
+    summary = "Takes the proof.",
+    description = "",
+    params(("ceremony" = String, Path)),
+    responses((status = 200, description = "Where to go on."), crate::openapi::Page)
+)]
 pub(super) async fn proof(Path(ceremony): Path<String>, visit: Auth, body: Bytes) -> Response {
     let answered = prove(&ceremony, &visit, &body).await;
     visit.counted(StepUpStage::Asserted, answered.as_ref());
@@ -74,6 +109,14 @@ async fn prove(ceremony: &str, visit: &Auth, body: &[u8]) -> Result<Response, Tr
 }
 
 /// `GET /enroll`, with a ticket or without.
+#[utoipa::path(
+    get,
+    path = "/enroll",
+    operation_id = "enroll_page",
+    summary = "The page of an enrolment.",
+    description = "",
+    responses(crate::openapi::Page)
+)]
 pub(super) async fn enroll(RawQuery(query): RawQuery, visit: Auth) -> Response {
     Enroll { language: visit.language, ticket: parameter(query.as_deref(), "ticket") }.into_response()
 }
@@ -86,6 +129,14 @@ struct Begin {
 }
 
 /// `POST /enroll/begin`: a one-time code of an operator, or the ticket of a browser with a live grant, says who enrols. A token never does.
+#[utoipa::path(
+    post,
+    path = "/enroll/begin",
+    operation_id = "enroll_begin",
+    summary = "Begins an enrolment.",
+    description = "",
+    responses((status = 200, description = "The options of WebAuthn."), crate::openapi::Page)
+)]
 pub(super) async fn begin(visit: Auth, body: Bytes) -> Response {
     begun(&visit, &body).unwrap_or_else(|trouble| trouble.answer(None))
 }
@@ -125,6 +176,14 @@ struct Finish {
 }
 
 /// `POST /enroll/finish`.
+#[utoipa::path(
+    post,
+    path = "/enroll/finish",
+    operation_id = "enroll_finish",
+    summary = "Finishes it.",
+    description = "",
+    responses((status = 200, description = "It is enrolled."), crate::openapi::Page)
+)]
 pub(super) async fn finish(visit: Auth, body: Bytes) -> Response {
     let answered = finished(&visit, &body).await;
     visit.counted(StepUpStage::Enrolled, answered.as_ref());

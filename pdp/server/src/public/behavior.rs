@@ -10,11 +10,27 @@ use crate::metrics::BatchOutcome;
 use crate::pages::{self, Trouble};
 
 /// `GET /.countersign/behavior.js`: for applications that tell of the pointer only.
+#[utoipa::path(
+    get,
+    path = "/.countersign/behavior.js",
+    operation_id = "behavior_script",
+    summary = "The script that applications include.",
+    description = "",
+    responses((status = 200, body = String, content_type = "text/javascript; charset=utf-8", description = "The module."), (status = 404, description = "Not on this host."))
+)]
 pub(super) async fn script(_: Protected) -> Response {
     pages::asset("behavior.js")
 }
 
 /// `POST /.countersign/behavior`.
+#[utoipa::path(
+    post,
+    path = "/.countersign/behavior",
+    operation_id = "behavior",
+    summary = "Takes a batch of pointer features.",
+    description = "",
+    responses((status = 204, description = "Taken."), crate::openapi::Page)
+)]
 pub(super) async fn take(visit: Protected, body: Bytes) -> Response {
     let taken = taken(&visit, &body).await;
     let outcome = match taken {

@@ -22,6 +22,14 @@ fn answered(answer: Answer, visit: &Protected) -> Response {
 }
 
 /// `GET /.countersign/`: what this browser is to us. Gives it a device cookie when it has none.
+#[utoipa::path(
+    get,
+    path = "/.countersign/",
+    operation_id = "own_page",
+    summary = "What is known of this browser.",
+    description = "",
+    responses(crate::openapi::Page)
+)]
 pub(super) async fn browser(visit: Protected) -> Response {
     answered(this_browser(&visit).await, &visit)
 }
@@ -38,6 +46,14 @@ async fn this_browser(visit: &Protected) -> Answer {
 }
 
 /// `GET /.countersign/step-up?d=…`: ties a ceremony to this browser, and sends it to the auth origin.
+#[utoipa::path(
+    get,
+    path = "/.countersign/step-up",
+    operation_id = "open_step_up",
+    summary = "Opens a ceremony.",
+    description = "",
+    responses(crate::openapi::Page)
+)]
 pub(super) async fn step_up(visit: Protected) -> Response {
     let answer = begin(&visit);
     counted(&visit.public, StepUpStage::Begun, answer.as_ref());
@@ -57,6 +73,14 @@ fn begin(visit: &Protected) -> Answer {
 }
 
 /// `GET /.countersign/return?code=…`: the browser that began the ceremony redeems its code for a grant of its own.
+#[utoipa::path(
+    get,
+    path = "/.countersign/return",
+    operation_id = "come_back",
+    summary = "Redeems the code of a ceremony.",
+    description = "",
+    responses(crate::openapi::Page)
+)]
 pub(super) async fn come_back(visit: Protected) -> Response {
     let answer = redeem(&visit).await;
     counted(&visit.public, StepUpStage::Redeemed, answer.as_ref());
@@ -77,6 +101,14 @@ async fn redeem(visit: &Protected) -> Answer {
 }
 
 /// `GET /.countersign/enroll`: a browser with a live grant may enrol one more passkey.
+#[utoipa::path(
+    get,
+    path = "/.countersign/enroll",
+    operation_id = "open_enroll",
+    summary = "Leads to the enrolment of a passkey.",
+    description = "",
+    responses(crate::openapi::Page)
+)]
 pub(super) async fn enroll(visit: Protected) -> Response {
     answered(ticket(&visit).await, &visit)
 }

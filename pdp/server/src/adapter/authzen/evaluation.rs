@@ -16,6 +16,7 @@ use super::caller::Caller;
 use super::{Refusal, obligations};
 use crate::config::AuthzenUse;
 use crate::metrics::Door;
+use crate::openapi::{Asked, Decided, NotAsked};
 use crate::pipeline::{Answer, Question};
 use crate::serve::Decider;
 
@@ -33,6 +34,12 @@ struct Presented {
 }
 
 /// Answers one question.
+#[utoipa::path(
+    post,
+    path = "/access/v1/evaluation",
+    request_body = Asked,
+    responses((status = 200, body = Decided, description = "The decision. A deny and a step-up are `false`."), NotAsked)
+)]
 pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,
     caller: Caller,

@@ -16,6 +16,7 @@ use super::caller::Caller;
 use super::{Refusal, evaluation};
 use crate::config::AuthzenUse;
 use crate::metrics::Door;
+use crate::openapi::{AskedMany, DecidedMany, NotAsked};
 use crate::pipeline::Question;
 use crate::serve::Decider;
 
@@ -68,6 +69,13 @@ pub(in crate::adapter) enum Evaluated {
 }
 
 /// Answers many questions.
+#[utoipa::path(
+    post,
+    path = "/access/v1/evaluations",
+    operation_id = "evaluate_all",
+    request_body = AskedMany,
+    responses((status = 200, body = DecidedMany, description = "The decisions, in order."), NotAsked)
+)]
 pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,
     caller: Caller,

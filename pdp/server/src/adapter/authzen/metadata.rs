@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Refusal, obligations};
 use crate::config::Authzen;
+use crate::openapi::Metadata as Described;
 use crate::serve::Decider;
 
 /// Where it is for an identifier without a path.
@@ -67,6 +68,16 @@ fn members(identifier: &str, obligations: &BTreeSet<String>, is_searched: bool) 
 }
 
 /// Serves the document at its one address.
+#[utoipa::path(
+    get,
+    path = "/.well-known/authzen-configuration",
+    operation_id = "metadata",
+    responses(
+        (status = 200, body = Described, description = "What is offered, and where."),
+        (status = 404, body = String, content_type = "text/plain; charset=utf-8", description = "The decision point has no identifier, or another."),
+    ),
+    security(())
+)]
 pub(super) async fn serve(State(decider): State<Arc<Decider>>, OriginalUri(uri): OriginalUri) -> Result<Response, Refusal> {
     let metadata = decider.authzen.metadata.as_ref().filter(|metadata| metadata.path == uri.path());
     let metadata = metadata.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no decision point of that identifier is here"))?;

@@ -24,20 +24,42 @@ use super::body::{Document, Members};
 use super::caller::Caller;
 use super::{Refusal, evaluation, obligations};
 use crate::config::AuthzenUse;
+use crate::openapi::{Found as Results, NotAsked, SearchedAction, SearchedResource, SearchedSubject};
 use crate::pipeline::{Bounds, Ended, Found, Hit, Search};
 use crate::serve::Decider;
 
 /// Who may do it.
+#[utoipa::path(
+    post,
+    path = "/access/v1/search/subject",
+    operation_id = "search_subjects",
+    request_body = SearchedSubject,
+    responses((status = 200, body = Results, description = "A page."), NotAsked)
+)]
 pub(super) async fn subjects(decider: State<Arc<Decider>>, caller: Caller, document: Document) -> Result<Response, Refusal> {
     search(decider, caller, document, SearchKind::Subject).await
 }
 
 /// With what it may be done.
+#[utoipa::path(
+    post,
+    path = "/access/v1/search/resource",
+    operation_id = "search_resources",
+    request_body = SearchedResource,
+    responses((status = 200, body = Results, description = "A page."), NotAsked)
+)]
 pub(super) async fn resources(decider: State<Arc<Decider>>, caller: Caller, document: Document) -> Result<Response, Refusal> {
     search(decider, caller, document, SearchKind::Resource).await
 }
 
 /// What may be done.
+#[utoipa::path(
+    post,
+    path = "/access/v1/search/action",
+    operation_id = "search_actions",
+    request_body = SearchedAction,
+    responses((status = 200, body = Results, description = "A page."), NotAsked)
+)]
 pub(super) async fn actions(decider: State<Arc<Decider>>, caller: Caller, document: Document) -> Result<Response, Refusal> {
     search(decider, caller, document, SearchKind::Action).await
 }
