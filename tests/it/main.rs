@@ -22,6 +22,7 @@ mod opa_builtins;
 mod opa_negation;
 mod opa_oracle;
 mod places;
+mod policy_diff;
 mod proxies;
 mod rego_suite;
 mod serving;

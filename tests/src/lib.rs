@@ -10,6 +10,7 @@
 
 pub mod authzen;
 pub mod browser;
+pub mod decisions;
 pub mod direct;
 pub mod dpop;
 pub mod fuzz;

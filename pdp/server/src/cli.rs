@@ -55,6 +55,9 @@ enum Command {
     Control(control::ControlCommand),
     /// Ask a policy about one input document of contract 1. Exit code 0 for an allow, 1 for a deny or a step-up, 2 where there is no verdict.
     Eval(policy::Eval),
+    /// Work on policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Say what in the configuration of a proxy would let somebody past the decision point.
     Doctor(doctor::DoctorCommand),
     /// Measure the risk engine.
@@ -112,6 +115,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Control(command) => control::run(&command),
         Command::CheckPolicy { folder, package } => policy::check(&folder, &package),
         Command::Eval(eval) => policy::eval(&eval),
+        Command::Policy(command) => policy::run(&command),
         Command::Doctor(command) => doctor::run(&command),
         Command::Risk(command) => risk::run(&command),
         Command::Conformance(command) => conformance::run(&command),

@@ -1,11 +1,13 @@
 //! The commands of those who write policies: check a folder, ask it, and say what build answers.
 
+mod diff;
+
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use countersign_pdp_engine::policy::{DEFAULT_PACKAGE, Policy};
 use countersign_pdp_engine::record::ENGINE;
 use countersign_sdk_types::Effect;
@@ -15,6 +17,20 @@ use serde_json::json;
 
 use super::{COULD_NOT, fail, say};
 use crate::{jail, policies};
+
+/// For those who write policies.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Ask two revisions about logged decisions, and say what the change would have done.
+    Diff(diff::Diff),
+}
+
+/// Runs the command.
+pub(super) fn run(command: &PolicyCommand) -> ExitCode {
+    match command {
+        PolicyCommand::Diff(asked) => diff::run(asked),
+    }
+}
 
 /// What `eval` is told.
 #[derive(Debug, Args)]
