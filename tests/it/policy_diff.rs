@@ -26,7 +26,8 @@ impl Scene {
     fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let snapshot = starter().unwrap();
-        let log = deep(|| records(&snapshot, COUNT, 7).map(|record| serde_json::to_string(&record).unwrap() + "\n").collect::<String>()).unwrap();
+        let log =
+            deep(|| records(&snapshot, COUNT, 7).map(|record| serde_json::to_string(&record).unwrap() + "\n").collect::<String>()).unwrap();
         fs::write(folder.path().join("log.jsonl"), log).unwrap();
         for (name, change) in [("old", [("", ""); 2]), ("new", CHANGE)] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -52,7 +53,10 @@ impl Scene {
 
 const CHANGE: [(&str, &str); 2] = [
     ("\"reading\": 30", "\"reading\": 15"),
-    ("refusals contains text if text := unknown_role\n", "refusals contains text if text := unknown_role\n\nrefusals contains \"admins delete nothing\" if {\n\tdestroying\n\tinput.user.role == \"admin\"\n}\n"),
+    (
+        "refusals contains text if text := unknown_role\n",
+        "refusals contains text if text := unknown_role\n\nrefusals contains \"admins delete nothing\" if {\n\tdestroying\n\tinput.user.role == \"admin\"\n}\n",
+    ),
 ];
 
 fn json(output: &Output) -> Value {
@@ -175,9 +179,7 @@ fn what_is_no_record_is_said_and_what_is_no_log_is_an_error() {
 #[test]
 fn the_journal_of_a_running_server_is_a_log() {
     let direct = Direct::start("", |_| {});
-    let question = |id: u32| {
-        json!({"subject": {"type": "user", "id": "alice"}, "action": {"name": "read"}, "resource": {"type": "record", "id": id.to_string()}})
-    };
+    let question = |id: u32| json!({"subject": {"type": "user", "id": "alice"}, "action": {"name": "read"}, "resource": {"type": "record", "id": id.to_string()}});
     let answers: Vec<Value> = (0..5).map(|id| direct.asked(&question(id))).collect();
     let scene = Scene::set();
     let folder = direct.folder.path().join("data/decisions");

@@ -10,8 +10,8 @@ use countersign_pdp_engine::request::{Client, Pep, RawCheck, RawHttp, RequestRul
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_risk::{Baseline, Posture, RawSighting, Salts, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{
-    Acr, Action, Asn, Coordinates, Country, DecisionId, Entity, EvaluationRequest, Kilometers, PepId, Place, PlaceRecord, SessionId, Tenant,
-    Timestamp,
+    Acr, Action, Asn, Coordinates, Country, DecisionId, Entity, EvaluationRequest, Kilometers, PepId, Place, PlaceRecord, SessionId,
+    Tenant, Timestamp,
 };
 use serde_json::Map;
 
@@ -127,7 +127,8 @@ fn identified(person: &Person, from: u64, action: &str, path: &str, number: u64,
         client_certificate: None,
     };
     let raw = RawCheck { tenant: Tenant::new("default").unwrap(), pep, http: Some(http), asked: Some(asked) };
-    let rules = RequestRules { hosts: [("app.example".to_owned().try_into().unwrap(), Default::default())].into(), ..RequestRules::default() };
+    let rules =
+        RequestRules { hosts: [("app.example".to_owned().try_into().unwrap(), Default::default())].into(), ..RequestRules::default() };
     let (request, credentials) = normalize(raw, &rules).unwrap();
     let (issuers, proofs) = (Issuers::default(), ProofRules::default());
     let given = Given { issuers: &issuers, proofs: &proofs, linked: None, introspected: None, now };
@@ -141,7 +142,13 @@ pub fn records(snapshot: &Snapshot, count: u64, seed: u64) -> impl Iterator<Item
     (0..count).map(move |number| {
         let person = &people[usize::try_from(dice.below(PEOPLE)).unwrap()];
         let (is_thief, is_away) = (dice.below(100) == 0, dice.below(20) == 0);
-        let from = if is_thief { 4 + dice.below(2) } else if is_away { dice.below(4) } else { person.home };
+        let from = if is_thief {
+            4 + dice.below(2)
+        } else if is_away {
+            dice.below(4)
+        } else {
+            person.home
+        };
         let hour = if is_thief { dice.below(24) } else { 8 + dice.below(11) };
         let minute = i64::try_from(number * 10_080 / count.max(1)).unwrap() % (24 * 60);
         let day = i64::try_from(number * 5 / count.max(1)).unwrap();

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use countersign_sdk_types::contract::{Input, Verdict};
 use serde_json::Value;
 
-use super::rewrite::Reads;
 use super::PolicyError;
+use super::rewrite::Reads;
 
 /// The most verdicts that are kept; later ones are asked again.
 const MOST: usize = 1_000_000;

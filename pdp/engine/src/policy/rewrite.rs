@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use lexer::Token;
-pub(crate) use reads::{Reads, reads};
+pub(crate) use reads::{Reads, literals, places, reads};
 use references::Defined;
 use replacements::Stand;
 

@@ -67,7 +67,12 @@ impl Log {
     ///
     /// # Errors
     /// When the log cannot be read to its end.
-    pub(super) fn batches(self, size: usize, mut progress: impl FnMut(u64), mut take: impl FnMut(Vec<Raw>) -> bool) -> Result<(), LogError> {
+    pub(super) fn batches(
+        self,
+        size: usize,
+        mut progress: impl FnMut(u64),
+        mut take: impl FnMut(Vec<Raw>) -> bool,
+    ) -> Result<(), LogError> {
         let mut batch = Vec::with_capacity(size);
         let mut wants_more = true;
         let mut add = |raw: Raw, read: u64| {

@@ -171,7 +171,8 @@ impl Tally {
             return;
         }
         let (id, at) = (order.1.clone(), rfc3339(record.at));
-        let example = Example { change, id, at, subject: subject.to_owned(), asked: asked.to_owned(), risk: explained.remaining, why: why(after) };
+        let example =
+            Example { change, id, at, subject: subject.to_owned(), asked: asked.to_owned(), risk: explained.remaining, why: why(after) };
         kept.insert(Kept(order, example));
         if kept.len() > self.most_examples {
             kept.pop_last();
@@ -188,11 +189,8 @@ impl Tally {
         for (change, decisions) in other.changes {
             *self.changes.entry(change).or_default() += decisions;
         }
-        for (ours, theirs) in [
-            (&mut self.rules, other.rules),
-            (&mut self.subjects, other.subjects),
-            (&mut self.resources, other.resources),
-        ] {
+        for (ours, theirs) in [(&mut self.rules, other.rules), (&mut self.subjects, other.subjects), (&mut self.resources, other.resources)]
+        {
             for (key, decisions) in theirs {
                 *ours.entry(key).or_default() += decisions;
             }
@@ -230,8 +228,7 @@ impl Tally {
 
 /// The largest first.
 fn groups(counts: impl IntoIterator<Item = ((Change, String), u64)>) -> Vec<Group> {
-    let mut groups: Vec<Group> =
-        counts.into_iter().map(|((change, name), decisions)| Group { change, name, decisions }).collect();
+    let mut groups: Vec<Group> = counts.into_iter().map(|((change, name), decisions)| Group { change, name, decisions }).collect();
     groups.sort_by(|a, b| b.decisions.cmp(&a.decisions).then_with(|| (a.change, &a.name).cmp(&(b.change, &b.name))));
     groups.truncate(SHOWN);
     groups

@@ -1,5 +1,7 @@
 //! What of its input a policy reads: two inputs that agree there get the same verdict. Read off the tokens, so it errs towards too much.
 
+use serde_json::Value;
+
 use super::lexer::{self, Kind, Part, Token};
 
 /// What a policy reads.
@@ -11,12 +13,40 @@ pub(crate) enum Reads {
     Paths(Vec<Vec<String>>),
 }
 
+/// A place where a module reads its input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// Where it begins, in bytes.
+    pub(crate) at: usize,
+    /// The steps, as far as they are names.
+    pub(crate) path: Vec<String>,
+}
+
+/// Every place where a module reads its input; `None` where its text cannot be taken apart.
+pub(crate) fn places(text: &str) -> Option<Vec<Read>> {
+    let mut places = Vec::new();
+    collect(text, &lexer::tokens(text)?, &mut places);
+    Some(places)
+}
+
+/// The strings, numbers and booleans that stand in a module, as JSON writes them.
+pub(crate) fn literals(text: &str) -> Vec<Value> {
+    let tokens = lexer::tokens(text).unwrap_or_default();
+    let literal = |token: &Token| match token.kind {
+        Kind::Text => plain(token.text(text)).map(Value::from),
+        Kind::Number => serde_json::from_str(token.text(text)).ok(),
+        Kind::Name => matches!(token.text(text), "true" | "false").then(|| Value::from(token.text(text) == "true")),
+        Kind::Template { .. } | Kind::Mark(_) => None,
+    };
+    tokens.iter().filter_map(literal).collect()
+}
+
 /// What the modules of a policy read together.
 pub(crate) fn reads<'a>(texts: impl IntoIterator<Item = &'a str>) -> Reads {
     let mut paths = Vec::new();
     for text in texts {
-        let Some(tokens) = lexer::tokens(text) else { return Reads::Everything };
-        collect(text, &tokens, &mut paths);
+        let Some(places) = places(text) else { return Reads::Everything };
+        paths.extend(places.into_iter().map(|place| place.path));
     }
     if paths.iter().any(Vec::is_empty) {
         return Reads::Everything;
@@ -28,18 +58,19 @@ pub(crate) fn reads<'a>(texts: impl IntoIterator<Item = &'a str>) -> Reads {
     Reads::Paths(paths)
 }
 
-fn collect(text: &str, tokens: &[Token], paths: &mut Vec<Vec<String>>) {
+fn collect(text: &str, tokens: &[Token], places: &mut Vec<Read>) {
     for (at, token) in tokens.iter().enumerate() {
         if let Kind::Template { parts, .. } = &token.kind {
             for part in parts {
                 if let Part::Expression(_, tokens) = part {
-                    collect(text, tokens, paths);
+                    collect(text, tokens, places);
                 }
             }
         }
         let is_step = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|before| before.is(b'.'));
         if token.kind == Kind::Name && token.text(text) == "input" && !is_step {
-            paths.push(path(text, tokens.get(at + 1..).unwrap_or_default(), token.range.end));
+            let path = path(text, tokens.get(at + 1..).unwrap_or_default(), token.range.end);
+            places.push(Read { at: token.range.start, path });
         }
     }
 }
