@@ -23,6 +23,7 @@ mod opa_negation;
 mod opa_oracle;
 mod places;
 mod policy_diff;
+mod policy_tools;
 mod proxies;
 mod rego_suite;
 mod serving;

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use askama::Template;
 
-use super::budget::Exceeded;
+use super::budget::{Budgets, Exceeded};
 use super::tally::{Group, Report};
 
 /// The page.
@@ -14,6 +14,7 @@ struct Page<'a> {
     old: &'a str,
     new: &'a str,
     report: &'a Report,
+    has_budgets: bool,
     exceeded: &'a [Exceeded],
 }
 
@@ -34,10 +35,11 @@ impl Page<'_> {
     }
 }
 
-/// Writes the page.
+/// Writes the page about two revisions, by name.
 ///
 /// # Errors
 /// Never, for a template that compiled.
-pub fn page(old: &str, new: &str, report: &Report, exceeded: &[Exceeded]) -> Result<String, String> {
-    Page { old, new, report, exceeded }.render().map_err(|error| error.to_string())
+pub fn page([old, new]: [&str; 2], report: &Report, budgets: &Budgets) -> Result<String, String> {
+    let (has_budgets, exceeded) = (*budgets != Budgets::default(), budgets.exceeded(report));
+    Page { old, new, report, has_budgets, exceeded: &exceeded }.render().map_err(|error| error.to_string())
 }

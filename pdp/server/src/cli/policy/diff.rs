@@ -69,7 +69,7 @@ pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
     };
     let exceeded = asked.budgets().exceeded(&report);
     if let Some(path) = &asked.html {
-        let written = diff::page(&asked.old, &asked.new, &report, &exceeded)
+        let written = diff::page([&asked.old, &asked.new], &report, &asked.budgets())
             .and_then(|page| std::fs::write(path, page).map_err(|error| format!("cannot write `{}`: {error}", path.display())));
         if let Err(error) = written {
             return fail(COULD_NOT, &error);
@@ -109,9 +109,9 @@ fn words(report: &Report, exceeded: &[Exceeded]) -> String {
             lines.push(format!("{count} {text}"));
         }
     };
-    more(report.not_as_recorded, "were answered otherwise than the old revision answers: another revision or other weights decided then");
-    more(report.undecided, "failed before any policy was asked, and are not in here");
-    more(report.unreadable, "lines could not be read, and are not in here");
+    more(report.not_as_recorded, "answered otherwise than the old revision answers: another revision or other weights decided then");
+    more(report.undecided, "failed before any policy was asked, and not in here");
+    more(report.unreadable, "that could not be read, and not in here");
     for (title, groups) in [("by rule", &report.rules), ("by subject", &report.subjects), ("by resource", &report.resources)] {
         if !groups.is_empty() {
             lines.push(format!("\n{title}"));
