@@ -323,7 +323,7 @@ fn a_policy_can_be_asked_by_hand() {
     let policy = folder.path().join("policy");
     let eval = |text: &str, more: &[&str], input: &str| {
         put(&policy, &[("a.rego", text)]);
-        let arguments = ["eval", "--policy", policy.to_str().unwrap(), "--input", "-"];
+        let arguments = ["policy", "eval", "--policy", policy.to_str().unwrap(), "--input", "-"];
         run(&[&arguments, more].concat(), input.as_bytes())
     };
     let (code, said, _) = eval(&v1("allow if input.user.role == \"admin\""), &[], GOLDEN);
@@ -353,5 +353,5 @@ fn a_build_says_what_it_is() {
     let said: Value = serde_json::from_str(&said).unwrap();
     assert!(["version", "engine", "machine"].iter().all(|name| said[name].is_string()), "{said}");
     let (_, help, _) = run(&["--help"], b"");
-    assert!(help.contains("eval") && !help.contains("jail"), "{help}");
+    assert!(help.contains("policy") && !help.contains("jail"), "{help}");
 }

@@ -29,6 +29,8 @@ mod opa_oracle;
 mod openapi;
 mod pep;
 mod places;
+mod policy_diff;
+mod policy_tools;
 mod proxies;
 mod public_api;
 mod rego_suite;

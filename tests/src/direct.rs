@@ -108,8 +108,18 @@ policy_budget_ms = 4000
             "subject": {"type": "token", "id": "presented"}, "action": {"name": "GET"},
             "resource": {"type": "route", "id": "payroll.example/payroll"}, "context": {"http": presented},
         });
+        self.asked(&question)
+    }
+
+    /// Asks a question.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[track_caller]
+    #[must_use]
+    pub fn asked(&self, question: &Value) -> Value {
         let url = format!("http://127.0.0.1:{}/access/v1/evaluation", self.decision);
-        http::send("POST", &url, &[("x-countersign-pep", &format!("app:{SECRET}"))], Some(&question)).json()
+        http::send("POST", &url, &[("x-countersign-pep", &format!("app:{SECRET}"))], Some(question)).json()
     }
 
     /// Status and text of `/readyz`.

@@ -11,6 +11,7 @@
 pub mod authzen;
 pub mod browser;
 pub mod decision_points;
+pub mod decisions;
 pub mod direct;
 pub mod dpop;
 pub mod fuzz;

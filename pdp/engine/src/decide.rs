@@ -197,6 +197,19 @@ pub(crate) fn allowed(identified: &Identified, facts: &Facts, snapshot: &Snapsho
     Some((input.context.risk_score, case.obligations(&verdict)))
 }
 
+/// Settles with a risk that was assessed before: what another policy would have said of the same evidence.
+pub(crate) fn settle_assessed(
+    trace: &Trace,
+    identified: &Identified,
+    facts: &Facts,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> (Decision, Option<Verdict>) {
+    let case = Case { identified, facts, snapshot, now, sighting: &trace.sighting, assessment: &trace.assessment };
+    let (decision, verdict, _) = case.settle(&case.input(facts));
+    (decision, verdict)
+}
+
 /// What a request shows of its subject, keyed.
 #[must_use]
 pub fn sight(identified: &Identified, facts: &Facts, now: Timestamp) -> Sighting {

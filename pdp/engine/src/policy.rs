@@ -8,7 +8,9 @@ pub mod candidate;
 pub(crate) mod check;
 mod document;
 pub(crate) mod json;
+pub mod lint;
 pub(crate) mod load;
+mod memo;
 pub(crate) mod rewrite;
 pub(crate) mod scan;
 #[cfg(test)]
@@ -32,6 +34,8 @@ use crate::entities::Entities;
 
 use builtins::Extensions;
 use load::{Loaded, load};
+use memo::Memo;
+use rewrite::{Reads, reads};
 
 pub use builtins::{BuiltinErrors, Moment, Semantics};
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
@@ -206,6 +210,8 @@ pub struct Policy {
     decision: Option<String>,
     allow: Option<String>,
     entities: Arc<Entities>,
+    reads: Reads,
+    memo: Option<Arc<Memo>>,
 }
 
 impl std::fmt::Debug for Policy {
@@ -227,12 +233,21 @@ impl Policy {
             outline.rules.contains(&path).then_some(path)
         };
         let entities = Entities::of(&source.data).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
-        let policy = Self { engine, extensions, decision: entry("decision"), allow: entry("allow"), entities: Arc::new(entities) };
+        let reads = reads(source.files.iter().filter(served).map(|file| file.text.as_str()));
+        let (decision, allow) = (entry("decision"), entry("allow"));
+        let policy = Self { engine, extensions, decision, allow, entities: Arc::new(entities), reads, memo: None };
         if policy.decision.is_none() && policy.allow.is_none() {
             let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
             return Err(PolicyError::Refused(vec![Problem::new(text)]));
         }
         Ok(policy)
+    }
+
+    /// The same policy, which remembers what it answered: for very many inputs that differ in what no policy reads.
+    #[must_use]
+    pub fn remembering(&self) -> Self {
+        let memo = Memo::new(self.reads.clone(), self.extensions.know_the_moment());
+        Self { memo: Some(Arc::new(memo)), ..self.clone() }
     }
 
     /// The entity directory that lies beside the policy.
@@ -254,6 +269,16 @@ impl Policy {
     /// # Errors
     /// As [`Policy::evaluate`].
     pub fn evaluate_within(&self, input: &Input, budget: Duration) -> Result<Verdict, PolicyError> {
+        let known = self.memo.as_ref().and_then(|memo| Some((memo, memo.key(input)?)));
+        let Some((memo, key)) = known else { return self.evaluate_anew(input, budget) };
+        memo.given(&key).unwrap_or_else(|| {
+            let given = self.evaluate_anew(input, budget);
+            memo.keep(key, &given);
+            given
+        })
+    }
+
+    fn evaluate_anew(&self, input: &Input, budget: Duration) -> Result<Verdict, PolicyError> {
         let moment = Moment { now: Timestamp(input.context.time), seed: [0; 32] };
         let input = document::value(input).map_err(|error| PolicyError::Failed(error.to_string()))?;
         let decision = self.ask(self.decision.as_deref(), &input, moment, budget)?;

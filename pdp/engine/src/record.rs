@@ -1,11 +1,12 @@
 //! What is kept of a decision, and how it is replayed. Holds no token, no cookie and no secret; it does hold the client's address.
 
 use countersign_risk::BindingState;
+use countersign_sdk_types::contract::Verdict;
 use countersign_sdk_types::{DecisionId, DeviceId, Millis, Revision, SessionId, SubjectId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
-use crate::decide::{Decided, Summary, Trace, decide_on};
+use crate::decide::{Decided, Summary, Trace, decide_on, settle_assessed};
 use crate::facts::Facts;
 use crate::identify::{Identified, IdentifiedBy, TokenFacts};
 use crate::request::AccessRequest;
@@ -160,4 +161,22 @@ pub fn replay(record: &Record, snapshot: &Snapshot) -> Result<Replayed, ReplayEr
     }
     let decided = decide_on(trace.sighting.clone(), &basis.identified, &basis.facts, snapshot, record.at);
     Ok(Replayed { summary: decided.decision.summary(), trace: decided.trace })
+}
+
+/// What another policy would have answered. It permits nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reconsidered {
+    /// The answer.
+    pub summary: Summary,
+    /// What the policy said; `None` when it was not asked or gave nothing.
+    pub verdict: Option<Verdict>,
+}
+
+/// Asks another policy about a recorded decision, with the risk as it was assessed then. `None` where no policy could have been asked: the request failed
+/// before.
+#[must_use]
+pub fn reconsider(record: &Record, snapshot: &Snapshot) -> Option<Reconsidered> {
+    let (basis, trace) = (record.basis.as_ref()?, record.trace.as_ref()?);
+    let (decision, verdict) = settle_assessed(trace, &basis.identified, &basis.facts, snapshot, record.at);
+    Some(Reconsidered { summary: decision.summary(), verdict })
 }

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 
 use crate::config::Config;
 use crate::jail::Kind;
@@ -44,18 +43,11 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Check a folder of policies as before activation: static rules, compilation, its own tests, a smoke evaluation.
-    CheckPolicy {
-        /// The folder.
-        folder: PathBuf,
-        /// The package that is asked.
-        #[arg(long, default_value = DEFAULT_PACKAGE)]
-        package: String,
-    },
     #[command(flatten)]
     Control(control::ControlCommand),
-    /// Ask a policy about one input document of contract 1. Exit code 0 for an allow, 1 for a deny or a step-up, 2 where there is no verdict.
-    Eval(policy::Eval),
+    /// Work on policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Say what in the configuration of a proxy would let somebody past the decision point.
     Doctor(doctor::DoctorCommand),
     /// Measure the risk engine.
@@ -117,8 +109,7 @@ fn run_command(command: Command) -> ExitCode {
             Err(error) => fail(CONFIGURATION, &error),
         }),
         Command::Control(command) => control::run(&command),
-        Command::CheckPolicy { folder, package } => policy::check(&folder, &package),
-        Command::Eval(eval) => policy::eval(&eval),
+        Command::Policy(command) => policy::run(&command),
         Command::Doctor(command) => doctor::run(&command),
         Command::Risk(command) => risk::run(&command),
         Command::Conformance(command) => conformance::run(&command),

@@ -10,6 +10,7 @@ pub mod config;
 pub mod conformance;
 pub mod control;
 pub mod demo;
+pub mod diff;
 pub mod directory;
 pub mod doctor;
 pub mod evaluation;

@@ -14,7 +14,7 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_types::{Digest, Revision};
 
 pub use folder::{Files, read};
-pub(crate) use folder::{Listed, digest as folder_digest, list};
+pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
 pub use status::{CandidateStatus, PolicyStatus};
 pub use watch::Policies;
 
@@ -35,10 +35,21 @@ pub fn load(folder: &Path, package: &str) -> Result<Snapshot, String> {
 }
 
 fn load_checked_by(check: Check, folder: &Path, package: &str) -> Result<Snapshot, String> {
-    let source = source(package, read(folder)?)?;
+    load_files_checked_by(check, &format!("the policy in `{}`", folder.display()), read(folder)?, package)
+}
+
+/// The same from files that were read elsewhere; `what` names them.
+///
+/// # Errors
+/// Every problem that was found, one a line.
+pub fn load_files(what: &str, files: Files, package: &str) -> Result<Snapshot, String> {
+    load_files_checked_by(jail::check_until, what, files, package)
+}
+
+fn load_files_checked_by(check: Check, what: &str, files: Files, package: &str) -> Result<Snapshot, String> {
+    let source = source(package, files)?;
     let accepted = accept(check, &source, &AtomicBool::new(false));
-    let accepted =
-        accepted.map_err(|refused| format!("the policy in `{}` is refused:\n{}", folder.display(), refused.problems.join("\n")))?;
+    let accepted = accepted.map_err(|refused| format!("{what} is refused:\n{}", refused.problems.join("\n")))?;
     Ok(Snapshot::new(accepted.revision, accepted.policy))
 }
 

@@ -214,6 +214,37 @@ impl Decisions {
     }
 }
 
+/// Shows the records of a `decisions` folder as they lie there, oldest first, until `each` has seen enough and says false: bytes that [`logged`] reads. A
+/// server may be writing meanwhile; what is not whole yet is left out.
+///
+/// # Errors
+/// When the folder or a segment cannot be read, or holds nothing of the kind.
+pub fn log(folder: &Path, mut each: impl FnMut(&[u8]) -> bool) -> Result<(), JournalError> {
+    for segment in segments(folder)? {
+        let bytes = match read_segment(&segment) {
+            // Retention was faster.
+            Err(JournalError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        let frames = Frames::lenient(&bytes).into_iter().flatten();
+        if !frames.map(|(_, payload)| payload).all(&mut each) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Reads what [`log`] shows into a record; `None` for what is no decision, such as a note of a gap.
+///
+/// # Errors
+/// When it is a decision of another shape.
+pub fn logged<R: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<Option<R>, serde_json::Error> {
+    Ok(match serde_json::from_slice::<Entry<DecisionId, R>>(payload)? {
+        Entry::Decision { record, .. } => Some(record),
+        Entry::Gap { .. } => None,
+    })
+}
+
 /// How the payload of this decision begins.
 fn quoted(id: &DecisionId) -> Vec<u8> {
     let id = serde_json::to_string(id).unwrap_or_default();

@@ -156,6 +156,11 @@ impl Extensions {
         Self::of(all.map(|builtin| builtin.name))
     }
 
+    /// Whether any answer depends on the moment.
+    pub(crate) fn know_the_moment(&self) -> bool {
+        !self.momentary.is_empty()
+    }
+
     /// Puts those that need no moment into an engine.
     pub(crate) fn install_fixed(&self, engine: &mut Engine, errors: BuiltinErrors) -> Result<(), String> {
         let never = Moment { now: Timestamp(0), seed: [0; 32] };

@@ -4,6 +4,7 @@
 pub(crate) mod hoist;
 mod lexer;
 mod outputs;
+mod reads;
 mod references;
 mod replacements;
 mod templates;
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use lexer::Token;
+pub(crate) use reads::{Reads, literals, places, reads};
 use references::Defined;
 use replacements::Stand;
 

@@ -1,11 +1,15 @@
 //! The commands of those who write policies: check a folder, ask it, and say what build answers.
 
+mod check;
+mod diff;
+mod new;
+
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use countersign_pdp_engine::policy::{DEFAULT_PACKAGE, Policy};
 use countersign_pdp_engine::record::ENGINE;
 use countersign_sdk_types::Effect;
@@ -14,7 +18,30 @@ use countersign_sdk_types::strict::{self, Limits};
 use serde_json::json;
 
 use super::{COULD_NOT, fail, say};
-use crate::{jail, policies};
+use crate::policies;
+
+/// For those who write policies.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Make a repository to start from.
+    New(new::New),
+    /// Check a folder of policies as before activation, and say what its author may not have meant. Exit code 1 when something stands against it.
+    Check(check::Check),
+    /// Ask a policy about one input document of contract 1. Exit code 0 for an allow, 1 for a deny or a step-up, 2 where there is no verdict.
+    Eval(Eval),
+    /// Ask two revisions about logged decisions, and say what the change would have done.
+    Diff(diff::Diff),
+}
+
+/// Runs the command.
+pub(super) fn run(command: &PolicyCommand) -> ExitCode {
+    match command {
+        PolicyCommand::New(asked) => new::run(asked),
+        PolicyCommand::Check(asked) => check::run(asked),
+        PolicyCommand::Eval(asked) => eval(asked),
+        PolicyCommand::Diff(asked) => diff::run(asked),
+    }
+}
 
 /// What `eval` is told.
 #[derive(Debug, Args)]
@@ -33,20 +60,8 @@ pub(super) struct Eval {
     json: bool,
 }
 
-/// Checks a folder and prints the report.
-pub(super) fn check(folder: &Path, package: &str) -> ExitCode {
-    match policies::read(folder).and_then(|files| policies::source(package, files)) {
-        Err(error) => fail(COULD_NOT, &error),
-        Ok(source) => {
-            let report = jail::check(&source);
-            let _ = say(&serde_json::to_string_pretty(&report).unwrap_or_default());
-            if report.is_accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-    }
-}
-
 /// Asks a policy and prints its verdict.
-pub(super) fn eval(asked: &Eval) -> ExitCode {
+fn eval(asked: &Eval) -> ExitCode {
     match verdict(asked) {
         Err(error) => fail(COULD_NOT, &error),
         Ok(verdict) => {

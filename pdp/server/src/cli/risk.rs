@@ -114,7 +114,7 @@ fn weights(path: &Path) -> Result<Weights, String> {
 }
 
 /// Shown on a terminal only; a pipe gets the report alone.
-fn progress(bytes: u64) -> ProgressBar {
+pub(super) fn progress(bytes: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} % of {total_bytes}, {eta} left");
     ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -91,6 +91,8 @@ fn content(listed: &Listed, left: &mut u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn is_policy(name: &str) -> bool {
+/// Whether a file of this path is part of a policy.
+pub(crate) fn is_policy(path: &str) -> bool {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     name.ends_with(".rego") || name == "data.json" || name == ".manifest"
 }

@@ -1,0 +1,135 @@
+//! `policy diff`: what a change would have done to logged decisions.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use super::super::risk::progress;
+use super::super::{COULD_NOT, fail, say};
+use crate::diff::{self, Budget, Budgets, Exceeded, Log, Report, Revision};
+
+/// What `policy diff` is told.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Diff {
+    /// The revision that decides now: a folder, or a commit, branch or tag.
+    old: String,
+    /// The revision that would.
+    new: String,
+    /// Logged decisions: the `decisions` folder of a store, or a file with one record a line (gzip where it ends in `.gz`).
+    #[arg(long)]
+    log: PathBuf,
+    /// The git repository that revisions are of.
+    #[arg(long, default_value = ".")]
+    repository: PathBuf,
+    /// The folder of the policy in the repository.
+    #[arg(long, default_value = "")]
+    within: String,
+    /// The package that is asked.
+    #[arg(long, default_value = DEFAULT_PACKAGE)]
+    package: String,
+    /// The most decisions that may become a deny: a number, or a share such as `0.1%`.
+    #[arg(long)]
+    max_new_denies: Option<Budget>,
+    /// The most decisions that may become an allow.
+    #[arg(long)]
+    max_new_allows: Option<Budget>,
+    /// The most allows that may become a step-up.
+    #[arg(long)]
+    max_new_step_ups: Option<Budget>,
+    /// How many examples of each change are shown.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=100))]
+    examples: u16,
+    /// Write the report to this file, as a page.
+    #[arg(long)]
+    html: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The report as JSON has it.
+#[derive(Serialize)]
+struct Printed<'a> {
+    old: &'a str,
+    new: &'a str,
+    #[serde(flatten)]
+    report: &'a Report,
+    exceeded: &'a [Exceeded],
+}
+
+/// Runs the command: 0 when every budget holds, 1 when one does not, 2 when there is no report.
+pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
+    let report = match compare(asked) {
+        Ok(report) => report,
+        Err(error) => return fail(COULD_NOT, &error),
+    };
+    let exceeded = asked.budgets().exceeded(&report);
+    if let Some(path) = &asked.html {
+        let written = diff::page([&asked.old, &asked.new], &report, &asked.budgets())
+            .and_then(|page| std::fs::write(path, page).map_err(|error| format!("cannot write `{}`: {error}", path.display())));
+        if let Err(error) = written {
+            return fail(COULD_NOT, &error);
+        }
+    }
+    let printed = Printed { old: &asked.old, new: &asked.new, report: &report, exceeded: &exceeded };
+    let _ = say(&if asked.json { serde_json::to_string_pretty(&printed).unwrap_or_default() } else { words(&report, &exceeded) });
+    if exceeded.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Diff {
+    const fn budgets(&self) -> Budgets {
+        Budgets { new_denies: self.max_new_denies, new_allows: self.max_new_allows, new_step_ups: self.max_new_step_ups }
+    }
+}
+
+fn compare(asked: &Diff) -> Result<Report, String> {
+    let load = |name: &str| Revision::named(name, &asked.repository, &asked.within).load(&asked.package);
+    let (old, new) = (load(&asked.old)?, load(&asked.new)?);
+    let in_words = |error: diff::LogError| format!("{}: {error}", asked.log.display());
+    let bar: ProgressBar = progress(Log::size(&asked.log).map_err(in_words)?);
+    let report = diff::run(&old, &new, &asked.log, usize::from(asked.examples), |read| bar.set_position(read)).map_err(in_words)?;
+    bar.finish_and_clear();
+    if report.decisions == 0 {
+        return Err(format!("{}: there is no decision in the log that a policy was asked about", asked.log.display()));
+    }
+    Ok(report)
+}
+
+fn words(report: &Report, exceeded: &[Exceeded]) -> String {
+    let mut lines = vec![format!(
+        "{} decisions: {} new denies, {} new allows, {} new step-ups",
+        report.decisions, report.new_denies, report.new_allows, report.new_step_ups
+    )];
+    let mut more = |count: u64, text: &str| {
+        if count > 0 {
+            lines.push(format!("{count} {text}"));
+        }
+    };
+    more(report.not_as_recorded, "answered otherwise than the old revision answers: another revision or other weights decided then");
+    more(report.undecided, "failed before any policy was asked, and not in here");
+    more(report.unreadable, "that could not be read, and not in here");
+    for (title, groups) in [("by rule", &report.rules), ("by subject", &report.subjects), ("by resource", &report.resources)] {
+        if !groups.is_empty() {
+            lines.push(format!("\n{title}"));
+        }
+        let line = |group: &diff::Group| {
+            let change = format!("{} → {}", group.change.from.as_str(), group.change.to.as_str());
+            format!("  {:>9}  {change:<16}  {}", group.decisions, group.name)
+        };
+        lines.extend(groups.iter().map(line));
+    }
+    if !report.examples.is_empty() {
+        lines.push("\nexamples".to_owned());
+    }
+    for one in &report.examples {
+        let risk = one.risk.map(|risk| format!(", risk {risk}")).unwrap_or_default();
+        let change = format!("{} → {}", one.change.from.as_str(), one.change.to.as_str());
+        lines.push(format!("  {change:<16}  {}  {}  {}{risk}: {}  ({})", one.at, one.subject, one.asked, one.why, one.id));
+    }
+    lines.extend(exceeded.iter().map(|one| format!("\nover budget: {one}")));
+    lines.join("\n")
+}

@@ -1,0 +1,297 @@
+//! What changed, counted: by the way that it changed, the rule, the subject and the resource, with examples.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_pdp_engine::decide::Summary;
+use countersign_pdp_engine::record::{Asked, Explanation, Reconsidered, Record, explain, rfc3339};
+use countersign_sdk_types::contract::Verdict;
+use countersign_sdk_types::{Effect, RiskScore};
+use serde::Serialize;
+
+/// Rules, subjects or resources that are counted by name; what comes later is counted as one.
+const MOST_NAMES: usize = 10_000;
+/// Groups of one kind that a report shows.
+const SHOWN: usize = 20;
+/// Where the names end.
+const OTHERS: &str = "(others)";
+
+/// From which answer to which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Change {
+    /// What the old revision answers.
+    pub from: Effect,
+    /// What the new one answers.
+    pub to: Effect,
+}
+
+/// Changes that have something in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// How they changed.
+    #[serde(flatten)]
+    pub change: Change,
+    /// What they have in common.
+    pub name: String,
+    /// How many.
+    pub decisions: u64,
+}
+
+/// One decision that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// How it changed.
+    #[serde(flatten)]
+    pub change: Change,
+    /// Its id.
+    pub id: String,
+    /// When it was made.
+    pub at: String,
+    /// Who asked.
+    pub subject: String,
+    /// For what.
+    pub asked: String,
+    /// The risk that remained.
+    pub risk: Option<RiskScore>,
+    /// Why the new revision answers so.
+    pub why: String,
+}
+
+/// What a change of policy would have done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Decisions that both revisions were asked about.
+    pub decisions: u64,
+    /// Requests that failed before any policy was asked.
+    pub undecided: u64,
+    /// Lines that are no record that this version reads.
+    pub unreadable: u64,
+    /// Decisions that the old revision would answer otherwise than they were answered: the log is of yet another one.
+    pub not_as_recorded: u64,
+    /// From an allow or a step-up to a deny.
+    pub new_denies: u64,
+    /// From a deny or a step-up to an allow.
+    pub new_allows: u64,
+    /// From an allow to a step-up.
+    pub new_step_ups: u64,
+    /// Every way in which answers changed.
+    pub changes: Vec<Group>,
+    /// By what the policies gave as their reasons, numbers aside.
+    pub rules: Vec<Group>,
+    /// By who asked.
+    pub subjects: Vec<Group>,
+    /// By what was asked for.
+    pub resources: Vec<Group>,
+    /// The earliest of each kind.
+    pub examples: Vec<Example>,
+}
+
+type Counts = BTreeMap<(Change, String), u64>;
+
+/// What is counted so far.
+#[derive(Debug)]
+pub struct Tally {
+    most_examples: usize,
+    decisions: u64,
+    undecided: u64,
+    unreadable: u64,
+    not_as_recorded: u64,
+    changes: BTreeMap<Change, u64>,
+    rules: Counts,
+    subjects: Counts,
+    resources: Counts,
+    examples: BTreeMap<Change, BTreeSet<Kept>>,
+}
+
+/// An example in its order: the earliest first.
+#[derive(Debug, PartialEq, Eq)]
+struct Kept((i64, String), Example);
+
+impl PartialOrd for Kept {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kept {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Tally {
+    /// Nothing is counted yet; so many examples of each change are kept.
+    #[must_use]
+    pub fn new(most_examples: usize) -> Self {
+        Self {
+            most_examples,
+            decisions: 0,
+            undecided: 0,
+            unreadable: 0,
+            not_as_recorded: 0,
+            changes: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            resources: BTreeMap::new(),
+            examples: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn undecided(&mut self) {
+        self.undecided += 1;
+    }
+
+    pub(super) const fn unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
+    pub(super) fn add(&mut self, record: &Record, before: &Reconsidered, after: &Reconsidered) {
+        self.decisions += 1;
+        let change = Change { from: effect(&before.summary), to: effect(&after.summary) };
+        self.not_as_recorded += u64::from(effect(&record.summary) != change.from);
+        if change.from == change.to {
+            return;
+        }
+        let explained = explain(record);
+        let subject = explained.subject.as_ref().map_or_else(|| "nobody".to_owned(), |subject| subject.sub.clone());
+        let asked = explained.asked.as_ref().map(in_words).unwrap_or_default();
+        *self.changes.entry(change).or_default() += 1;
+        for rule in rules(before.verdict.as_ref(), after.verdict.as_ref(), &after.summary) {
+            count(&mut self.rules, change, rule);
+        }
+        self.keep(change, record, &explained, (&subject, &asked), after);
+        count(&mut self.subjects, change, subject);
+        count(&mut self.resources, change, asked);
+    }
+
+    fn keep(&mut self, change: Change, record: &Record, explained: &Explanation, (subject, asked): (&str, &str), after: &Reconsidered) {
+        let order = (record.at.0, record.id.to_string());
+        let kept = self.examples.entry(change).or_default();
+        let is_late = kept.len() >= self.most_examples && kept.last().is_none_or(|last| last.0 <= order);
+        if is_late {
+            return;
+        }
+        let (id, at) = (order.1.clone(), rfc3339(record.at));
+        let example =
+            Example { change, id, at, subject: subject.to_owned(), asked: asked.to_owned(), risk: explained.remaining, why: why(after) };
+        kept.insert(Kept(order, example));
+        if kept.len() > self.most_examples {
+            kept.pop_last();
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.decisions += other.decisions;
+        self.undecided += other.undecided;
+        self.unreadable += other.unreadable;
+        self.not_as_recorded += other.not_as_recorded;
+        for (change, decisions) in other.changes {
+            *self.changes.entry(change).or_default() += decisions;
+        }
+        for (ours, theirs) in [(&mut self.rules, other.rules), (&mut self.subjects, other.subjects), (&mut self.resources, other.resources)]
+        {
+            for (key, decisions) in theirs {
+                *ours.entry(key).or_default() += decisions;
+            }
+        }
+        for (change, examples) in other.examples {
+            let ours = self.examples.entry(change).or_default();
+            ours.extend(examples);
+            while ours.len() > self.most_examples {
+                ours.pop_last();
+            }
+        }
+        self
+    }
+
+    /// What it comes to.
+    #[must_use]
+    pub(super) fn report(self) -> Report {
+        let sum = |is: fn(Change) -> bool| self.changes.iter().filter(|(change, _)| is(**change)).map(|(_, decisions)| decisions).sum();
+        Report {
+            decisions: self.decisions,
+            undecided: self.undecided,
+            unreadable: self.unreadable,
+            not_as_recorded: self.not_as_recorded,
+            new_denies: sum(|change| change.to == Effect::Deny),
+            new_allows: sum(|change| change.to == Effect::Allow),
+            new_step_ups: sum(|change| (change.from, change.to) == (Effect::Allow, Effect::StepUp)),
+            changes: groups(self.changes.iter().map(|(change, decisions)| ((*change, in_words_of(*change)), *decisions))),
+            rules: groups(self.rules),
+            subjects: groups(self.subjects),
+            resources: groups(self.resources),
+            examples: self.examples.into_values().flatten().map(|Kept(_, example)| example).collect(),
+        }
+    }
+}
+
+/// The largest first.
+fn groups(counts: impl IntoIterator<Item = ((Change, String), u64)>) -> Vec<Group> {
+    let mut groups: Vec<Group> = counts.into_iter().map(|((change, name), decisions)| Group { change, name, decisions }).collect();
+    groups.sort_by(|a, b| b.decisions.cmp(&a.decisions).then_with(|| (a.change, &a.name).cmp(&(b.change, &b.name))));
+    groups.truncate(SHOWN);
+    groups
+}
+
+fn count(counts: &mut Counts, change: Change, name: String) {
+    let is_known = counts.len() < MOST_NAMES || counts.contains_key(&(change, name.clone()));
+    let name = if is_known { name } else { OTHERS.to_owned() };
+    *counts.entry((change, name)).or_default() += 1;
+}
+
+const fn effect(summary: &Summary) -> Effect {
+    match summary {
+        Summary::Allow(_) => Effect::Allow,
+        Summary::StepUp(_) => Effect::StepUp,
+        Summary::Deny(_) => Effect::Deny,
+    }
+}
+
+fn in_words_of(Change { from, to }: Change) -> String {
+    format!("{} → {}", from.as_str(), to.as_str())
+}
+
+fn in_words(asked: &Asked) -> String {
+    format!("{} {}{}", asked.method, asked.host.as_deref().unwrap_or_default(), asked.path)
+}
+
+/// The reasons that one revision gives and the other does not; where neither gives any, the code of the denial.
+fn rules(before: Option<&Verdict>, after: Option<&Verdict>, answer: &Summary) -> BTreeSet<String> {
+    let of = |verdict: Option<&Verdict>| -> BTreeSet<String> {
+        verdict.map(|verdict| verdict.reasons.iter().map(|reason| without_numbers(reason)).collect()).unwrap_or_default()
+    };
+    let (before, after) = (of(before), of(after));
+    let gone = before.difference(&after).map(|reason| format!("no longer: {reason}"));
+    let changed: BTreeSet<String> = after.difference(&before).cloned().chain(gone).collect();
+    if !changed.is_empty() {
+        return changed;
+    }
+    let code = match answer {
+        Summary::Deny(denial) => denial.code().as_str(),
+        Summary::Allow(_) | Summary::StepUp(_) => "(no reason given)",
+    };
+    BTreeSet::from([code.to_owned()])
+}
+
+/// `risk 41 is not below 30` and `risk 52 is not below 30` are of one rule.
+fn without_numbers(reason: &str) -> String {
+    let mut words = String::with_capacity(reason.len());
+    for character in reason.chars() {
+        match character {
+            '0'..='9' if words.ends_with('#') => {}
+            '0'..='9' => words.push('#'),
+            other => words.push(other),
+        }
+    }
+    words
+}
+
+fn why(after: &Reconsidered) -> String {
+    let reasons = after.verdict.as_ref().map(|verdict| verdict.reasons.join("; ")).unwrap_or_default();
+    match &after.summary {
+        Summary::Deny(denial) if reasons.is_empty() => denial.detail().to_owned(),
+        Summary::StepUp(demand) if reasons.is_empty() => format!("a step-up to `{}`", demand.acr),
+        Summary::Allow(_) | Summary::Deny(_) | Summary::StepUp(_) => reasons,
+    }
+}

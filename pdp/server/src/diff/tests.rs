@@ -1,0 +1,1 @@
+//! What changed is counted as it changed.
