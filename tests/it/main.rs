@@ -34,3 +34,4 @@ mod tidy;
 mod tokens;
 mod trails;
 mod visitor;
+mod watch;

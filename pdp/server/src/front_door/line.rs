@@ -16,7 +16,7 @@ pub struct Line {
 pub struct Hangup(Arc<Notify>);
 
 impl Line {
-    pub(super) const fn new(leaving: watch::Receiver<bool>, hangup: Hangup) -> Self {
+    pub(crate) const fn new(leaving: watch::Receiver<bool>, hangup: Hangup) -> Self {
         Self { leaving, hangup }
     }
 
@@ -42,7 +42,7 @@ impl Hangup {
         self.0.notify_one();
     }
 
-    pub(super) async fn wanted(&self) {
+    pub(crate) async fn wanted(&self) {
         self.0.notified().await;
     }
 }

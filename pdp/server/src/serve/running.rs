@@ -28,6 +28,8 @@ use crate::tls::Tls;
 const REFRESH: Duration = Duration::from_secs(2);
 /// How often the policy folder is looked at. A change counts from the second look that shows it.
 const LOOK: Duration = Duration::from_secs(1);
+/// Connections of the decision listener, its watches included.
+const MOST_CONNECTIONS: usize = 16_384;
 /// Walking over the journal takes as long as the journal is.
 const CONTROL: Duration = Duration::from_secs(600);
 
@@ -70,7 +72,10 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     let observed = operations::router(Arc::clone(&draining), readiness, Arc::clone(&metrics));
     let mut doors = JoinSet::new();
     let (usual, operating) = (Limits::default(), Limits { answer_within: CONTROL, ..Limits::default() });
-    doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), usual, stopped.clone()));
+    // Over HTTP/1.1 a watch holds a connection: beside them there is room for as many others as elsewhere.
+    let watched = usual.connections.saturating_add(decider.pdp.lease.watches).min(MOST_CONNECTIONS);
+    let watched = Limits { connections: watched, ..usual };
+    doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), watched, stopped.clone()));
     doors.spawn(front_door::serve(encrypted(operations_at, ListenerName::Operations), observed, usual, stopped.clone()));
     doors.spawn(front_door::serve(socket, control_router(&decider, Vec::new()), operating, stopped.clone()));
     // Calls of Envoy are counted, and refused in its own terms, where they are answered.

@@ -13,6 +13,8 @@ const CELLS: usize = 1 << 18;
 const SHARDS: usize = 64;
 /// Names a shard remembers holders of; beyond, holders are told with everybody else.
 const MOST: usize = 4_096;
+/// A full shard is looked through this often.
+const REST: Millis = Millis(1_000);
 /// Holders of one name that are told first.
 const MOST_IDS: usize = 8;
 /// Beyond the end of a lease: its holder's clock and ours do not start at one instant.
@@ -23,7 +25,14 @@ pub(super) struct Holders {
     longest: Millis,
     /// Until when somebody may hold a lease on a name that falls into the cell, in seconds since the stream began, rounded up; zero is never.
     cells: Box<[AtomicU32]>,
-    shards: Vec<Mutex<HashMap<Tag, Held>>>,
+    shards: Vec<Mutex<Shard>>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    held: HashMap<Tag, Held>,
+    /// Until when nobody looks through it for what ended: to look takes as long as it is full.
+    rests: Millis,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +70,7 @@ impl Holders {
 
     /// The watches to tell first.
     pub(super) fn of(&self, tags: &[Tag]) -> BTreeSet<u64> {
-        let held = |tag: &Tag| self.shard(tag).map(|shard| lock(shard).get(tag).map(|held| held.ids.clone()).unwrap_or_default());
+        let held = |tag: &Tag| self.shard(tag).map(|shard| lock(shard).held.get(tag).map(|held| held.ids.clone()).unwrap_or_default());
         tags.iter().filter_map(held).flatten().collect()
     }
 
@@ -71,20 +80,24 @@ impl Holders {
         self.cells.get(usize::from(a) | usize::from(b) << 8 | (usize::from(c) & 3) << 16)
     }
 
-    fn shard(&self, tag: &Tag) -> Option<&Mutex<HashMap<Tag, Held>>> {
+    fn shard(&self, tag: &Tag) -> Option<&Mutex<Shard>> {
         let [.., last] = tag.0;
         self.shards.get(usize::from(last) % SHARDS)
     }
 }
 
-fn hold(shard: &mut HashMap<Tag, Held>, tag: Tag, id: u64, until: Millis, now: Millis) {
-    if shard.len() >= MOST && !shard.contains_key(&tag) {
-        shard.retain(|_, held| held.until > now);
-        if shard.len() >= MOST {
+fn hold(shard: &mut Shard, tag: Tag, id: u64, until: Millis, now: Millis) {
+    if shard.held.len() >= MOST && !shard.held.contains_key(&tag) {
+        if now < shard.rests {
+            return;
+        }
+        shard.rests = Millis(now.0.saturating_add(REST.0));
+        shard.held.retain(|_, held| held.until > now);
+        if shard.held.len() >= MOST {
             return;
         }
     }
-    let held = shard.entry(tag).or_default();
+    let held = shard.held.entry(tag).or_default();
     held.until = until;
     if !held.ids.contains(&id) {
         if held.ids.len() >= MOST_IDS {
@@ -137,7 +150,7 @@ mod tests {
         let count = 600_000;
         (0..count).for_each(|n| holders.granted(Some(u64::from(n)), &[tag(n)], Millis(30_000), Millis(0)));
         assert!((0..count).all(|n| holders.may_hold(&tag(n), Millis(30_000))));
-        assert!(holders.shards.iter().all(|shard| lock(shard).len() <= MOST));
+        assert!(holders.shards.iter().all(|shard| lock(shard).held.len() <= MOST));
         assert!(!holders.of(&(0..1_000).map(tag).collect::<Vec<_>>()).is_empty());
     }
 
