@@ -47,13 +47,13 @@ impl Client {
 
     /// A call with one answer, as `app`.
     #[track_caller]
-    fn call(&mut self, name: &str, request: Value) -> Value {
+    fn call(&mut self, name: &str, request: &Value) -> Value {
         let bearer = format!("Bearer {BEARER}");
         self.call_as(&[("authorization", &bearer)], name, request)
     }
 
     #[track_caller]
-    fn call_as(&mut self, metadata: &[(&str, &str)], name: &str, request: Value) -> Value {
+    fn call_as(&mut self, metadata: &[(&str, &str)], name: &str, request: &Value) -> Value {
         self.ask(&json!({"call": name, "metadata": metadata, "request": request}));
         let first = self.line();
         let Some(message) = first.get("message") else { return first };
@@ -82,7 +82,7 @@ fn both_wires_give_one_answer() {
         asked["context"] =
             json!({"countersign": {"lease": {"ttl_ms": 5000}}, "note": {"of": [1, 2.5, -3, null, true, "x", 9007199254740992_i64]}});
         let http = pdp.ask("/access/v1/evaluation", &asked).json();
-        let grpc = client.call("Evaluate", asked);
+        let grpc = client.call("Evaluate", &asked);
         // What is false is not on the wire.
         assert_eq!(grpc.get("decision").unwrap_or(&json!(false)), &http["decision"], "{grpc} {http}");
         for member in ["reason", "consistency"] {
@@ -104,7 +104,7 @@ fn a_batch_has_defaults_a_semantic_and_an_answer_in_each_place() {
         json!({"subject": {"type": "user", "id": "bob"}, "resource": {"type": "record", "id": "record-1"}, "evaluations": items, "semantic": semantic})
     };
     let mut decisions = |semantic: &str, actions: &[&str]| -> Vec<bool> {
-        let answer = client.call("Evaluations", batch(semantic, actions));
+        let answer = client.call("Evaluations", &batch(semantic, actions));
         answer["evaluations"].as_array().unwrap().iter().map(|item| item.get("decision") == Some(&json!(true))).collect()
     };
     assert_eq!(decisions("SEMANTIC_UNSPECIFIED", &["read", "write", "read"]), [true, false, true]);
@@ -112,7 +112,7 @@ fn a_batch_has_defaults_a_semantic_and_an_answer_in_each_place() {
     assert_eq!(decisions("SEMANTIC_PERMIT_ON_FIRST_PERMIT", &["write", "read", "write"]), [false, true]);
     let faulty = json!({"subject": {"type": "user", "id": "alice"}, "action": {"name": "read"}, "evaluations": [
         {"resource": {"type": "record", "id": "record-1"}}, {}, {"resource": {"id": "record-1"}}]});
-    let items = client.call("Evaluations", faulty)["evaluations"].clone();
+    let items = client.call("Evaluations", &faulty)["evaluations"].clone();
     assert_eq!(items[0]["decision"], true, "{items}");
     for (at, message) in [(1, "`resource` is missing"), (2, "`resource.type` is missing")] {
         assert_eq!(items[at]["context"]["error"], json!({"status": 400.0, "message": message}), "{items}");
@@ -124,7 +124,7 @@ fn strangers_are_refused_and_so_is_what_is_malformed() {
     let pdp = Pdp::start("");
     let mut client = Client::start(&pdp);
     let secret = format!("app:{SECRET}");
-    assert_eq!(client.call_as(&[("x-countersign-pep", &secret)], "Evaluate", question("alice", "read"))["decision"], true);
+    assert_eq!(client.call_as(&[("x-countersign-pep", &secret)], "Evaluate", &question("alice", "read"))["decision"], true);
     for metadata in [
         &[][..],
         &[("authorization", "Bearer wrong")],
@@ -152,14 +152,14 @@ fn strangers_are_refused_and_so_is_what_is_malformed() {
             "context": {"n": 9007199254740994_i64}}),
     ];
     for request in malformed {
-        let refused = client.call("Evaluate", request.clone());
+        let refused = client.call("Evaluate", &request);
         assert_eq!(refused["code"], "INVALID_ARGUMENT", "{request}: {refused}");
     }
-    assert_eq!(client.call("Evaluations", json!({}))["code"], "INVALID_ARGUMENT");
+    assert_eq!(client.call("Evaluations", &json!({}))["code"], "INVALID_ARGUMENT");
     // Something of our own is missing: no decision, and never an allow.
     let mut ahead = question("alice", "read");
     ahead["context"] = json!({"countersign": {"at_least": "0000000000000000-1"}});
-    let refused = client.call("Evaluate", ahead);
+    let refused = client.call("Evaluate", &ahead);
     assert_eq!((&refused["code"], &refused["details"]), (&json!("UNAVAILABLE"), &json!("facts_unavailable")), "{refused}");
     assert!(refused["metadata"]["x-countersign-decision"].as_str().unwrap().starts_with("main."), "{refused}");
 }
@@ -197,6 +197,6 @@ fn a_watch_says_hello_and_hears_of_a_revocation() {
 
     // A question that names the change is decided with it.
     asked["context"]["countersign"] = json!({"at_least": revoked["consistency"]});
-    let answer = client.call("Evaluate", asked);
+    let answer = client.call("Evaluate", &asked);
     assert_eq!((answer.get("decision"), &answer["context"]["reason"]), (None, &json!("revoked")), "{answer}");
 }

@@ -220,9 +220,41 @@ fn a_quiet_watch_says_that_it_lives() {
 }
 
 #[test]
+fn whoever_is_refused_again_and_again_makes_no_storm() {
+    let server = Server::start("");
+    let (mut watch, _) = Watch::hello(server.decision, "?watch=pep-1", None);
+    let ask = |sub: &str, action: &str| {
+        let question = Server::question(sub, action, (action == "read").then_some("pep-1"));
+        http::send("POST", &server.evaluation(), &[("x-countersign-pep", PEP)], Some(&question)).json()
+    };
+    // Of bob nobody holds a lease, so nobody is told of his refusals.
+    (0..20).for_each(|_| assert_eq!(ask("bob", "write")["decision"], false));
+    let leased = ask("alice", "read");
+    assert!(leased["context"]["lease"]["depends_on"].as_array().unwrap().contains(&tag_of("alice")), "{leased}");
+    let begun = tokio::time::Instant::now();
+    (0..200).for_each(|_| assert_eq!(ask("alice", "write")["decision"], false));
+    let mut told = vec![watch.event()];
+    server.revoke("carol");
+    let last = loop {
+        let event = watch.event();
+        if event.data["reason"] != "risk" {
+            break event;
+        }
+        told.push(event);
+    };
+    let took = begun.elapsed();
+    is_revocation(&last, "carol");
+    for event in &told {
+        let names = event.data["depends_on"].as_array().unwrap();
+        assert!(names.contains(&tag_of("alice")) && !names.contains(&tag_of("bob")), "{event:?}");
+    }
+    assert!(told.len() as u64 <= took.as_secs() + 2, "{} events in {took:?}", told.len());
+}
+
+#[test]
 fn a_storm_reaches_every_watch_once_and_in_order() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let report = runtime.block_on(rage(Options { streams: 2_000, connections: 40, revocations: 5 })).unwrap();
-    assert!(report.complete, "{report:?}");
+    assert!(report.complete && report.leased, "{report:?}");
     assert!(report.server_sockets >= 41, "{report:?}");
 }

@@ -63,7 +63,7 @@ async fn evaluate(State(service): State<Arc<Service>>, ConnectInfo(peer): Connec
         let _place = service.places.try_acquire().map_err(|_| overloaded())?;
         let (caller, asked) = read::<EvaluateRequest>(&service.decider, peer, request, Limits::REQUEST.bytes).await?;
         let members = members::question(asked)?;
-        told(evaluation::one(&service.decider, &caller, &members).await.map_err(status)?)
+        told(&evaluation::one(&service.decider, &caller, &members).await.map_err(status)?)
     };
     answered.await.map_or_else(grpc::refuse, grpc::reply)
 }
@@ -79,7 +79,7 @@ async fn evaluate_all(State(service): State<Arc<Service>>, ConnectInfo(peer): Co
         let members = members::questions(asked)?;
         match evaluations::many(&service.decider, &caller, &members).await.map_err(status)? {
             Evaluated::Many { evaluations } => {
-                let evaluations = evaluations.into_iter().map(told).collect::<Result<_, _>>()?;
+                let evaluations = evaluations.iter().map(told).collect::<Result<_, _>>()?;
                 Ok(EvaluationsResponse { evaluations })
             }
             Evaluated::One(_) => Err(Status::internal("one answer to many questions")),
@@ -143,7 +143,7 @@ async fn read<M: Message + Default + 'static>(
     Ok((caller, grpc::read(request, largest).await?))
 }
 
-fn told(answer: EvaluationResponse) -> Result<EvaluateResponse, Status> {
+fn told(answer: &EvaluationResponse) -> Result<EvaluateResponse, Status> {
     let inexact = |_| Status::internal("the answer has a number that has no exact form here");
     Ok(EvaluateResponse { decision: answer.decision, context: Some(members::message(&answer.context).map_err(inexact)?) })
 }
