@@ -229,23 +229,18 @@ fn a_policy_ends_what_another_one_allowed() {
 
 #[test]
 fn a_reset_a_gap_and_another_life_end_everything() {
-    let gap = |rules: &Rules| rules.told(at(1), position(13), &ended(9)).map(drop);
-    let reset = |rules: &Rules| rules.told(at(1), position(10), &WatchEvent::Reset {}).map(drop);
-    let another = |rules: &Rules| rules.told(at(1), Epoch { life: 8, seq: 11 }, &ended(9)).map(drop);
-    let greets = |rules: &Rules| rules.told(at(1), Epoch { life: 8, seq: 11 }, &hello()).map(drop);
-    let ends: [(&dyn Fn(&Rules) -> Result<(), Broken>, bool); 4] = [(&gap, true), (&reset, true), (&another, false), (&greets, true)];
-    for (end, goes_on) in ends {
-        let rules = watched();
-        let question = ask(&rules, at(0), &lease(position(9), &[1], "r1"));
-        // It may have been decided before what was told up to 10.
-        check(&rules, at(0), &question, false);
-        rules.told(at(0), position(10), &hello()).unwrap();
+    let other = Epoch { life: 8, seq: 11 };
+    let gap = (position(13), ended(9), true);
+    let reset = (position(10), WatchEvent::Reset {}, true);
+    let another = (other, ended(9), false);
+    let greets = (other, hello(), true);
+    for (place, event, goes_on) in [gap, reset, another, greets] {
         let rules = Rules::new(TERMS);
         rules.told(at(0), position(9), &hello()).unwrap();
         let question = ask(&rules, at(0), &lease(position(9), &[1], "r1"));
         rules.told(at(0), position(10), &ended(9)).unwrap();
         check(&rules, at(1), &question, true);
-        assert_eq!(end(&rules).is_ok(), goes_on);
+        assert_eq!(rules.told(at(1), place, &event).is_ok(), goes_on);
         check(&rules, at(1), &question, false);
     }
 }
@@ -380,6 +375,18 @@ fn what_is_kept_is_bounded_in_number_and_in_bytes() {
 }
 
 #[test]
+fn what_a_decision_point_says_of_itself_is_bounded() {
+    for (told, silence) in [(0, 50), (1_000, 2_500), (u64::MAX, 150_000)] {
+        let rules = Rules::new(TERMS);
+        let hello = WatchEvent::Hello { heartbeat: Millis(told), floor: Millis(u64::MAX), revision: revision("r1") };
+        rules.told(at(0), position(10), &hello).unwrap();
+        assert!(rules.lives(at(silence - 1)) && !rules.lives(at(silence)), "{told}");
+        let leaves = rules.told(at(0), position(10), &WatchEvent::Draining { within: Millis(u64::MAX) });
+        assert_eq!(leaves, Ok(Next::Leave(Duration::from_secs(60))));
+    }
+}
+
+#[test]
 fn a_lease_that_rests_on_too_much_is_not_kept() {
     let rules = watched();
     check(&rules, at(0), &ask(&rules, at(0), &lease(position(10), &[1; MOST_TAGS], "r1")), true);
@@ -400,6 +407,7 @@ fn nothing_is_remembered_of_leases_that_nobody_holds() {
 
 #[tokio::test]
 async fn the_end_of_an_allow_is_told_to_whoever_waits_for_it() {
+    let in_time = async |end| tokio::time::timeout(Duration::from_secs(20), end).await.unwrap();
     use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
     let hand = Arc::new(AtomicU64::new(0));
@@ -413,14 +421,14 @@ async fn the_end_of_an_allow_is_told_to_whoever_waits_for_it() {
     // An ending.
     let rules = watched();
     let allow = held(&rules);
-    let ((), ()) = tokio::join!(rules.ended(&clock, allow.held()), async {
+    let ((), ()) = tokio::join!(in_time(rules.ended(&clock, allow.held())), async {
         tokio::task::yield_now().await;
         rules.told(at(0), position(11), &ended(1)).unwrap();
     });
     // A lost watch, when the floor is over.
     let rules = watched();
     let allow = held(&rules);
-    let ((), ()) = tokio::join!(rules.ended(&clock, allow.held()), async {
+    let ((), ()) = tokio::join!(in_time(rules.ended(&clock, allow.held())), async {
         tokio::task::yield_now().await;
         rules.lost(at(0));
         hand.store(at(2_000).0, Ordering::SeqCst);
@@ -430,5 +438,5 @@ async fn the_end_of_an_allow_is_told_to_whoever_waits_for_it() {
     let rules = watched();
     rules.told(at(2_000), position(11), &ended(1)).unwrap();
     let allow = held(&rules);
-    rules.ended(&clock, allow.held()).await;
+    in_time(rules.ended(&clock, allow.held())).await;
 }
