@@ -297,8 +297,14 @@ fn a_hello_that_does_not_say_how_far_the_stream_is_waits_for_a_sign() {
 #[test]
 fn a_lease_of_another_decision_point_is_not_kept_beside_a_watch() {
     let rules = watched();
-    let question = ask(&rules, at(0), &lease(Epoch { life: 8, seq: 10 }, &[1], "r1"));
+    let (question, lease) = (question("r"), lease(Epoch { life: 8, seq: 10 }, &[1], "r1"));
+    let allow = allow(&lease, at(0), &question);
+    rules.arrived(&question, &allow);
     check(&rules, at(0), &question, false);
+    // Whoever holds the answer has it for the floor, whatever the watch says.
+    live(&rules, 3_000);
+    assert_eq!(rules.standing(at(1_999), allow.held()), Standing::Good(at(2_000)));
+    assert_eq!(rules.standing(at(2_000), allow.held()), Standing::Paused);
 }
 
 #[test]
@@ -434,6 +440,16 @@ async fn the_end_of_an_allow_is_told_to_whoever_waits_for_it() {
         hand.store(at(2_000).0, Ordering::SeqCst);
         rules.lost(at(2_000));
     });
+    // A lease of no length: whoever asks again at its end does not ask without pause.
+    let rules = watched();
+    let question = question("r");
+    let none = self::allow(&Lease { ttl: Millis(0), ..lease(position(10), &[1], "r1") }, clock.now(), &question);
+    rules.arrived(&question, &none);
+    assert_eq!(rules.standing(clock.now(), none.held()), Standing::Over);
+    let waits = tokio::time::timeout(Duration::from_millis(1), rules.ended(&clock, none.held()));
+    assert!(waits.await.is_err());
+    hand.fetch_add(nanos(PACE), Ordering::SeqCst);
+    in_time(rules.ended(&clock, none.held())).await;
     // One that was over when it arrived.
     let rules = watched();
     rules.told(at(2_000), position(11), &ended(1)).unwrap();
