@@ -66,7 +66,7 @@ fn depth_is_bounded() {
 #[test]
 fn a_frame_holds_one_whole_message_that_is_not_compressed() {
     let framed = framed(&EvaluateResponse { decision: true, context: None }).unwrap();
-    assert_eq!(decoded::<EvaluateResponse>(unframed(&framed).unwrap()).unwrap().decision, true);
+    assert!(decoded::<EvaluateResponse>(unframed(&framed).unwrap()).unwrap().decision);
     let mut compressed = framed.to_vec();
     compressed[0] = 1;
     for bytes in [Vec::new(), framed[..4].to_vec(), framed[..6].to_vec(), [&framed[..], &framed[..]].concat(), compressed] {
