@@ -18,7 +18,7 @@ pub use self::cases::cases;
 use crate::issuer::{AUDIENCE, ISS, Issuer};
 use crate::process::PATIENCE;
 
-/// The one host that is protected in the world.
+/// The one host that is protected in the world. Its `token_cookie` is `access_token`.
 pub const ORIGIN: &str = "https://payroll.example";
 /// Its name.
 pub const HOST: &str = "payroll.example";
