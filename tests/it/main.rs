@@ -11,6 +11,7 @@
 mod authzen;
 mod axum_app;
 mod behavior;
+mod client;
 mod control;
 mod demo;
 mod doctor;

@@ -124,3 +124,73 @@ fn links_between_documents_lead_somewhere() {
         }
     }
 }
+
+/// The closure of the client by `cargo tree`: what an application builds and trusts when it links it.
+fn closure_of_the_client(features: &[&str]) -> BTreeSet<String> {
+    let asked = ["tree", "-p", "countersign-sdk-client", "-e", "normal", "--prefix", "none", "--locked", "--offline"];
+    let output = Command::new(env!("CARGO")).args(asked).args(features).current_dir(top()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    tree.lines()
+        .filter_map(|line| line.split_once(" v").map(|(name, rest)| format!("{name} {}", rest.split(' ').next().unwrap())))
+        .collect()
+}
+
+#[test]
+fn the_client_closure_is_small() {
+    for (features, most) in [(&["--no-default-features"][..], 46), (&[], 58), (&["--features", "grpc"], 69)] {
+        let closure = closure_of_the_client(features);
+        assert!(closure.len() > 20, "it was not read: {closure:?}");
+        assert!(closure.len() <= most, "{features:?}: {} crates, and {most} are allowed: {closure:?}", closure.len());
+        for unwanted in ["axum", "regorus", "tonic", "openssl-sys", "native-tls", "ring", "countersign-risk", "countersign-pdp-engine"] {
+            let is_there = closure.iter().any(|one| one.split(' ').next() == Some(unwanted));
+            assert!(!is_there, "{features:?}: the client depends on {unwanted}");
+        }
+    }
+}
+
+/// What each public function, struct, enum or trait of a source text is called, and whether its comment holds an example.
+fn examples(text: &str) -> Vec<(String, bool)> {
+    let is_item = |line: &str| {
+        let rest = line.strip_prefix("pub ")?;
+        let rest = ["const ", "async ", "unsafe "].iter().fold(rest, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+        let named = ["fn ", "struct ", "enum ", "trait "].iter().find_map(|word| rest.strip_prefix(word))?;
+        Some(named.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned())
+    };
+    let (mut found, mut has_example) = (Vec::new(), false);
+    for line in text.lines().map(str::trim) {
+        match () {
+            () if line.starts_with("///") => has_example |= line.contains("```"),
+            // What stands between a comment and its item.
+            () if line.starts_with('#') || line.starts_with(')') || line.starts_with("reason") || line.is_empty() => {}
+            () => {
+                found.extend(is_item(line).map(|name| (name, has_example)));
+                has_example = false;
+            }
+        }
+    }
+    found
+}
+
+/// The sources of a crate, without its tests.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let is_test = |path: &Path| path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs" | "fake.rs")));
+    let own = with_ending("rs").into_iter().filter(|(path, _)| path.starts_with(top().join(folder)));
+    own.filter(|(path, _)| !is_test(path.strip_prefix(top().join(folder)).unwrap())).collect()
+}
+
+#[test]
+fn every_public_item_of_the_sdk_has_an_example() {
+    for folder in ["sdk/client/src"] {
+        let found: Vec<_> =
+            sources(folder).into_iter().flat_map(|(path, text)| examples(&text).into_iter().map(move |one| (path.clone(), one))).collect();
+        assert!(found.len() > 20, "{folder}: {found:?}");
+        let missing: Vec<_> = found
+            .iter()
+            .filter(|(_, (_, has_example))| !has_example)
+            .map(|(path, (name, _))| format!("{}: {name}", path.display()))
+            .collect();
+        assert!(missing.is_empty(), "no example:\n{}", missing.join("\n"));
+    }
+    assert_eq!(examples("/// x\npub fn a() {}\n/// ```\n#[must_use]\npub const fn b()"), [("a".to_owned(), false), ("b".to_owned(), true)]);
+}

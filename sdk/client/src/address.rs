@@ -20,6 +20,10 @@ use countersign_sdk_types::EvaluationRequest;
 /// A connection that nobody used for so long is closed: sooner than most servers and balancers close theirs.
 const IDLE: Duration = Duration::from_secs(20);
 
+/// How often a connection that questions share is asked whether it lives, and how long it may take to say so.
+#[cfg(feature = "grpc")]
+const ALIVE: Duration = Duration::from_secs(3);
+
 /// An address, with what is known of it.
 #[derive(Debug)]
 pub(crate) struct Address {
@@ -106,7 +110,8 @@ impl Connections {
         http.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).pool_max_idle_per_host(idle);
         #[cfg(feature = "grpc")]
         if means.wire == Wire::Grpc {
-            http.http2_only(true).timer(TokioTimer::new());
+            // Everything goes over one connection: one that is dead must be found out before the system does.
+            http.http2_only(true).timer(TokioTimer::new()).http2_keep_alive_interval(ALIVE).http2_keep_alive_timeout(ALIVE);
         }
         match base.scheme_str() {
             #[cfg(feature = "tls")]

@@ -33,6 +33,9 @@ use resting::Resting;
 const RECENT: usize = 4_096;
 const RECENT_TAGS: usize = 65_536;
 
+/// The most names that a lease may rest on to be kept: each is remembered beside it.
+const MOST_TAGS: usize = 64;
+
 /// Lives that are remembered to have been watched: more than an answer outlives.
 const PAST: usize = 64;
 
@@ -202,7 +205,7 @@ impl Rules {
         if state.learn(lease, allow.held().asked) {
             self.begin(&state);
         }
-        if state.has_ended(lease) {
+        if state.has_ended(lease) || lease.depends_on.len() > MOST_TAGS {
             return allow.held().end();
         }
         if state.connected && state.missing == Missing::Nothing {

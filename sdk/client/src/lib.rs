@@ -17,6 +17,7 @@
 //! - Several addresses are asked in the order in which they were given, those that fail are left alone for a while ([`Builder::circuit`]).
 //! - Allows are kept where the client is built to ([`Builder::leases`]), for as long as the decision point leases them, and never after it said that they ended.
 //! - Redirects are not followed.
+//! - Questions are asked in a tokio runtime with time and input; the watch runs in it too.
 //!
 //! Features: `tls` (on unless turned off), `grpc`.
 

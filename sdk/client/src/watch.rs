@@ -35,7 +35,7 @@ const LIMITS: Limits = Limits { bytes: 128 * 1024, depth: 8, values: 5_000 };
 enum Lost {
     /// It ended, broke, or was silent for too long.
     Ended,
-    /// The decision point said that it is about to end, and the time to go has come.
+    /// The decision point said that it is about to end, and the time to go has come, or it has ended.
     Draining,
     /// It never said hello.
     NeverBegan,
@@ -57,7 +57,7 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
             Lost::Ended => shared.answering(),
             Lost::Draining | Lost::NeverBegan => shared.next(at),
         };
-        if !matches!(lost, Lost::Draining) {
+        if !matches!(lost, Lost::Draining) || failures > 0 {
             tokio::time::sleep(wait(failures)).await;
         }
     }
@@ -75,7 +75,7 @@ async fn stream(shared: &Shared, at: usize) -> Lost {
     loop {
         match stream.step(shared, at).await {
             Some(()) => {}
-            None if stream.is_time_to_leave(shared.clock.now()) => return Lost::Draining,
+            None if stream.leave.is_some() => return Lost::Draining,
             None if stream.has_begun => return Lost::Ended,
             None => return Lost::NeverBegan,
         }
@@ -140,10 +140,6 @@ impl Stream {
             shared.watched(Some(at));
         }
         Some(())
-    }
-
-    fn is_time_to_leave(&self, now: Tick) -> bool {
-        self.leave.is_some_and(|leave| now >= leave)
     }
 }
 

@@ -380,6 +380,14 @@ fn what_is_kept_is_bounded_in_number_and_in_bytes() {
 }
 
 #[test]
+fn a_lease_that_rests_on_too_much_is_not_kept() {
+    let rules = watched();
+    check(&rules, at(0), &ask(&rules, at(0), &lease(position(10), &[1; MOST_TAGS], "r1")), true);
+    let rules = watched();
+    check(&rules, at(0), &ask(&rules, at(0), &lease(position(10), &[1; MOST_TAGS + 1], "r1")), false);
+}
+
+#[test]
 fn nothing_is_remembered_of_leases_that_nobody_holds() {
     let rules = Rules::new(Terms { room: Room { entries: 10, bytes: 1 << 20 }, ..TERMS });
     rules.told(at(0), position(10), &hello()).unwrap();
