@@ -26,6 +26,8 @@ pub mod process;
 pub mod proxy;
 pub mod public_api;
 pub mod stage;
+pub mod storm;
 pub mod upstream;
+pub mod watched;
 
 pub use proxy::nginx;
