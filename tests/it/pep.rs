@@ -2,14 +2,18 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, Version};
 use axum::routing::any;
-use countersign_sdk_client::Client;
+use countersign_sdk_client::{Answer, Client, Question, Watching};
 use countersign_sdk_pep::{Duty, EnforceLayer, Permitted};
-use countersign_tests::decision_points::{self, OBLIGATION, ORIGIN, Tested as _, WITH_PASSKEY, World, remote::Remote};
+use countersign_tests::decision_points::remote::{Remote, client};
+use countersign_tests::decision_points::{self, OBLIGATION, ORIGIN, Tested as _, WITH_PASSKEY, World, bears};
+use countersign_tests::process::PATIENCE;
+use futures_util::StreamExt as _;
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -18,6 +22,30 @@ async fn the_remote_decision_point_passes_the_suite() {
     let world = World::default();
     let remote = Remote::start(&world);
     decision_points::check(&world, &remote).await;
+    decision_points::check_freshness(&world, &remote).await;
+}
+
+/// Longer than any test waits: what ends sooner was ended.
+const LONG: Duration = Duration::from_secs(300);
+
+#[tokio::test]
+async fn it_passes_the_suite_with_leases() {
+    let world = World::default();
+    let remote = Remote::publishing(&world, ORIGIN, "[lease]\nttl_ms = 300000\n");
+    let leasing = client(remote.decision).leases(LONG);
+    let remote = remote.by(leasing);
+    decision_points::check(&world, &remote).await;
+    decision_points::check_freshness(&world, &remote).await;
+}
+
+#[tokio::test]
+async fn it_passes_the_suite_over_grpc() {
+    let world = World::default();
+    let remote = Remote::publishing(&world, ORIGIN, "[lease]\nttl_ms = 300000\n");
+    let leasing = client(remote.grpc).grpc().leases(LONG);
+    let remote = remote.by(leasing);
+    decision_points::check(&world, &remote).await;
+    decision_points::check_freshness(&world, &remote).await;
 }
 
 fn enforced(layer: EnforceLayer<Client>) -> Router {
@@ -108,4 +136,33 @@ async fn obligations_of_a_policy_are_carried_out_before_the_request_passes() {
     assert_eq!(status("/marked").await, 403);
     assert_eq!(status("/open").await, 200);
     assert_eq!(told.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_leased_stream_is_cut_by_what_the_decision_point_tells() {
+    let world = World::default();
+    let remote = Remote::publishing(&world, ORIGIN, "[lease]\nttl_ms = 300000\n");
+    let leasing = client(remote.decision).leases(LONG);
+    let remote = remote.by(leasing);
+    let layer = EnforceLayer::new(remote.point().clone(), ORIGIN.parse().unwrap());
+    let begun = || futures_util::stream::once(std::future::ready(Ok::<_, Infallible>("begun")));
+    let forever = move |_permitted: Permitted| async move { Body::from_stream(begun().chain(futures_util::stream::pending())) };
+    let app = Router::new().route("/open", any(forever)).layer(layer);
+    let token = format!("Bearer {}", world.token("mallory", &json!({})));
+    // The client's watch has to live before a lease is worth more than its floor.
+    remote.point().evaluate(&Question::new(bears("/open", &world.token("alice", &json!({}))))).await.unwrap();
+    let lives = async {
+        while remote.point().status().watching() != Watching::Alive {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, lives).await.unwrap();
+    let mut body = send(&app, "/open", &[("authorization", &token)]).await.into_body().into_data_stream();
+    assert_eq!(body.next().await.unwrap().unwrap(), "begun");
+    let presented = Question::new(bears("/open", &token.replace("Bearer ", "")));
+    let Ok(Answer::Allow(allow)) = remote.point().evaluate(&presented).await else { panic!("she is allowed") };
+    assert!(allow.lease().is_some_and(|lease| lease.ttl.0 > 60_000), "{allow:?}");
+    remote.revoke("mallory");
+    let cut = tokio::time::timeout(PATIENCE, body.next()).await.unwrap();
+    assert!(matches!(cut, Some(Err(_))), "{cut:?}");
 }

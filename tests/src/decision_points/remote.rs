@@ -24,6 +24,8 @@ pub struct Remote {
     pub pdp: Process,
     /// The decision listener.
     pub decision: u16,
+    /// The gRPC listener.
+    pub grpc: u16,
     /// The listener for browsers.
     pub public: u16,
     /// Where its configuration and data are.
@@ -50,7 +52,7 @@ impl Remote {
     #[must_use]
     pub fn publishing(world: &World, origin: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [decision, operations, public] = free_ports();
+        let [decision, grpc, operations, public] = free_ports();
         World::write_policy(&folder.path().join("policy"));
         std::fs::write(folder.path().join("secret"), SECRET).unwrap();
         std::fs::write(folder.path().join("jwks.json"), world.issuer.jwks().to_string()).unwrap();
@@ -60,6 +62,7 @@ impl Remote {
             r#"
 [listen]
 decision = "127.0.0.1:{decision}"
+grpc = "127.0.0.1:{grpc}"
 operations = "127.0.0.1:{operations}"
 public = "127.0.0.1:{public}"
 [[pep]]
@@ -87,9 +90,19 @@ policy_budget_ms = 4000
         );
         std::fs::write(folder.path().join("countersign.toml"), configuration).unwrap();
         enroll(&folder.path().join("data"));
-        let pdp = serve(folder.path(), &[decision, public, operations]);
+        let pdp = serve(folder.path(), &[decision, grpc, public, operations]);
         let client = client(decision).build().unwrap();
-        Self { pdp, decision, public, folder, client }
+        Self { pdp, decision, grpc, public, folder, client }
+    }
+
+    /// The same server, asked by another client ([`client`]).
+    ///
+    /// # Panics
+    /// When the client cannot be made.
+    #[track_caller]
+    #[must_use]
+    pub fn by(self, client: Builder) -> Self {
+        Self { client: client.build().unwrap(), ..self }
     }
 
     /// Runs a command of an operator.
@@ -104,8 +117,7 @@ policy_budget_ms = 4000
     }
 }
 
-/// A client of a server of this suite, to be completed.
-#[must_use]
+/// A client of a server of this suite at one of its listeners, to be completed.
 pub fn client(decision: u16) -> Builder {
     Client::builder(format!("http://127.0.0.1:{decision}")).pep("app", SECRET).deadline(Duration::from_secs(20))
 }

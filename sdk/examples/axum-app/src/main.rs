@@ -35,8 +35,8 @@ use crate::ceremony::Ceremony;
 async fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { port, decision, public, folder } = arguments()?;
     let secret = std::fs::read_to_string(folder.join("secret"))?.trim().to_owned();
-    let client =
-        Client::builder(format!("http://127.0.0.1:{decision}")).pep("axum-app", &*secret).deadline(Duration::from_secs(3)).build()?;
+    let client = Client::builder(format!("http://127.0.0.1:{decision}")).pep("axum-app", &*secret);
+    let client = client.deadline(Duration::from_secs(3)).leases(Duration::from_secs(30)).build()?;
     let enforce = EnforceLayer::new(client, format!("http://app.localhost:{port}").parse()?).obligation("notification", announce);
     let ceremony = Ceremony::new(public, &format!("axum-app:{secret}"))?;
 
