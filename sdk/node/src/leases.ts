@@ -162,10 +162,11 @@ export class Leases {
     for (const held of [...this.#all]) if (held.lease.epoch.life !== at.life) this.#end(held);
   }
 
-  /** Something was heard, if only that the watch lives. */
-  heard(now: number): void {
+  /** Something was heard, if only that the watch lives. False when it comes too late: what is heard now may be as old, with more behind it. */
+  heard(now: number): boolean {
     this.#tick(now);
     if (this.#isConnected) this.#heard = now;
+    return this.#isConnected;
   }
 
   /** An ending was told, as the event of this number of the life that the hello named. A gap before it may have held the end of anything. */
