@@ -191,6 +191,18 @@ export function closeClients(): void {
   for (const client of clients.splice(0)) client.close();
 }
 
+/** Asks until somebody answers. */
+export async function persistently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let times = 0; times < 500; times += 1) {
+    try {
+      return await ask();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  throw new Error("nobody answers");
+}
+
 /** Waits for a condition of the client that no event tells of. */
 export async function eventually(condition: () => boolean): Promise<void> {
   for (let polls = 0; polls < 2_000; polls += 1) {
