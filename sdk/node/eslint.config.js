@@ -29,5 +29,5 @@ export default tseslint.config(
   },
   { files: ["**/*.js"], ...tseslint.configs.disableTypeChecked },
   // Plain JavaScript whose types are in its comments.
-  { files: ["examples/**/*.js"], rules: { "no-console": "off", "@typescript-eslint/explicit-function-return-type": "off" } },
+  { files: ["examples/**/*.js", "bench/*.js"], rules: { "no-console": "off", "@typescript-eslint/explicit-function-return-type": "off" } },
 );

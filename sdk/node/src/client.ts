@@ -27,7 +27,7 @@ export interface LeaseOptions {
   readonly heartbeatMs?: number;
   /** How many are kept. 10,000 unless told. */
   readonly entries?: number;
-  /** How many bytes their questions may have together. 32 MiB unless told. */
+  /** How many bytes they may have together, by estimate. 32 MiB unless told. */
   readonly bytes?: number;
 }
 

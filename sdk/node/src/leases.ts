@@ -15,16 +15,16 @@ import type { Epoch } from "./positions.js";
 import { isAtLeast } from "./positions.js";
 import type { Question } from "./question.js";
 
-/** How many leases are kept, and how many bytes their questions may have together. */
+/** How many leases are kept, and how many bytes they may have together. */
 export interface Bounds {
   /** Leases at most. */
   readonly entries: number;
-  /** Bytes of questions at most. */
+  /** Bytes at most, by estimate: of their questions, what they oblige to, and what they rest on. */
   readonly bytes: number;
 }
 
-/** Events that are remembered for leases that arrive after what ends them. */
-const REMEMBERED = 1_024;
+/** Events, and the names in them, that are remembered for leases that arrive after what ends them. */
+const REMEMBERED = { events: 1_024, tags: 32_768 };
 /** Heartbeats without a word, after which a watch is lost. */
 const PATIENCE = 2.5;
 
@@ -45,6 +45,8 @@ export class Held {
   isOver = false;
   key: string | undefined;
   readonly waiting = new Set<() => void>();
+  /** Bytes of it while it is kept. */
+  weight = 0;
 
   constructor(allow: Allow, lease: Lease, until: number) {
     this.allow = allow;
@@ -77,6 +79,7 @@ export class Leases {
   #bytes = 0;
   #known: Known | undefined;
   #recent: { readonly seq: number; readonly ending: Ending }[] = [];
+  #recentTags = 0;
   #isConnected = false;
   #heard = 0;
   #heartbeat = 0;
@@ -159,10 +162,11 @@ export class Leases {
     for (const held of [...this.#all]) if (held.lease.epoch.life !== at.life) this.#end(held);
   }
 
-  /** Something was heard, if only that the watch lives. */
-  heard(now: number): void {
+  /** Something was heard, if only that the watch lives. False when it comes too late: what is heard now may be as old, with more behind it. */
+  heard(now: number): boolean {
     this.#tick(now);
     if (this.#isConnected) this.#heard = now;
+    return this.#isConnected;
   }
 
   /** An ending was told, as the event of this number of the life that the hello named. A gap before it may have held the end of anything. */
@@ -205,6 +209,7 @@ export class Leases {
   forget(): void {
     this.#known = undefined;
     this.#recent = [];
+    this.#recentTags = 0;
     for (const held of [...this.#all]) this.#end(held);
   }
 
@@ -247,8 +252,13 @@ export class Leases {
 
   #remember(seq: number, ending: Ending): void {
     this.#recent.push({ seq, ending });
-    const forgotten = this.#recent.length > REMEMBERED ? this.#recent.shift() : undefined;
-    if (forgotten !== undefined && this.#known !== undefined) this.#known.from = forgotten.seq;
+    this.#recentTags += tagsOf(ending);
+    while (this.#recent.length > REMEMBERED.events || this.#recentTags > REMEMBERED.tags) {
+      const forgotten = this.#recent.shift();
+      if (forgotten === undefined || this.#known === undefined) return;
+      this.#recentTags -= tagsOf(forgotten.ending);
+      this.#known.from = forgotten.seq;
+    }
   }
 
   /** Nothing before this position is known: what rests on facts that were read earlier ends. */
@@ -256,6 +266,7 @@ export class Leases {
     const target = this.#known?.life === at.life ? Math.max(this.#known.target, at.seq) : at.seq;
     this.#known = { life: at.life, seq: at.seq, from: at.seq, target };
     this.#recent = [];
+    this.#recentTags = 0;
     for (const held of [...this.#all]) {
       const isComplete = held.lease.epoch.life === at.life && held.lease.epoch.seq >= at.seq;
       if (!isComplete) this.#end(held);
@@ -267,7 +278,8 @@ export class Leases {
     if (former !== undefined) this.#evict(former);
     held.key = key;
     this.#kept.set(key, held);
-    this.#bytes += weight(key);
+    held.weight = weigh(key, held);
+    this.#bytes += held.weight;
     this.#all.add(held);
     for (const tag of held.lease.dependsOn) {
       const tagged = this.#byTag.get(tag) ?? new Set();
@@ -283,7 +295,7 @@ export class Leases {
   #evict(held: Held): void {
     if (held.key === undefined) return;
     this.#kept.delete(held.key);
-    this.#bytes -= weight(held.key);
+    this.#bytes -= held.weight;
     held.key = undefined;
     this.#release(held);
   }
@@ -307,9 +319,14 @@ export class Leases {
   }
 }
 
-/** What a question weighs in memory, with what is kept beside it. */
-function weight(key: string): number {
-  return key.length * 2 + 512;
+/** What a lease weighs in memory, about. */
+function weigh(key: string, { allow, lease }: Held): number {
+  const obligations = allow.obligations.length === 0 ? 0 : JSON.stringify(allow.obligations).length;
+  return 512 + (key.length + obligations) * 2 + lease.dependsOn.length * 256;
+}
+
+function tagsOf(ending: Ending): number {
+  return ending.type === "ended" ? ending.dependsOn.length : 1;
 }
 
 function ends(ending: Ending, lease: Lease): boolean {

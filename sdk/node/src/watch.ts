@@ -185,13 +185,14 @@ class Stream {
 
   hear(chunk: Uint8Array): void {
     const { leases, clock } = this.#parts;
+    // It was lost already: what was missed is told again when it goes on.
+    if (this.#life !== undefined && !leases.heard(clock.now())) throw new Error("watch was silent for too long");
     try {
       for (const event of this.#reader.read(chunk)) this.#event(event);
     } catch (error) {
       this.isBroken = true;
       throw error;
     }
-    leases.heard(clock.now());
   }
 
   #event({ id, type, data }: Event): void {

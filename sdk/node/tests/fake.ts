@@ -136,6 +136,11 @@ export class StillClock implements Clock {
     };
   }
 
+  /** Moves on, and fires nothing: a process that does not get to its timers. */
+  skip(ms: number): void {
+    this.#now += ms;
+  }
+
   /** Moves on, and fires what is due in its order. */
   pass(ms: number): void {
     const end = this.#now + ms;
@@ -184,6 +189,18 @@ export function clientOf(addresses: string | string[], more: Partial<ClientOptio
 /** Ends what a test began. */
 export function closeClients(): void {
   for (const client of clients.splice(0)) client.close();
+}
+
+/** Asks until somebody answers. */
+export async function persistently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let times = 0; times < 500; times += 1) {
+    try {
+      return await ask();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  throw new Error("nobody answers");
 }
 
 /** Waits for a condition of the client that no event tells of. */

@@ -190,6 +190,13 @@ test("the book is bounded, and the one that was not used goes first", () => {
   small.hello({ life: "1", seq: 10 }, 3_000, 2_000, 0);
   for (let id = 0; id < 100; id += 1) small.keep(new Question(about(String(id))), allowed("1-10"), 0, 0);
   assert.ok(small.size > 5 && small.size < 20, String(small.size));
+  const rests = { depends_on: Array.from({ length: 1_000 }, (_, at) => at.toString(16).padStart(32, "0")) };
+  const heavy = new Leases({ entries: 1_000, bytes: 1e6 }, 60_000, 2_000);
+  heavy.hello({ life: "1", seq: 10 }, 3_000, 2_000, 0);
+  for (let id = 0; id < 20; id += 1) heavy.keep(new Question(about(String(id))), allowed("1-10", rests), 0, 0);
+  assert.equal(heavy.size, 3, "what it rests on counts");
+  for (let seq = 11; seq < 200; seq += 1) heavy.ending(seq, { type: "ended", dependsOn: Array.from({ length: 2_000 }, () => OTHER_TAG) });
+  assert.equal(heavy.keep(question, allowed("1-100"), 0, 0), "over", "not all events are remembered");
 });
 
 test("whoever waits is told, also of what is not repeated any more", () => {

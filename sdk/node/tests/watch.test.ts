@@ -139,6 +139,20 @@ test("a watch that falls silent is given up and opened again", async () => {
   assert.equal(await asks(client, fake), true);
 });
 
+test("a sign of life that comes too late is none", async () => {
+  const clock = STILL();
+  const fake = await pdp();
+  const client = await watching(fake, { clock });
+  const first = await fake.watch();
+  const gone = once(first.response, "close");
+  clock.skip(7_501);
+  first.tell("1-1", ended(OTHER_TAG));
+  await gone;
+  await eventually(() => (clock.pass(50), fake.watches.length > 1));
+  assert.equal((await fake.watch(1)).headers["last-event-id"], "1-0", "what came too late is asked for again");
+  await eventually(() => client.status().isWatched);
+});
+
 test("a draining decision point is left within its time", async () => {
   const clock = STILL();
   const [fake, next] = [await pdp(), await pdp("2-0")];

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 
 import { Allow, type Asked, Client, type ClientOptions, CountersignError, enforce, Question } from "../../src/index.js";
-import { eventually } from "../fake.js";
+import { eventually, persistently } from "../fake.js";
 import { ORIGIN, Pdp, POLICY } from "./pdp.js";
 
 // Nothing of a client keeps a process alive: here the test does, as a server does in an application.
@@ -84,8 +84,7 @@ test("without its decision point a lease counts for the floor, and of another li
   await client.ended(held);
   await assert.rejects(client.evaluate(question), CountersignError);
   await pdp.run();
-  let again;
-  while (again === undefined) again = await client.evaluate(question).catch(() => undefined);
+  const again = await persistently(() => client.evaluate(question));
   assert.ok(Allow.is(again) && again !== held);
   await eventually(() => client.status().isWatched);
   const fresh = await client.evaluate(question, { fresh: true });
