@@ -335,6 +335,7 @@ fn the_score_falls_and_rises_with_the_hand_at_the_pointer() {
 
     let driver = Driver::start(folder.path());
     let page = Page(driver.browser());
+    page.0.devtools("Emulation.setDeviceMetricsOverride", &json!({"width": 1000, "height": 1040, "deviceScaleFactor": 1, "mobile": false}));
     page.0.open(&format!("{home}hand"));
     page.0.wait_until("told to sign in", |browser| browser.text().contains("not signed in"));
     page.0.open(&home);
