@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use countersign_tests::browser::{Browser, Driver};
+use countersign_tests::browser::{Browser, Driver, Gesture};
 use countersign_tests::http;
 use countersign_tests::process::{Process, countersign, wait_for};
 use countersign_tests::stage::{FROM, OWNERS_AGENT, PARIS, SINGAPORE, Stage};
@@ -272,11 +272,11 @@ impl Page<'_> {
     }
 
     fn score(&self) -> i64 {
-        self.number("document.getElementById('score').textContent")
+        self.number("document.getElementById('score')?.textContent")
     }
 
     fn movements(&self) -> i64 {
-        self.number("document.getElementById('count').textContent.split(' ')[0]")
+        self.number("document.getElementById('count')?.textContent.split(' ')[0]")
     }
 
     fn says(&self) -> String {
@@ -285,7 +285,7 @@ impl Page<'_> {
 
     /// Many movements at once, each with a click at its end, within the field; and what they say is there.
     #[track_caller]
-    fn does(&self, movements: &[Vec<(i32, i32, u32)>]) {
+    fn does(&self, movements: &[Gesture]) {
         let before = self.movements();
         self.0.gestures(movements);
         let all = before.max(0) + i64::try_from(movements.len()).unwrap();
@@ -294,30 +294,30 @@ impl Page<'_> {
     }
 }
 
-/// A hand that swings, brakes, and is never quite the same.
-fn swinging(seed: i32, count: i32, (left, top): (i32, i32)) -> Vec<Vec<(i32, i32, u32)>> {
+/// A hand that swings, brakes, lingers on the button, and is never quite the same.
+fn swinging(seed: i32, count: i32, (left, top): (i32, i32)) -> Vec<Gesture> {
     let movement = |nth: i32| {
         let steps = 10 + (nth * 5 + seed * 3) % 5;
         let reach = 180 + (nth * 37 + seed * 11) % 160;
         let there = nth % 2 == 0;
-        (1..=steps)
-            .map(|step| {
-                let share = f64::from(step) / f64::from(steps);
-                let eased = share * share * (3.0 - 2.0 * share);
-                let way = if there { eased } else { 1.0 - eased };
-                let (x, y) = (f64::from(reach) * way, 60.0 + (way * 3.1).sin() * f64::from(30 + (nth * 7 + seed) % 25));
-                (left + 20 + x as i32, top + y as i32, 34)
-            })
-            .collect()
+        let point = |step: i32| {
+            let share = f64::from(step) / f64::from(steps);
+            let eased = share * share * (3.0 - 2.0 * share);
+            let way = if there { eased } else { 1.0 - eased };
+            let (x, y) = (f64::from(reach) * way, 60.0 + (way * 3.1).sin() * f64::from(30 + (nth * 7 + seed) % 25));
+            (left + 20 + x as i32, top + y as i32, 34)
+        };
+        Gesture { points: (1..=steps).map(point).collect(), held: u32::try_from(70 + (nth * 11 + seed * 5) % 40).unwrap() }
     };
     (0..count).map(movement).collect()
 }
 
-/// A machine: straight up and down, at one pace, and pressing where it stands.
-fn mechanical(count: i32, (left, top): (i32, i32)) -> Vec<Vec<(i32, i32, u32)>> {
+/// A machine: straight up and down, slowly, at one pace, and a button that is hardly touched.
+fn mechanical(count: i32, (left, top): (i32, i32)) -> Vec<Gesture> {
     let movement = |nth: i32| {
         let column = left + 40 + (nth * 13) % 300;
-        (0..22).map(|step| (column, if nth % 2 == 0 { top + 10 + step * 9 } else { top + 208 - step * 9 }, 16)).collect()
+        let point = |step: i32| (column, if nth % 2 == 0 { top + 10 + step * 4 } else { top + 210 - step * 4 }, 16);
+        Gesture { points: (0..50).map(point).collect(), held: 1 }
     };
     (0..count).map(movement).collect()
 }
@@ -335,13 +335,16 @@ fn the_score_falls_and_rises_with_the_hand_at_the_pointer() {
 
     let driver = Driver::start(folder.path());
     let page = Page(driver.browser());
+    page.0.devtools("Emulation.setDeviceMetricsOverride", &json!({"width": 1000, "height": 1040, "deviceScaleFactor": 1, "mobile": false}));
     page.0.open(&format!("{home}hand"));
     page.0.wait_until("told to sign in", |browser| browser.text().contains("not signed in"));
     page.0.open(&home);
     page.0.click("#sign-in .primary");
-    page.0.wait_until("signed in", |browser| browser.text().contains("as alice"));
+    page.0.wait_until("signed in", |browser| browser.script("return document.querySelector('#sign-in.done') !== null") == true);
     page.0.open(&format!("{home}hand"));
     page.0.wait_until("drawn", |_| page.score() >= 0);
+    page.0.click("form[action='/go/night'] button");
+    page.0.wait_until("night", |browser| browser.text().contains("03:40 in Paris") && page.score() >= 0);
     page.0.script("document.getElementById('field').scrollIntoView({block: 'center'}); return null");
     let corner = |side: &str| {
         i32::try_from(page.number(&format!("Math.ceil(document.getElementById('field').getBoundingClientRect().{side})"))).unwrap()

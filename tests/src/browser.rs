@@ -74,6 +74,15 @@ impl Driver {
     }
 }
 
+/// A movement of the mouse with a click at its end.
+#[derive(Debug, Clone)]
+pub struct Gesture {
+    /// Points of the window, and the milliseconds that it takes to each.
+    pub points: Vec<(i32, i32, u32)>,
+    /// Milliseconds for which the button is down.
+    pub held: u32,
+}
+
 impl Browser<'_> {
     #[track_caller]
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
@@ -136,16 +145,17 @@ impl Browser<'_> {
         self.call("POST", "/actions", Some(&json!({"actions": [mouse]})));
     }
 
-    /// Moves the mouse along points of the window, each after as many milliseconds as it says, and clicks at the end of each movement.
+    /// Moves the mouse along points of the window, each after as many milliseconds as it says, and clicks at
+    /// the end of each movement, for as long as it says.
     #[track_caller]
-    pub fn gestures(&self, movements: &[Vec<(i32, i32, u32)>]) {
-        let gesture = |points: &Vec<(i32, i32, u32)>| {
+    pub fn gestures(&self, movements: &[Gesture]) {
+        let gesture = |Gesture { points, held }: &Gesture| {
             let moves = points
                 .iter()
                 .map(|(x, y, millis)| json!({"type": "pointerMove", "duration": millis, "x": x, "y": y, "origin": "viewport"}));
             let click = [
                 json!({"type": "pointerDown", "button": 0}),
-                json!({"type": "pause", "duration": 40}),
+                json!({"type": "pause", "duration": held}),
                 json!({"type": "pointerUp", "button": 0}),
             ];
             moves.chain(click).collect::<Vec<_>>()

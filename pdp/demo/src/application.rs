@@ -123,7 +123,7 @@ async fn why(State(application): Shared, Path(decision): Path<String>) -> Respon
 
 /// The page that shows how the score follows the hand.
 async fn hand(State(application): Shared, headers: HeaderMap) -> Response {
-    pages::hand(application.standing(&headers) == Some(Standing::Good))
+    pages::hand(&application, application.standing(&headers) == Some(Standing::Good))
 }
 
 /// What this browser's session scores now.
@@ -197,7 +197,7 @@ async fn be_the_attacker(State(application): Shared, headers: HeaderMap) -> Resp
 }
 
 /// Lets the person travel, or time pass.
-async fn go(State(application): Shared, Path(what): Path<String>) -> Response {
+async fn go(State(application): Shared, Path(what): Path<String>, headers: HeaderMap) -> Response {
     match what.as_str() {
         "paris" => application.scene.travel(Place::Paris),
         "singapore" => application.scene.travel(Place::Singapore),
@@ -205,7 +205,13 @@ async fn go(State(application): Shared, Path(what): Path<String>) -> Response {
         "night" => application.backstage.wait_until(NIGHT),
         _ => return pages::nowhere(),
     }
-    Redirect::to(if what == "singapore" { "/#travel" } else { "/" }).into_response()
+    let from_hand = headers.get(header::REFERER).is_some_and(|page| page.as_bytes().ends_with(b"/hand"));
+    Redirect::to(match what.as_str() {
+        _ if from_hand => "/hand",
+        "singapore" => "/#travel",
+        _ => "/",
+    })
+    .into_response()
 }
 
 fn token(headers: &HeaderMap) -> Option<String> {

@@ -184,6 +184,14 @@ impl Behaviors {
         if is_young || self.made.compare_exchange(made, now.0, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return Ok(());
         }
+        self.renew(view, tenant)
+    }
+
+    /// Makes the population anew, however young it is.
+    ///
+    /// # Errors
+    /// When profiles cannot be read; the last population stays.
+    pub fn renew(&self, view: &View, tenant: &Tenant) -> Result<(), ViewError> {
         let mut people = view.list_pointers(tenant)?;
         people.retain(PointerProfile::is_known);
         let background = if people.len() < PEOPLE { Background::default() } else { Background::of(&people) };

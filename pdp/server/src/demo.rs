@@ -1,6 +1,7 @@
 //! `countersign demo`: the real decision point on embedded defaults, with the demonstration's people around it. Listens on loopback only.
 
 mod backstage;
+mod colleagues;
 mod front;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use countersign_sdk_types::Effect;
 
 use super::Application;
 use crate::attack::Attack;
-use crate::backstage::Place;
+use crate::backstage::{Place, is_night};
 use crate::hand;
 use crate::issuer::Standing;
 use crate::timeline::{Happened, Outcome, Visit, Who};
@@ -117,9 +117,12 @@ struct Explained<'a> {
 
 #[derive(Template)]
 #[template(path = "hand.html")]
-struct Hand {
+struct Hand<'a> {
     signed_in: bool,
     enough: usize,
+    clock: &'a str,
+    place: Place,
+    night: bool,
 }
 
 #[derive(Template)]
@@ -162,8 +165,9 @@ pub(super) fn why(why: &Why) -> Response {
     page(&Explained { why })
 }
 
-pub(super) fn hand(signed_in: bool) -> Response {
-    page(&Hand { signed_in, enough: hand::ENOUGH })
+pub(super) fn hand(application: &Application, signed_in: bool) -> Response {
+    let (clock, place, night) = (application.backstage.clock(), application.scene.place(), is_night(application.backstage.time()));
+    page(&Hand { signed_in, enough: hand::ENOUGH, clock: &clock, place, night })
 }
 
 pub(super) fn nowhere() -> Response {

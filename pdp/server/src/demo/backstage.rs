@@ -16,6 +16,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Span, ZonedDateTime};
 
+use super::colleagues;
 use crate::behavior::Whose;
 use crate::control::code;
 use crate::directory::Directory;
@@ -163,6 +164,9 @@ impl Backstage for PdpBackstage {
                 return Err("too few movements".to_owned());
             }
             let (moved, at) = (pdp.behaviors.end(&whose), pdp.clock.now());
+            for lesson in colleagues::lessons(subject, pdp.store.view(), at) {
+                pdp.store.append(lesson, Expect::Any).await.map_err(|error| error.to_string())?;
+            }
             for (nth, part) in moved.chunks(moved.len().div_ceil(2)).enumerate() {
                 let session = SessionTag::of(&SessionId::new(format!("sid:hand-{}-{nth}", at.0)).map_err(|error| error.to_string())?);
                 let profile = pdp.store.view().pointer(subject).map_err(|error| error.to_string())?;
@@ -170,7 +174,7 @@ impl Backstage for PdpBackstage {
                 let learned = StateEvent::PointerLearned { subject: subject.clone(), session, lesson, at };
                 pdp.store.append(learned, Expect::Any).await.map_err(|error| error.to_string())?;
             }
-            Ok(())
+            pdp.behaviors.renew(pdp.store.view(), &pdp.tenant).map_err(|error| error.to_string())
         })
     }
 
