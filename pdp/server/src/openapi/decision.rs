@@ -65,12 +65,16 @@ pub(super) struct AskedContext {
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
     /// Its method.
+    #[schema(pattern = "^[A-Z-]{1,32}$")]
     pub(super) method: String,
-    /// `http` or `https`.
+    /// How it arrived.
+    #[schema(schema_with = scheme)]
     pub(super) scheme: String,
     /// The host that it is for, with its port where that is not the scheme's own.
+    #[schema(min_length = 1)]
     pub(super) host: String,
     /// Path and query, as they arrived.
+    #[schema(min_length = 1)]
     pub(super) target: String,
     /// Pairs of name and value.
     #[schema(required = false, schema_with = headers)]
@@ -78,6 +82,11 @@ pub(super) struct Http {
     /// The client's address, from a caller that may assert it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_address: Option<String>,
+}
+
+fn scheme() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["http", "https"])).build()
 }
 
 fn headers() -> utoipa::openapi::schema::Array {
