@@ -187,7 +187,6 @@ pub(super) struct Options {
 #[derive(ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "only its description is used")]
-#[expect(clippy::enum_variant_names, reason = "they are called so in the specification")]
 pub(super) enum Semantic {
     ExecuteAll,
     DenyOnFirstDeny,
@@ -308,6 +307,7 @@ pub(crate) struct DecidedAll {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its description is used")]
+#[expect(clippy::large_enum_variant, reason = "it is never made")]
 pub(crate) enum DecidedMany {
     Many(DecidedAll),
     One(Decided),
@@ -417,6 +417,7 @@ pub(crate) struct Metadata {
 /// What an API says instead of an answer: one sentence. None of it is an allow.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
+#[expect(clippy::large_enum_variant, reason = "it is never made")]
 pub(crate) enum NotAsked {
     /// The question is not one of this form.
     #[response(status = 400, content_type = "text/plain; charset=utf-8")]
