@@ -9,7 +9,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import _answer, _http, _json
@@ -38,8 +38,8 @@ class Settings:
     """What a client is made of."""
 
     addresses: tuple[str, ...]
-    pep: tuple[str, str] | None = None
-    bearer: str | None = None
+    pep: tuple[str, str] | None = field(default=None, repr=False)
+    bearer: str | None = field(default=None, repr=False)
     deadline: float = 1.0
     lease: float = 30.0
     floor: float = 2.0
