@@ -136,22 +136,25 @@ policy_budget_ms = 4000
 
 /// Asks a listener whatever its document says and does not say, with the real authentication. Left out, each for its reason:
 /// - the watch: a stream has no end that a test of one answer could wait for;
+/// - `unsupported_method` at the doors of proxies: they take every method, which a document cannot say;
 /// - `positive_data_acceptance`: what a name may be is more than a schema can say, such as an issuer that is configured.
 fn hold_to_document(listener: &str, port: u16, header: &str, folder: &Path) {
     let program = parts().join("schemathesis/bin/st");
+    let doors = "[[operations]]\ninclude-path-regex = \"^/authz/\"\nchecks.unsupported_method.enabled = false\n";
+    std::fs::write(folder.join("schemathesis.toml"), doors).unwrap();
     let document = top().join(format!("docs/openapi/{listener}.json"));
     let mut command = Command::new(&program);
     command.args(["--no-color", "run"]).arg(document).args(["--url", &format!("http://127.0.0.1:{port}"), "--header", header]);
-    command.args(["--phases", "coverage,fuzzing", "--max-examples", "12", "--seed", "1", "--no-shrink", "--continue-on-failure"]);
+    command.args(["--phases", "coverage,fuzzing", "--max-examples", "8", "--seed", "1", "--no-shrink", "--continue-on-failure"]);
     command.args(["--request-timeout", "20", "--generation-database", "none", "--exclude-checks", "positive_data_acceptance"]);
-    command.args(["--exclude-path", "/countersign/v1/watch"]);
+    command.args(["--exclude-path", "/countersign/v1/watch", "--generation-with-security-parameters", "false"]);
     let output = command.current_dir(folder).output();
     let output =
         output.unwrap_or_else(|error| panic!("cannot start {}: {error}; `tests/setup/schemathesis` installs it", program.display()));
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{listener}:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // Whoever asks is known, else each answer would be the same 401.
-    assert!(!said.contains("Authentication failed"), "{listener}:\n{said}");
+    // Whoever asks is known, else each answer would be the same.
+    assert!(!said.contains("401 Unauthorized"), "{listener}:\n{said}");
     let generated = said.lines().find_map(|line| line.trim().split_once(" generated")).and_then(|(count, _)| count.parse().ok());
     assert!(generated > Some(20), "{listener}:\n{said}");
 }

@@ -14,7 +14,7 @@ from scene import SECRET, Pdp
 HERE = Path(__file__).parent
 COMMANDS = {
     "fastapi": ["uvicorn", "--app-dir", str(HERE / "fastapi"), "app:app", "--host", "127.0.0.1", "--log-level", "warning", "--port"],
-    "django": [str(HERE / "django/app.py")],
+    "django": ["gunicorn", "--chdir", str(HERE / "django"), "app:application", "--threads", "8", "--log-level", "warning", "--bind"],
 }
 
 
@@ -26,9 +26,8 @@ def main(which: str) -> int:
         try:
             pdp.enroll("alice")
             told = {"COUNTERSIGN_URL": pdp.url, "COUNTERSIGN_SECRET": SECRET, "ORIGIN": origin}
-            command = COMMANDS[which]
-            own = ["-m", *command, port] if which == "fastapi" else [*command, port]
-            application = subprocess.Popen([sys.executable, *own], env={**os.environ, **told})
+            where = port if which == "fastapi" else f"127.0.0.1:{port}"
+            application = subprocess.Popen([sys.executable, "-m", *COMMANDS[which], where], env={**os.environ, **told})
             signal.signal(signal.SIGTERM, lambda _number, _frame: application.terminate())
             say(pdp, origin)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 
 import pytest
@@ -111,6 +112,8 @@ def test_nobody_makes_an_allow() -> None:
         pickle.dumps(real)
     with pytest.raises(TypeError):
         copy.copy(real)
+    with pytest.raises(TypeError):
+        dataclasses.replace(real, obligations=())  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,12 @@ def test_what_cannot_work_is_refused_at_once(options: dict[str, Any]) -> None:
     assert "secret" not in str(caught.value) or options.get("pep") is None or "name or secret" in str(caught.value)
 
 
+def test_secrets_are_not_shown() -> None:
+    client = Client("http://127.0.0.1:1", pep=("payroll", "of-no-business"))
+    assert "of-no-business" not in repr(client._settings)
+    client.close()
+
+
 def test_plain_http_is_for_loopback_unless_it_is_asked_for() -> None:
     for url in ("http://localhost:1", "http://127.9.9.9:1", "http://[::1]:1", "https://pdp.example"):
         Client(url, pep=PEP).close()

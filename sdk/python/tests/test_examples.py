@@ -82,7 +82,7 @@ def test_it_does_what_it_says(example: Example) -> None:
         parts = response.iter_raw()
         assert next(parts).startswith(b"tick")
         example.revoke()
-        # FastAPI breaks the connection off; Django's own server ends it without the last chunk, or closes it.
+        # Broken off, so that nobody takes a part for the whole.
         with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
             for _ in parts:
                 pass

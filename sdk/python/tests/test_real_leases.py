@@ -44,6 +44,7 @@ def leased(client: Client, question: Question) -> Allow:
 def test_there_is_a_watch(pdp: Pdp) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{pdp.url}/countersign/v1/watch", timeout=20)
+    refused.value.close()
     assert refused.value.code == 401, "strangers are told nothing"
 
 

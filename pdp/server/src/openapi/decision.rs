@@ -65,12 +65,16 @@ pub(super) struct AskedContext {
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
     /// Its method.
+    #[schema(pattern = "^[A-Z-]{1,32}$")]
     pub(super) method: String,
-    /// `http` or `https`.
+    /// How it arrived.
+    #[schema(schema_with = scheme)]
     pub(super) scheme: String,
     /// The host that it is for, with its port where that is not the scheme's own.
+    #[schema(min_length = 1)]
     pub(super) host: String,
     /// Path and query, as they arrived.
+    #[schema(min_length = 1)]
     pub(super) target: String,
     /// Pairs of name and value.
     #[schema(required = false, schema_with = headers)]
@@ -78,6 +82,11 @@ pub(super) struct Http {
     /// The client's address, from a caller that may assert it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) client_address: Option<String>,
+}
+
+fn scheme() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["http", "https"])).build()
 }
 
 fn headers() -> utoipa::openapi::schema::Array {
@@ -178,7 +187,6 @@ pub(super) struct Options {
 #[derive(ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "only its description is used")]
-#[expect(clippy::enum_variant_names, reason = "they are called so in the specification")]
 pub(super) enum Semantic {
     ExecuteAll,
     DenyOnFirstDeny,
@@ -299,6 +307,7 @@ pub(crate) struct DecidedAll {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its description is used")]
+#[expect(clippy::large_enum_variant, reason = "it is never made")]
 pub(crate) enum DecidedMany {
     Many(DecidedAll),
     One(Decided),
@@ -408,6 +417,7 @@ pub(crate) struct Metadata {
 /// What an API says instead of an answer: one sentence. None of it is an allow.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
+#[expect(clippy::large_enum_variant, reason = "it is never made")]
 pub(crate) enum NotAsked {
     /// The question is not one of this form.
     #[response(status = 400, content_type = "text/plain; charset=utf-8")]

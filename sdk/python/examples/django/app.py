@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core.management import execute_from_command_line
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.urls import path
@@ -55,6 +53,3 @@ def stream(_: HttpRequest) -> StreamingHttpResponse:
 
 urlpatterns = [path("", home), path("payroll", payroll), path("print", payroll), path("stream", stream)]
 application = get_wsgi_application()
-
-if __name__ == "__main__":
-    execute_from_command_line([sys.argv[0], "runserver", "--noreload", sys.argv[1]])

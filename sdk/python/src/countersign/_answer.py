@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -64,11 +64,11 @@ class Allow:
     consistency: str | None
     _asked_at: float = field(default=0.0, repr=False, compare=False)
     _held: Held | None = field(default=None, repr=False, compare=False)
-    _read: object = field(default=None, repr=False, compare=False)
+    _read: InitVar[object] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, _read: object) -> None:
         """Refuse what no response made."""
-        if self._read is not _READ:
+        if _read is not _READ:
             raise TypeError("only an answer of a decision point is an allow")
 
     @property

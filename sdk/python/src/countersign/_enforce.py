@@ -6,7 +6,7 @@ import inspect
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -62,11 +62,11 @@ class Permitted:
     decision_id: str | None
     obligations: tuple[Obligation, ...]
     glass_is_broken: bool
-    _made: object = None
+    _made: InitVar[object] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, _made: object) -> None:
         """Refuse what no allow made."""
-        if self._made is not _GUARD:
+        if _made is not _GUARD:
             raise TypeError("only an allow makes a guard")
 
 
@@ -84,7 +84,7 @@ class Request:
     method: str
     path: str
     query: str
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes], ...] = field(repr=False)
     client_address: str | None = None
 
     def question(self, supported: Iterable[str]) -> Question:

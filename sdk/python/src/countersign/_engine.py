@@ -9,7 +9,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import _answer, _http, _json
@@ -29,7 +29,8 @@ _MOST_OF_MANY = 1024 * 1024
 _MANY = 100
 _MANY_BYTES = 192 * 1024
 _PEP = re.compile(r"[!-9;-~]{1,64}\Z")
-_SECRET = re.compile(r"[!-~]{1,512}\Z")
+_SECRET = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?\Z")
+_BEARER = re.compile(r"[!-~]{1,512}\Z")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Settings:
     """What a client is made of."""
 
     addresses: tuple[str, ...]
-    pep: tuple[str, str] | None = None
-    bearer: str | None = None
+    pep: tuple[str, str] | None = field(default=None, repr=False)
+    bearer: str | None = field(default=None, repr=False)
     deadline: float = 1.0
     lease: float = 30.0
     floor: float = 2.0
@@ -54,7 +55,7 @@ class Settings:
         if (self.pep is None) == (self.bearer is None):
             raise _configuration("an enforcement point has a name and a secret, or a token")
         if self.bearer is not None:
-            if _SECRET.match(self.bearer) is None:
+            if _BEARER.match(self.bearer) is None:
                 raise _configuration("token of the enforcement point cannot be sent")
             return {"Authorization": f"Bearer {self.bearer}"}
         name, secret = self.pep or ("", "")
