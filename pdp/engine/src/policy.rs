@@ -206,6 +206,7 @@ pub struct Policy {
     decision: Option<String>,
     allow: Option<String>,
     entities: Arc<Entities>,
+    source: Arc<PolicySource>,
 }
 
 impl std::fmt::Debug for Policy {
@@ -227,12 +228,20 @@ impl Policy {
             outline.rules.contains(&path).then_some(path)
         };
         let entities = Entities::of(&source.data).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
-        let policy = Self { engine, extensions, decision: entry("decision"), allow: entry("allow"), entities: Arc::new(entities) };
+        let source_served = PolicySource { files: source.files.iter().filter(served).cloned().collect(), ..source.clone() };
+        let (decision, allow, entities, source_served) = (entry("decision"), entry("allow"), Arc::new(entities), Arc::new(source_served));
+        let policy = Self { engine, extensions, decision, allow, entities, source: source_served };
         if policy.decision.is_none() && policy.allow.is_none() {
             let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
             return Err(PolicyError::Refused(vec![Problem::new(text)]));
         }
         Ok(policy)
+    }
+
+    /// The files that it was compiled from, without its tests.
+    #[must_use]
+    pub fn source(&self) -> &PolicySource {
+        &self.source
     }
 
     /// The entity directory that lies beside the policy.
