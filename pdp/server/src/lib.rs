@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod control;
 pub mod demo;
 pub mod directory;
+pub mod edge;
 pub mod doctor;
 pub mod evaluation;
 mod ext_authz;

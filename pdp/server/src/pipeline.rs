@@ -1,6 +1,7 @@
 //! One request from what an adapter read to a decision with a record: the steps of the decision point, in order.
 
 mod batch;
+mod edge;
 mod identify;
 mod look_up;
 mod search;
@@ -43,6 +44,7 @@ use crate::trails::Trails;
 use crate::watch::Hub;
 
 use batch::Batch;
+pub use edge::Shown;
 use identify::{Need, unasked, unknown_key};
 pub(crate) use look_up::{grant_digest, salts};
 pub use search::{Bounds, Ended, Found, Hit, Search};
@@ -318,6 +320,7 @@ impl Pdp {
                 let decided = decide(&identified, &facts, &snapshot, now);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let begins = self.trails.follow(&identified, &decided);
+                batch.show(|| Shown::new(&identified, &credentials, &facts, &decided));
                 let lesson = if begins { lesson(&identified, &facts, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => {

@@ -4,6 +4,10 @@
 //! [`Permitted`] as an axum extractor; without an allow there is none. An error is a 503, never an allow.
 
 mod answer;
+#[cfg(feature = "embed")]
+pub mod edge;
+#[cfg(feature = "embed")]
+pub mod embed;
 mod layer;
 mod permitted;
 mod point;

@@ -24,6 +24,7 @@ use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 
 mod authzen;
+mod snapshot;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
@@ -64,6 +65,7 @@ impl Reader<'_> {
         let step_up = settings.step_up.and_then(|step_up| self.step_up(step_up, &sites, settings.listen.public.is_some()));
         let patience = self.patience(&settings.decision);
         let authzen = self.authzen(settings.authzen);
+        let snapshot = self.snapshot(settings.snapshot, &enforcers);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
@@ -105,6 +107,7 @@ impl Reader<'_> {
             patience,
             authzen,
             lease: LeaseTerms::default(),
+            snapshot,
             weights,
             store: self.folder.join(settings.store.dir),
             audit: match settings.audit.mode {
@@ -191,7 +194,7 @@ impl Reader<'_> {
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate, is_edge: false })
+        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate, is_edge: settings.edge })
     }
 
     fn certificate_header(&mut self, key: &str, kind: Option<String>, name: Option<String>) -> Option<CertificateHeader> {

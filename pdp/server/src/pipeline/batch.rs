@@ -11,7 +11,7 @@ use countersign_pdp_engine::identify::{Identified, IdentifyError};
 use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck};
 use countersign_sdk_types::{DenialCode, SubjectId};
 
-use super::{Answer, Patient, Pdp};
+use super::{Answer, Patient, Pdp, Shown};
 use crate::clock::Stopwatch;
 use crate::metrics::Door;
 
@@ -23,6 +23,8 @@ pub(super) struct Batch {
     last: Option<Look>,
     refused: BTreeSet<SubjectId>,
     is_forged: bool,
+    shows: bool,
+    shown: Option<Box<Shown>>,
 }
 
 /// A subject, as the last question presented it.
@@ -35,11 +37,28 @@ struct Look {
 impl Batch {
     /// One question, which shares nothing.
     pub(super) const fn of_one() -> Self {
-        Self { is_shared: false, last: None, refused: BTreeSet::new(), is_forged: false }
+        Self { is_shared: false, last: None, refused: BTreeSet::new(), is_forged: false, shows: false, shown: None }
     }
 
-    const fn of_many() -> Self {
-        Self { is_shared: true, last: None, refused: BTreeSet::new(), is_forged: false }
+    /// One question, of which it is to be shown what its decision was made of.
+    pub(super) fn shown() -> Self {
+        Self { shows: true, ..Self::of_one() }
+    }
+
+    /// Keeps what a decision was made of, where that is wanted.
+    pub(super) fn show(&mut self, shown: impl FnOnce() -> Shown) {
+        if self.shows {
+            self.shown = Some(Box::new(shown()));
+        }
+    }
+
+    /// What the decision was made of.
+    pub(super) fn take_shown(self) -> Option<Box<Shown>> {
+        self.shown
+    }
+
+    fn of_many() -> Self {
+        Self { is_shared: true, ..Self::of_one() }
     }
 
     /// Who asks: whoever asked the last question, where the same is presented.

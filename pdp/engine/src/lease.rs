@@ -1,0 +1,3 @@
+//! Leases of decisions: what a lease rests on, by name.
+
+pub mod tag;

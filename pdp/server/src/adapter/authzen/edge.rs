@@ -1,0 +1,87 @@
+//! What edges ask and tell: a snapshot, a decision with its facts, and the lines of what they decided by themselves.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use countersign_pdp_engine::record::EdgeBatch;
+use countersign_sdk_types::{EvaluationResponse, Wanted};
+use serde_json::{Value, json};
+
+use super::body::{Document, Members};
+use super::caller::Caller;
+use super::evaluation::{parse, render};
+use super::Refusal;
+use crate::config::AuthzenUse;
+use crate::edge::NotKept;
+use crate::metrics::Door;
+use crate::serve::Decider;
+
+/// The `Content-Type` of a signed snapshot.
+const SNAPSHOT: &str = "application/jose";
+
+fn edge(caller: &Caller) -> Result<(), Refusal> {
+    caller.may(AuthzenUse::Evaluate)?;
+    if caller.0.is_edge {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::FORBIDDEN, format!("`{}` is no edge; `pep.edge` says who is", caller.0.pep.id)))
+}
+
+/// `GET /countersign/v1/snapshot`.
+pub(super) async fn snapshot(State(decider): State<Arc<Decider>>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
+    edge(&caller)?;
+    let document = decider.edges.snapshot(&decider.pdp, &caller.0.pep, &decider.authzen.obligations);
+    let document = document.map_err(|error| {
+        tracing::error!(error, "no snapshot could be made");
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "no snapshot could be made")
+    })?;
+    let tag = (header::ETAG, document.tag.clone());
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == document.tag.as_bytes());
+    if known {
+        return Ok((StatusCode::NOT_MODIFIED, [tag]).into_response());
+    }
+    Ok(([tag, (header::CONTENT_TYPE, SNAPSHOT.to_owned())], document.text.clone()).into_response())
+}
+
+/// `POST /countersign/v1/edge/evaluation`: an evaluation, and with an allow the facts that it rests on.
+pub(super) async fn evaluate(
+    State(decider): State<Arc<Decider>>,
+    caller: Caller,
+    Document(members): Document,
+) -> Result<Json<EvaluationResponse>, Refusal> {
+    edge(&caller)?;
+    let mut asked = Members(&members).question()?;
+    let wanted = asked.context.remove("countersign").map(serde_json::from_value::<Wanted>).transpose();
+    let wanted = wanted.map_err(|error| Refusal::malformed(format!("`context.countersign` is refused: {error}")))?.unwrap_or_default();
+    let most = decider.edges.terms().facts;
+    let ttl = wanted.lease.as_ref().map_or(most, |lease| lease.ttl.min(most));
+    let check = parse(&decider, &caller.0.pep, asked)?;
+    let (answer, granted) = decider.pdp.check_for_edge(Door::Authzen, Ok(check), ttl).await;
+    let mut response = render(&answer)?;
+    if let Some((granted, shown)) = granted.filter(|_| response.decision) {
+        if let Some(watch) = wanted.lease.and_then(|lease| lease.watch) {
+            decider.pdp.hub.leased(&watch, &granted.lease.depends_on, decider.pdp.clock.now().after(granted.lease.ttl));
+        }
+        decider.edges.issue(&caller.0.pep.id, &answer.id, *shown);
+        response.context.insert("facts".to_owned(), json!(granted));
+    }
+    Ok(Json(response))
+}
+
+/// `POST /countersign/v1/edge/records`.
+pub(super) async fn records(
+    State(decider): State<Arc<Decider>>,
+    caller: Caller,
+    Document(members): Document,
+) -> Result<Json<Value>, Refusal> {
+    edge(&caller)?;
+    let batch: EdgeBatch = serde_json::from_value(Value::Object(members)).map_err(|error| Refusal::malformed(error.to_string()))?;
+    match decider.edges.keep(&decider.pdp, &caller.0.pep.id, batch).await {
+        Ok(kept) => Ok(Json(json!({"kept": kept}))),
+        Err(NotKept::Malformed(why)) => Err(Refusal::malformed(why)),
+        Err(NotKept::Unavailable) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the lines could not be kept")),
+    }
+}
