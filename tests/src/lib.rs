@@ -12,6 +12,7 @@ pub mod authzen;
 pub mod browser;
 pub mod direct;
 pub mod dpop;
+pub mod edge_day;
 pub mod fuzz;
 pub mod http;
 pub mod inputs;

@@ -125,7 +125,7 @@ impl<U: Upstream> Builder<U> {
         self
     }
 
-    /// How often it is asked for another snapshot, beside every time that the policy changes. A minute unless told.
+    /// How often it is asked for another snapshot, beside every time that the policy changes. Ten minutes unless told.
     #[must_use]
     pub const fn snapshot_every(mut self, every: Duration) -> Self {
         self.snapshot_every = every;
@@ -154,9 +154,10 @@ impl<U: Upstream> Builder<U> {
             records: Arc::new(Records::new(life)),
             facts: self.facts,
             telling: tokio::sync::Mutex::new(()),
+            tag: tokio::sync::Mutex::new(fetched.tag),
             counts: Counts::default(),
         });
-        tasks::start(&shared, self.open, self.snapshot_every, fetched.tag);
+        tasks::start(&shared, self.open, self.snapshot_every);
         Ok(Edge { shared })
     }
 }
@@ -215,6 +216,8 @@ struct Shared<U> {
     records: Arc<Records>,
     facts: Duration,
     telling: tokio::sync::Mutex<()>,
+    /// The tag of the snapshot in use.
+    tag: tokio::sync::Mutex<String>,
     counts: Counts,
 }
 
@@ -262,7 +265,7 @@ impl<U: Upstream> Edge<U> {
             most: 10_000,
             facts: Duration::from_secs(3600),
             open: records::OPEN,
-            snapshot_every: Duration::from_secs(60),
+            snapshot_every: Duration::from_secs(600),
         }
     }
 
@@ -284,10 +287,24 @@ impl<U: Upstream> Edge<U> {
         self.shared.watch.is_alive(self.shared.clock.elapsed())
     }
 
+    /// The way to its decision point.
+    #[must_use]
+    pub fn upstream(&self) -> &U {
+        &self.shared.upstream
+    }
+
     /// The state of its watch, for who hears by other means than its own.
     #[must_use]
     pub fn watch(&self) -> &Watch {
         &self.shared.watch
+    }
+
+    /// Looks for another snapshot now.
+    ///
+    /// # Errors
+    /// When there is none to be had, or it is refused: the one in use goes on deciding, as long as it is good.
+    pub async fn refresh(&self) -> Result<(), StartError> {
+        tasks::refresh(&self.shared).await
     }
 
     /// Tells every line that waits. For the end of a process.

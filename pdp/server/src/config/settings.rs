@@ -58,15 +58,11 @@ pub(super) struct SnapshotSettings {
     /// A private key on P-256, PEM, by which snapshots are signed.
     pub(super) signing_key_file: PathBuf,
     /// How long a snapshot is good.
-    #[serde(default = "hour")]
+    #[serde(default = "day")]
     pub(super) life_seconds: u64,
     /// How long an edge may hold the facts of a subject, while its watch lives.
     #[serde(default = "five_minutes_ms")]
     pub(super) facts_ttl_ms: u64,
-}
-
-const fn hour() -> u64 {
-    3600
 }
 
 const fn five_minutes_ms() -> u64 {

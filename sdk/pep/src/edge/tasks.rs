@@ -6,16 +6,16 @@ use std::time::Duration;
 use countersign_sdk_client::Error;
 
 use super::link::{Heard, Upstream};
-use super::{Shared, is_refused};
+use super::{Shared, StartError, is_refused};
 
 /// How long it is waited before something is tried again: a random time up to this, doubled each time.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-pub(super) fn start<U: Upstream>(shared: &Arc<Shared<U>>, open: Duration, snapshot_every: Duration, tag: String) {
+pub(super) fn start<U: Upstream>(shared: &Arc<Shared<U>>, open: Duration, snapshot_every: Duration) {
     tokio::spawn(watch(Arc::downgrade(shared)));
     tokio::spawn(records(Arc::downgrade(shared), open));
-    tokio::spawn(snapshots(Arc::downgrade(shared), snapshot_every, tag));
+    tokio::spawn(snapshots(Arc::downgrade(shared), snapshot_every));
 }
 
 /// Full jitter: edges that lost one decision point do not come back in one moment.
@@ -125,39 +125,33 @@ pub(super) async fn tell<U: Upstream>(shared: &Shared<U>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn snapshots<U: Upstream>(shared: Weak<Shared<U>>, every: Duration, mut tag: String) {
+async fn snapshots<U: Upstream>(shared: Weak<Shared<U>>, every: Duration) {
     let mut backoff = Backoff::new();
     loop {
         let changed = async {
             let Some(mut changes) = shared.upgrade().map(|shared| shared.watch.changes()) else { return };
-            loop {
-                if changes.changed().await.is_err() || shared.upgrade().is_none_or(|shared| shared.is_outdated()) {
-                    return;
-                }
-            }
+            while shared.upgrade().is_some_and(|shared| !shared.is_outdated()) && changes.changed().await.is_ok() {}
         };
         let _ = tokio::time::timeout(every, changed).await;
         let Some(alive) = shared.upgrade() else { return };
-        let is_outdated = alive.is_outdated();
-        let fetched = alive.upstream.snapshot(Some(&tag)).await;
-        let swapped = match fetched {
-            Ok(Some(fetched)) => {
-                let (embedded, document) = (alive.embedded.clone(), fetched.document);
-                drop(alive);
-                // It blocks while the policy is compiled.
-                let swapped = tokio::task::spawn_blocking(move || embedded.swap(&document).is_ok()).await.unwrap_or(false);
-                if swapped {
-                    tag = fetched.tag;
-                }
-                swapped
-            }
-            Ok(None) => !is_outdated,
-            Err(_) => false,
-        };
-        if swapped {
+        let refreshed = refresh(&alive).await.is_ok() && !alive.is_outdated();
+        drop(alive);
+        if refreshed {
             backoff = Backoff::new();
         } else {
             backoff.wait().await;
         }
     }
+}
+
+/// Fetches the snapshot, unless it is the one in use, and swaps it in.
+pub(super) async fn refresh<U: Upstream>(shared: &Shared<U>) -> Result<(), StartError> {
+    let mut tag = shared.tag.lock().await;
+    let Some(fetched) = shared.upstream.snapshot(Some(&tag)).await? else { return Ok(()) };
+    let (embedded, document) = (shared.embedded.clone(), fetched.document);
+    // It blocks while the policy is compiled.
+    let swapped = tokio::task::spawn_blocking(move || embedded.swap(&document)).await;
+    swapped.map_err(|_| StartError::Nothing)??;
+    *tag = fetched.tag;
+    Ok(())
 }
