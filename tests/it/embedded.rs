@@ -13,7 +13,7 @@ use countersign_tests::issuer::{AUDIENCE, ISS, Issuer};
 use countersign_tests::process::countersign;
 use serde_json::{Value, json};
 
-const SECRET: &str = "edge-secret-of-this-test";
+pub(crate) const SECRET: &str = "edge-secret-of-this-test";
 const POLICY: &str = r#"
 package authz
 import rego.v1
@@ -34,15 +34,15 @@ decision := {"effect": "allow"} if { input.action.name == "fail"; to_number(inpu
 "#;
 
 /// A server that signs snapshots for `edge`, with one issuer and one host.
-struct Scene {
-    pdp: Pdp,
-    issuer: Issuer,
-    key: SnapshotKey,
+pub(crate) struct Scene {
+    pub(crate) pdp: Pdp,
+    pub(crate) issuer: Issuer,
+    pub(crate) key: SnapshotKey,
     folder: tempfile::TempDir,
 }
 
 impl Scene {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (issuer, signing, folder) = (Issuer::default(), rcgen::KeyPair::generate().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(folder.path().join("authz.rego"), POLICY).unwrap();
         let more = format!(
@@ -59,6 +59,7 @@ token_cookie = "token"
 [[issuer]]
 iss = "{ISS}"
 jwks_file = "jwks.json"
+algorithms = ["ES256"]
 audiences = ["{AUDIENCE}"]
 claims = ["role"]
 map = {{ role = "role" }}
@@ -76,7 +77,7 @@ signing_key_file = "snapshot.pem"
         Self { pdp, issuer, key, folder }
     }
 
-    fn caller() -> String {
+    pub(crate) fn caller() -> String {
         format!("edge:{SECRET}")
     }
 
@@ -208,7 +209,7 @@ fn questions(issuer: &Issuer) -> Vec<(String, Question)> {
     all
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
@@ -242,10 +243,12 @@ fn a_snapshot_is_given_to_edges_only_and_once() {
     assert_eq!(http::send("GET", &url, &[], None).status, 401);
     let bearer = format!("Bearer {}", countersign_tests::authzen::BEARER);
     assert_eq!(http::send("GET", &url, &[("authorization", &bearer)], None).status, 403, "no edge");
-    let body = json!({"life": "00", "batch": 1, "revision": "r"});
-    let records = format!("{}/countersign/v1/edge/records", scene.pdp.url);
-    assert_eq!(http::send("POST", &records, &[("authorization", &bearer)], Some(&body)).status, 403);
-    assert_eq!(http::send("POST", &records, &[("x-countersign-pep", &Scene::caller())], Some(&body)).status, 400);
+    for path in ["records", "evaluation"] {
+        let path = &format!("{}/countersign/v1/edge/{path}", scene.pdp.url);
+        assert_eq!(http::send("POST", path, &[("authorization", &bearer)], Some(&json!({}))).status, 403, "{path}");
+        assert_eq!(http::send("POST", path, &[], Some(&json!({}))).status, 401, "{path}");
+        assert_eq!(http::send("POST", path, &[("x-countersign-pep", &Scene::caller())], Some(&json!({}))).status, 400, "{path}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod behavior;
 mod control;
 mod demo;
 mod doctor;
+mod edge;
 mod embedded;
 mod fuzz_replay;
 mod hostile_policies;

@@ -42,7 +42,7 @@ pub async fn replay(day: &Day) -> Report {
     let (mut report, mut opened): (Report, Option<Timestamp>) = (Report::new(day), None);
     for request in day.requests() {
         if opened.is_some_and(|since| request.at.since(since) >= Millis(10)) {
-            scene.edge.flush().await.unwrap();
+            scene.edge.send().await.unwrap();
             opened = None;
         }
         scene.go_to(request.at).await;

@@ -15,7 +15,7 @@ mod edge;
 mod explanation;
 mod search;
 
-pub use edge::{EDGE_BATCH, EDGE_NAME, EdgeBatch, EdgeGap, EdgeLine, EdgeRecord, edge_id};
+pub use edge::{EDGE_BATCH, EDGE_NAME, EdgeBatch, EdgeGap, EdgeKnown, EdgeLine, EdgeRecord, edge_id};
 pub use explanation::{Asked, Explanation, explain, rfc3339};
 pub use search::{SearchKind, SearchRecord, Told};
 

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_pdp_engine::identify::{Identified, Issuers, ProofRules};
-use countersign_pdp_engine::record::{EdgeBatch, EdgeGap, EdgeLine, EdgeRecord, edge_id};
+use countersign_pdp_engine::record::{ENGINE, EdgeBatch, EdgeGap, EdgeKnown, EdgeLine, EdgeRecord, edge_id};
 use countersign_pdp_engine::request::{Pep, RequestRules};
 use countersign_pdp_engine::sealed::{EdgeTerms, Parts, Sealed};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Sighting;
-use countersign_sdk_types::{DecisionId, PepId, RiskLevel, Tenant, Timestamp};
+use countersign_sdk_types::{DecisionId, Millis, PepId, Revision, RiskLevel, Tenant, Timestamp};
 use moka::sync::Cache;
 
 use crate::config::{ClaimMap, LeaseTerms, SnapshotTerms};
@@ -39,6 +39,7 @@ struct Issued {
     edge: PepId,
     identified: Identified,
     sighting: Sighting,
+    revision: Revision,
 }
 
 /// A signed snapshot.
@@ -164,10 +165,10 @@ impl Edges {
     }
 
     /// Remembers that facts were given to an edge.
-    pub fn issue(&self, edge: &PepId, id: &str, shown: Shown) {
+    pub fn issue(&self, edge: &PepId, id: &str, revision: Revision, shown: Shown) {
         if let Ok(id) = DecisionId::new(id) {
             let Shown { identified, sighting, .. } = shown;
-            self.issued.insert(id, Arc::new(Issued { edge: edge.clone(), identified, sighting }));
+            self.issued.insert(id, Arc::new(Issued { edge: edge.clone(), identified, sighting, revision }));
         }
     }
 
@@ -193,13 +194,21 @@ impl Edges {
         }
         let kept = batch.lines.len();
         for line in batch.lines {
-            let (id, issued) = (id(line.number)?, self.issued.get(&line.under).filter(|issued| issued.edge == *edge));
+            let under = batch.of.get(line.of).ok_or(NotKept::Malformed("a line rests on nothing"))?;
+            let (id, issued) = (id(line.number)?, self.issued.get(under).filter(|issued| issued.edge == *edge));
+            let at = batch.at.after(Millis(line.after.into()));
             if let Some(issued) = &issued {
-                follow(pdp, issued, &line);
+                follow(pdp, issued, at, &line);
             }
-            let subject = issued.map(|issued| issued.identified.subject().clone());
-            let record = EdgeRecord::new(id.clone(), now, pdp.tenant.clone(), edge.clone(), batch.revision.clone(), line);
-            receipts.push(pdp.store.append_decision(&id, &EdgeRecord { subject, ..record }, pdp.audit));
+            let known = issued.map(|issued| EdgeKnown {
+                subject: issued.identified.subject().clone(),
+                revision: issued.revision.clone(),
+            });
+            let EdgeLine { action, resource, count, lasted, risk, .. } = line;
+            let (tenant, engine, edge, under) = (pdp.tenant.clone(), ENGINE.to_owned(), edge.clone(), under.clone());
+            let record =
+                EdgeRecord { id: id.clone(), at, told: now, tenant, engine, edge, under, known, action, resource, count, lasted, risk };
+            receipts.push(pdp.store.append_decision(&id, &record, pdp.audit));
         }
         if pdp.audit == AuditMode::Required {
             let all = async {
@@ -216,8 +225,8 @@ impl Edges {
 }
 
 /// A session that goes on at an edge is seen there.
-fn follow(pdp: &Pdp, issued: &Issued, line: &EdgeLine) {
-    let last = line.first.after(countersign_sdk_types::Millis(u64::from(line.lasted)));
+fn follow(pdp: &Pdp, issued: &Issued, at: Timestamp, line: &EdgeLine) {
+    let last = at.after(Millis(line.lasted.into()));
     if line.risk.level() == RiskLevel::Low && last > issued.sighting.at {
         pdp.trails.goes_on(&issued.identified, &Sighting { at: last, ..issued.sighting.clone() });
     }

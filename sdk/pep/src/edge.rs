@@ -18,14 +18,13 @@ use std::time::Duration;
 
 use countersign_pdp_engine::capsule::{Granted, presentation};
 use countersign_pdp_engine::decide::Decision;
-pub use countersign_pdp_engine::record::{EDGE_BATCH, EdgeBatch, EdgeLine};
 use countersign_pdp_engine::record::edge_id;
-use countersign_sdk_client::{Allow, Answer, Error, ErrorKind, Question, UNLEASED};
+use countersign_sdk_client::{Allow, Answer, Error, Question, UNLEASED};
 use countersign_sdk_types::{EvaluationRequest, EvaluationResponse, Lease, Millis, Wanted, WantedLease, WatchName};
 use serde_json::{Map, json};
 
 use self::capsules::{Capsules, Held};
-pub use self::link::{Fetched, Heard, Link, Upstream};
+pub use self::link::{Batches, Fetched, Heard, Link, Upstream};
 use self::records::{Allowed, Records, Without};
 pub use self::watch::Watch;
 use crate::embed::{Clock, EmbedError, Embedded, SnapshotKey, SystemClock, asked, who};
@@ -153,7 +152,7 @@ impl<U: Upstream> Builder<U> {
             capsules: Capsules::new(self.most),
             records: Arc::new(Records::new(life)),
             facts: self.facts,
-            telling: tokio::sync::Mutex::new(()),
+            telling: tokio::sync::Mutex::new(None),
             tag: tokio::sync::Mutex::new(fetched.tag),
             counts: Counts::default(),
         });
@@ -215,7 +214,7 @@ struct Shared<U> {
     capsules: Capsules,
     records: Arc<Records>,
     facts: Duration,
-    telling: tokio::sync::Mutex<()>,
+    telling: tokio::sync::Mutex<Option<tasks::Stream>>,
     /// The tag of the snapshot in use.
     tag: tokio::sync::Mutex<String>,
     counts: Counts,
@@ -299,6 +298,14 @@ impl<U: Upstream> Edge<U> {
         &self.shared.watch
     }
 
+    /// Sends every line that waits, without waiting until it is kept.
+    ///
+    /// # Errors
+    /// When the decision point did not take what was sent before.
+    pub async fn send(&self) -> Result<(), Error> {
+        tasks::tell(&self.shared, tasks::Then::Open).await
+    }
+
     /// Looks for another snapshot now.
     ///
     /// # Errors
@@ -312,7 +319,7 @@ impl<U: Upstream> Edge<U> {
     /// # Errors
     /// When the decision point does not take one.
     pub async fn flush(&self) -> Result<(), Error> {
-        tasks::tell(&self.shared).await
+        tasks::tell(&self.shared, tasks::Then::End).await
     }
 
     /// Asks the decision point, and keeps the facts that come with its allow.
@@ -398,13 +405,19 @@ impl<U: Upstream> Shared<U> {
             return Err(Doubt::Risk);
         }
         let (action, resource) = (identified.request().action(), identified.request().resource());
-        let allowed = Allowed { under: &held.under, revision: permit.revision(), action: &action.name, resource, at: now, risk };
+        let allowed = Allowed { under: &held.under, action: &action.name, resource, at: now, risk };
         let without = if terms.audit_required { Without::Refused } else { Without::Counted };
         let number = self.records.note(&allowed, without).ok_or(Doubt::Record)?;
         let id = edge_id(&sealed.tenant, &sealed.pep.id, self.records.life(), number).ok_or(Doubt::Record)?;
         let lease = Lease { ttl: millis(left), ..lease.clone() };
         let context = Map::from_iter([("id".to_owned(), json!(id)), ("lease".to_owned(), json!(lease))]);
         Ok(EvaluationResponse { decision: true, context })
+    }
+
+    /// A request tells batches for longer than it should.
+    async fn is_telling_too_long(&self) -> bool {
+        let now = self.clock.elapsed();
+        self.telling.lock().await.as_ref().is_some_and(|stream| stream.is_over(now))
     }
 
     /// The decision point decides by another policy by now.
@@ -441,6 +454,3 @@ fn millis(time: Duration) -> Millis {
     Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn is_refused(error: &Error) -> bool {
-    error.kind() == ErrorKind::Refused
-}

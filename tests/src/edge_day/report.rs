@@ -37,7 +37,7 @@ pub struct Report {
     pub allowed: u64,
     /// Lines of the edge whose records were lost.
     pub lost: u64,
-    /// Batches of records.
+    /// Requests that told records.
     pub batches: u64,
     /// What was sent.
     pub bytes: Bytes,
@@ -155,7 +155,7 @@ impl std::fmt::Display for Report {
         writeln!(f, "passed on                  {}", why.join(", "))?;
         writeln!(f, "more permissive            {}", self.more_permissive)?;
         writeln!(f, "less permissive            {} (of {} allows)", self.less_permissive, self.allowed)?;
-        writeln!(f, "records                    {} batches, {} decisions lost", self.batches, self.lost)?;
+        writeln!(f, "records                    {} requests, {} decisions lost", self.batches, self.lost)?;
         let Bytes { connections, watch, snapshot, edge, alone, percent } = self.bytes;
         writeln!(f, "bytes of the edge          {edge} (connections {connections}, watch {watch}, snapshot {snapshot})")?;
         writeln!(f, "bytes of sending all       {alone}")?;

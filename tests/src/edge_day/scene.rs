@@ -21,7 +21,7 @@ use countersign_pdp_server::serve::{Decider, Parts, assemble, router};
 use countersign_pdp_store::{Expect, RevocationTarget, StateEvent};
 use countersign_sdk_client::{Answer, Client, Error, Question};
 use countersign_sdk_pep::DecisionPoint as _;
-use countersign_sdk_pep::edge::{Edge, EdgeBatch, Fetched, Heard, Link, Upstream};
+use countersign_sdk_pep::edge::{Batches, Edge, Fetched, Heard, Link, Upstream};
 use countersign_sdk_pep::embed::{Clock as EdgeClock, SnapshotKey};
 use countersign_sdk_types::{
     Ending, Epoch, EvaluationRequest, EvaluationResponse, Host, Millis, PepId, PlaceRecord, Seconds, SubjectId, Tag, Tenant, Timestamp,
@@ -85,9 +85,9 @@ impl Upstream for Deaf {
         self.link.evaluate(asked).await
     }
 
-    async fn record(&self, batch: &EdgeBatch) -> Result<(), Error> {
+    async fn record(&self, batches: Batches) -> Result<(), Error> {
         self.records.fetch_add(1, Ordering::SeqCst);
-        self.link.record(batch).await
+        self.link.record(batches).await
     }
 
     async fn snapshot(&self, known: Option<&str>) -> Result<Option<Fetched>, Error> {

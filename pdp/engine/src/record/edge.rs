@@ -5,7 +5,7 @@ use std::fmt;
 use countersign_sdk_types::{DecisionId, PepId, Revision, RiskScore, SubjectId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{ENGINE, rfc3339};
+use super::rfc3339;
 
 /// The most decisions that one batch of an edge tells of, and so the most lines of it.
 pub const EDGE_BATCH: usize = 512;
@@ -20,13 +20,14 @@ pub struct EdgeBatch {
     pub life: String,
     /// The number of the batch in it, from 1: one that is told twice counts once.
     pub batch: u64,
-    /// The policy that allowed.
-    pub revision: Revision,
+    /// When it begins.
+    pub at: Timestamp,
     /// Decisions whose lines were lost since the last batch.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
+    /// The decisions of the decision point whose facts the lines rest on.
+    pub of: Vec<DecisionId>,
     /// The lines.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<EdgeLine>,
 }
 
@@ -35,48 +36,41 @@ const fn is_zero(lost: &u64) -> bool {
     *lost == 0
 }
 
-/// Equal allows of one session within one batch. The names are short: they are sent again and again.
+/// Equal allows of one session within one batch. Written as a list, because it is sent again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Line", into = "Line")]
 pub struct EdgeLine {
     /// Its number in the life of the edge: the end of the id that each of these decisions has.
-    #[serde(rename = "n")]
     pub number: u64,
-    /// The decision of the decision point whose facts they rest on.
-    #[serde(rename = "of")]
-    pub under: DecisionId,
+    /// On whose facts they rest, by the place in `of`.
+    pub of: usize,
     /// The action.
-    #[serde(rename = "a")]
     pub action: String,
     /// The pattern of the resources.
-    #[serde(rename = "r")]
     pub resource: String,
     /// How many.
-    #[serde(rename = "c", default = "one", skip_serializing_if = "is_one")]
     pub count: u32,
-    /// When the first was made.
-    #[serde(rename = "t")]
-    pub first: Timestamp,
+    /// How many milliseconds after the beginning of the batch the first was made.
+    pub after: u32,
     /// How many milliseconds later the last was made.
-    #[serde(rename = "d", default, skip_serializing_if = "is_none")]
     pub lasted: u32,
     /// The highest risk among them.
-    #[serde(rename = "k")]
     pub risk: RiskScore,
 }
 
-const fn one() -> u32 {
-    1
+type Line = (u64, usize, String, String, u32, u32, u32, RiskScore);
+
+impl From<Line> for EdgeLine {
+    fn from((number, of, action, resource, count, after, lasted, risk): Line) -> Self {
+        Self { number, of, action, resource, count, after, lasted, risk }
+    }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_one(count: &u32) -> bool {
-    *count == 1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_none(lasted: &u32) -> bool {
-    *lasted == 0
+impl From<EdgeLine> for Line {
+    fn from(line: EdgeLine) -> Self {
+        let EdgeLine { number, of, action, resource, count, after, lasted, risk } = line;
+        (number, of, action, resource, count, after, lasted, risk)
+    }
 }
 
 /// One line, as it is kept.
@@ -94,12 +88,29 @@ pub struct EdgeRecord {
     pub engine: String,
     /// The edge.
     pub edge: PepId,
-    /// The policy that allowed, as the edge says.
+    /// The decision whose facts they rest on, as the edge says.
+    pub under: DecisionId,
+    /// Whose facts they are, and the policy that allowed; `None` where this decision point does not remember that it gave them to this edge.
+    pub known: Option<EdgeKnown>,
+    /// The action.
+    pub action: String,
+    /// The pattern of the resources.
+    pub resource: String,
+    /// How many.
+    pub count: u32,
+    /// How many milliseconds after the first the last was made.
+    pub lasted: u32,
+    /// The highest risk among them.
+    pub risk: RiskScore,
+}
+
+/// What a decision point remembers of facts that it gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeKnown {
+    /// Whose they are.
+    pub subject: SubjectId,
+    /// The policy under which they were given: an edge decides under no other.
     pub revision: Revision,
-    /// What was told.
-    pub line: EdgeLine,
-    /// Whose facts they rest on; `None` where this decision point does not remember that it gave them to this edge.
-    pub subject: Option<SubjectId>,
 }
 
 /// That an edge lost lines.
@@ -123,22 +134,16 @@ pub fn edge_id(tenant: &Tenant, edge: &PepId, life: &str, number: u64) -> Option
     DecisionId::new(format!("{tenant}.edge.{}.{life}.{number}", edge.as_str())).ok()
 }
 
-impl EdgeRecord {
-    /// Keeps a line.
-    #[must_use]
-    pub fn new(id: DecisionId, told: Timestamp, tenant: Tenant, edge: PepId, revision: Revision, line: EdgeLine) -> Self {
-        Self { id, at: line.first, told, tenant, engine: ENGINE.to_owned(), edge, revision, line, subject: None }
-    }
-}
-
 impl fmt::Display for EdgeRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let EdgeLine { under, action, resource, count, lasted, risk, .. } = &self.line;
+        let Self { under, action, resource, count, lasted, risk, .. } = self;
         writeln!(f, "{}: allowed by the edge `{}`, {count} times within {lasted} ms", self.id, self.edge)?;
-        writeln!(f, "  at       {}, policy revision `{}`", rfc3339(self.at), self.revision)?;
-        let subject = self.subject.as_ref().map_or("a subject that is not remembered here", |subject| subject.sub.as_str());
-        writeln!(f, "  asked    {action} {resource}, by {subject}")?;
-        write!(f, "  because  risk {risk} at most, by the facts of decision {under} (`countersign why {under}`)")
+        let unknown = || ("facts that are not remembered here".to_owned(), "unknown".to_owned());
+        let known = self.known.as_ref().map(|known| (format!("the facts of `{}`", known.subject.sub), format!("`{}`", known.revision)));
+        let (whose, revision) = known.unwrap_or_else(unknown);
+        writeln!(f, "  at       {}, policy revision {revision}", rfc3339(self.at))?;
+        writeln!(f, "  asked    {action} {resource}")?;
+        write!(f, "  because  risk {risk} at most, by {whose}, from decision {under} (`countersign why {under}`)")
     }
 }
 
@@ -157,7 +162,7 @@ impl EdgeBatch {
         let is_life = self.life.len() == 16 && self.life.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let total: u64 = self.lines.iter().map(|line| u64::from(line.count)).sum();
         let latest = now.after(countersign_sdk_types::Seconds(60));
-        let is_past = |line: &EdgeLine| line.first <= latest && line.lasted <= 60_000 && line.count >= 1;
+        let is_past = |line: &EdgeLine| line.after <= 60_000 && line.lasted <= 60_000 && line.count >= 1 && line.of < self.of.len();
         let is_short = |line: &EdgeLine| {
             let is_name = |text: &str| !text.is_empty() && text.len() <= EDGE_NAME && !text.chars().any(char::is_control);
             is_name(&line.action) && is_name(&line.resource)
@@ -167,8 +172,10 @@ impl EdgeBatch {
             () if !is_life => Err("`life` is not 16 hexadecimal digits"),
             () if self.batch == 0 => Err("`batch` counts from 1"),
             () if total > EDGE_BATCH as u64 => Err("it tells of more decisions than a batch may"),
+            () if self.at > latest => Err("it is of the future"),
+            () if self.of.len() > self.lines.len() => Err("it names decisions that no line rests on"),
             () if !ascend => Err("the numbers of its lines do not ascend"),
-            () if !self.lines.iter().all(is_past) => Err("a line is of the future, too long, or counts nothing"),
+            () if !self.lines.iter().all(is_past) => Err("a line is too long, counts nothing, or rests on nothing"),
             () if !self.lines.iter().all(is_short) => Err("a name is empty, too long, or has a control character"),
             () => Ok(()),
         }

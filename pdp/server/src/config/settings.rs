@@ -61,12 +61,12 @@ pub(super) struct SnapshotSettings {
     #[serde(default = "day")]
     pub(super) life_seconds: u64,
     /// How long an edge may hold the facts of a subject, while its watch lives.
-    #[serde(default = "five_minutes_ms")]
+    #[serde(default = "quarter_of_an_hour_ms")]
     pub(super) facts_ttl_ms: u64,
 }
 
-const fn five_minutes_ms() -> u64 {
-    300_000
+const fn quarter_of_an_hour_ms() -> u64 {
+    900_000
 }
 
 #[derive(Debug, Deserialize)]

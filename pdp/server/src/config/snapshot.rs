@@ -16,6 +16,6 @@ pub struct SnapshotTerms {
 
 impl Default for SnapshotTerms {
     fn default() -> Self {
-        Self { signing_key: None, life: Seconds(24 * 3600), facts: Millis(300_000) }
+        Self { signing_key: None, life: Seconds(24 * 3600), facts: Millis(900_000) }
     }
 }

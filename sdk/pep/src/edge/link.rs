@@ -1,38 +1,57 @@
 //! The way from an edge to its decision point: HTTP/1.1, bounded in time and size.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_pdp_engine::record::EdgeBatch;
 use countersign_pdp_engine::sealed::LONGEST;
 use countersign_sdk_client::{Error, ErrorKind};
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{Epoch, EvaluationRequest, EvaluationResponse, PepId, WatchEvent, WatchName};
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use tokio::sync::mpsc;
+
 use super::sse::Events;
+use super::tasks::STREAM;
 
 /// What an edge asks of a decision point, and tells it.
 pub trait Upstream: Send + Sync + 'static {
     /// Asks one question; with an allow may come the facts that it rests on.
     fn evaluate(&self, asked: &EvaluationRequest) -> impl Future<Output = Result<EvaluationResponse, Error>> + Send;
 
-    /// Tells a batch of lines.
-    fn record(&self, batch: &EdgeBatch) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Tells batches, each as it comes, until there are no more; done when all of them are kept.
+    fn record(&self, batches: Batches) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// The snapshot, unless it is the one with this tag.
     fn snapshot(&self, known: Option<&str>) -> impl Future<Output = Result<Option<Fetched>, Error>> + Send;
 
     /// Hears of what ends, until the connection ends. `from` is the last event that was heard.
     fn watch(&self, name: &WatchName, from: Option<Epoch>, hear: impl FnMut(Heard) + Send) -> impl Future<Output = Error> + Send;
+}
+
+/// Batches of records on their way: the body of one request, of which each batch is a line.
+#[derive(Debug)]
+pub struct Batches(pub(super) mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Batches {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
 }
 
 /// A snapshot that was fetched.
@@ -52,6 +71,8 @@ pub enum Heard {
     /// A sign of life.
     Beat,
 }
+
+type Sent = BoxBody<Bytes, Infallible>;
 
 const PEP_HEADER: &str = "x-countersign-pep";
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -75,8 +96,8 @@ impl std::fmt::Debug for Link {
 
 #[derive(Clone)]
 enum Transport {
-    Plain(Http<HttpConnector, Full<Bytes>>),
-    Tls(Http<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Plain(Http<HttpConnector, Sent>),
+    Tls(Http<HttpsConnector<HttpConnector>, Sent>),
 }
 
 impl Link {
@@ -100,7 +121,7 @@ impl Link {
         Ok(Self { transport: Transport::to(&base)?, base, pep, deadline })
     }
 
-    fn request(&self, method: Method, path: &str, body: Bytes, more: &[(&str, &str)]) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(&self, method: Method, path: &str, body: Sent, more: &[(&str, &str)]) -> Result<Request<Sent>, Error> {
         let unsendable = || Error::new(ErrorKind::Configuration, "question cannot be written");
         let mut parts = self.base.clone().into_parts();
         parts.path_and_query = Some(path.parse().map_err(|_| unsendable())?);
@@ -109,16 +130,16 @@ impl Link {
         for (name, value) in more {
             request = request.header(*name, *value);
         }
-        request.body(Full::from(body)).map_err(|_| unsendable())
+        request.body(body).map_err(|_| unsendable())
     }
 
     async fn post<T: serde::de::DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, Error> {
-        let request = self.request(Method::POST, path, body.into(), &[(CONTENT_TYPE.as_str(), "application/json")])?;
-        let (_, _, body) = self.within(request, ANSWER.bytes).await?;
+        let request = self.request(Method::POST, path, Full::from(body).boxed(), &[(CONTENT_TYPE.as_str(), "application/json")])?;
+        let (_, _, body) = self.within(request, ANSWER.bytes, self.deadline).await?;
         strict::from_slice(&body, ANSWER).map_err(|_| Error::new(ErrorKind::Malformed, "answer is not of its form"))
     }
 
-    async fn within(&self, request: Request<Full<Bytes>>, most: usize) -> Result<(StatusCode, HeaderMap, Bytes), Error> {
+    async fn within(&self, request: Request<Sent>, most: usize, deadline: Duration) -> Result<(StatusCode, HeaderMap, Bytes), Error> {
         let answer = async {
             let response = self.transport.send(request).await?;
             let status = response.status();
@@ -128,7 +149,7 @@ impl Link {
             let body = body.map_err(|_| Error::new(ErrorKind::Malformed, "answer is too large or broke off"))?;
             Ok((status, parts.headers, body.to_bytes()))
         };
-        tokio::time::timeout(self.deadline, answer).await.map_err(|_| crate::embed::deadline())?
+        tokio::time::timeout(deadline, answer).await.map_err(|_| crate::embed::deadline())?
     }
 }
 
@@ -137,15 +158,15 @@ impl Upstream for Link {
         self.post("/countersign/v1/edge/evaluation", written(asked)?).await
     }
 
-    async fn record(&self, batch: &EdgeBatch) -> Result<(), Error> {
-        let _: serde_json::Value = self.post("/countersign/v1/edge/records", written(batch)?).await?;
-        Ok(())
+    async fn record(&self, batches: Batches) -> Result<(), Error> {
+        let request = self.request(Method::POST, "/countersign/v1/edge/records", batches.boxed(), &[])?;
+        self.within(request, ANSWER.bytes, STREAM + self.deadline).await.map(drop)
     }
 
     async fn snapshot(&self, known: Option<&str>) -> Result<Option<Fetched>, Error> {
         let known: Vec<(&str, &str)> = known.map(|tag| (IF_NONE_MATCH.as_str(), tag)).into_iter().collect();
-        let request = self.request(Method::GET, "/countersign/v1/snapshot", Bytes::new(), &known)?;
-        let (status, headers, body) = self.within(request, LONGEST).await?;
+        let request = self.request(Method::GET, "/countersign/v1/snapshot", Sent::default(), &known)?;
+        let (status, headers, body) = self.within(request, LONGEST, self.deadline).await?;
         if status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
@@ -164,7 +185,7 @@ impl Upstream for Link {
                 more.push((LAST_EVENT_ID, &from));
             }
             let path = format!("/countersign/v1/watch?watch={}", name.as_str());
-            let response = self.transport.send(self.request(Method::GET, &path, Bytes::new(), &more)?).await?;
+            let response = self.transport.send(self.request(Method::GET, &path, Sent::default(), &more)?).await?;
             check_status(response.status())?;
             Ok(response)
         };
@@ -202,7 +223,7 @@ impl Transport {
         }
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
+    async fn send(&self, request: Request<Sent>) -> Result<Response<Incoming>, Error> {
         let sent = match self {
             Self::Plain(http) => http.request(request).await,
             Self::Tls(http) => http.request(request).await,
@@ -218,7 +239,7 @@ fn is_loopback(base: &Uri) -> bool {
 
 fn check_status(status: StatusCode) -> Result<(), Error> {
     match status {
-        StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(()),
+        StatusCode::OK | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Ok(()),
         status if status.is_client_error() => Err(Error::new(ErrorKind::Refused, "decision point refused the question or the caller")),
         status if status.is_server_error() => Err(Error::new(ErrorKind::Unavailable, "decision point cannot answer now")),
         _ => Err(Error::new(ErrorKind::Malformed, "decision point answered with an unexpected status")),

@@ -3,10 +3,13 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use countersign_sdk_client::Error;
+use bytes::Bytes;
+use countersign_sdk_client::{Error, ErrorKind};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::link::{Heard, Upstream};
-use super::{Shared, StartError, is_refused};
+use super::link::{Batches, Heard, Upstream};
+use super::{Shared, StartError};
 
 /// How long it is waited before something is tried again: a random time up to this, doubled each time.
 const FIRST: Duration = Duration::from_millis(100);
@@ -97,9 +100,13 @@ async fn records<U: Upstream>(shared: Weak<Shared<U>>, open: Duration) {
     let mut backoff = Backoff::new();
     let Some(records) = shared.upgrade().map(|shared| Arc::clone(&shared.records)) else { return };
     loop {
-        records.due(open).await;
+        // A request that is open ends also when there is nothing more to tell.
+        let due = tokio::time::timeout(STREAM, records.due(open)).await;
         let Some(alive) = shared.upgrade() else { return };
-        let told = tell(&alive).await;
+        if due.is_err() && !alive.is_telling_too_long().await {
+            continue;
+        }
+        let told = tell(&alive, Then::Open).await;
         drop(alive);
         match told {
             Ok(()) => backoff = Backoff::new(),
@@ -108,21 +115,72 @@ async fn records<U: Upstream>(shared: Weak<Shared<U>>, open: Duration) {
     }
 }
 
+/// How long one request tells batches, and how many of them wait for the network.
+pub(super) const STREAM: Duration = Duration::from_secs(1);
+const ON_THE_WAY: usize = 64;
+
+/// A request that tells batches.
+pub(super) struct Stream {
+    lines: mpsc::Sender<Bytes>,
+    done: JoinHandle<Result<(), Error>>,
+    /// By the clock that only runs forward.
+    opened: Duration,
+}
+
+impl Stream {
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        now.saturating_sub(self.opened) >= STREAM || self.done.is_finished()
+    }
+}
+
+/// What becomes of the request after what waits was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It may go on telling, as long as it may.
+    Open,
+    /// It ends, and it is known that everything is kept.
+    End,
+}
+
 /// Tells every batch that waits, in order.
-pub(super) async fn tell<U: Upstream>(shared: &Shared<U>) -> Result<(), Error> {
-    let _one_at_a_time = shared.telling.lock().await;
+pub(super) async fn tell<U: Upstream>(shared: &Arc<Shared<U>>, then: Then) -> Result<(), Error> {
+    let mut telling = shared.telling.lock().await;
+    if let Some(stream) = telling.take_if(|stream| stream.is_over(shared.clock.elapsed())) {
+        end(shared, stream).await?;
+    }
     while let Some(batch) = shared.records.next() {
-        let told = shared.upstream.record(&batch).await;
-        shared.records.told(&batch, told.is_ok());
-        if let Err(error) = told {
-            if is_refused(&error) {
-                // It would be refused for ever, and hold up what comes after it. That it is lost is told with the next one.
-                shared.records.give_up(&batch);
-            }
-            return Err(error);
+        let mut line = serde_json::to_vec(&batch).map_err(|_| Error::new(ErrorKind::Configuration, "records cannot be written"))?;
+        line.push(b'\n');
+        let stream = telling.get_or_insert_with(|| open(shared));
+        if stream.lines.send(line.into()).await.is_err() {
+            break;
         }
     }
-    Ok(())
+    let is_over = then == Then::End || telling.as_ref().is_some_and(|stream| stream.lines.is_closed());
+    match telling.take_if(|_| is_over) {
+        Some(stream) => end(shared, stream).await,
+        None => Ok(()),
+    }
+}
+
+fn open<U: Upstream>(shared: &Arc<Shared<U>>) -> Stream {
+    let (lines, sent) = mpsc::channel(ON_THE_WAY);
+    let telling = Arc::clone(shared);
+    let done = tokio::spawn(async move { telling.upstream.record(Batches(sent)).await });
+    Stream { lines, done, opened: shared.clock.elapsed() }
+}
+
+/// Ends a request, and sees what was kept.
+async fn end<U>(shared: &Shared<U>, Stream { lines, done, .. }: Stream) -> Result<(), Error> {
+    drop(lines);
+    let told = done.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unreachable, "records were not told")));
+    match &told {
+        Ok(()) => shared.records.kept(),
+        // It would be refused for ever, and hold up what comes after it.
+        Err(error) if error.kind() == ErrorKind::Refused => shared.records.give_up(),
+        Err(_) => shared.records.failed(),
+    }
+    told
 }
 
 async fn snapshots<U: Upstream>(shared: Weak<Shared<U>>, every: Duration) {

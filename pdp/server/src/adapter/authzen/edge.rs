@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::record::EdgeBatch;
+use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{EvaluationResponse, Wanted};
-use serde_json::{Value, json};
+use futures_util::StreamExt as _;
+use serde_json::json;
 
 use super::body::{Document, Members};
 use super::caller::Caller;
@@ -56,32 +59,71 @@ pub(super) async fn evaluate(
     let mut asked = Members(&members).question()?;
     let wanted = asked.context.remove("countersign").map(serde_json::from_value::<Wanted>).transpose();
     let wanted = wanted.map_err(|error| Refusal::malformed(format!("`context.countersign` is refused: {error}")))?.unwrap_or_default();
+    if let Some(floor) = wanted.at_least {
+        // A floor is for the reader of every question; what is wanted of facts is read here.
+        asked.context.insert("countersign".to_owned(), json!(Wanted { lease: None, at_least: Some(floor) }));
+    }
     let most = decider.edges.terms().facts;
     let ttl = wanted.lease.as_ref().map_or(most, |lease| lease.ttl.min(most));
     let check = parse(&decider, &caller.0.pep, asked)?;
     let (answer, granted) = decider.pdp.check_for_edge(Door::Authzen, Ok(check), ttl).await;
     let mut response = render(&answer)?;
-    if let Some((granted, shown)) = granted.filter(|_| response.decision) {
-        if let Some(watch) = wanted.lease.and_then(|lease| lease.watch) {
-            decider.pdp.hub.leased(&watch, &granted.lease.depends_on, decider.pdp.clock.now().after(granted.lease.ttl));
-        }
-        decider.edges.issue(&caller.0.pep.id, &answer.id, *shown);
+    // Facts are for who hears when they end.
+    let watch = wanted.lease.and_then(|lease| lease.watch);
+    if let (Some((granted, shown)), Some(watch), true) = (granted, watch, response.decision) {
+        decider.pdp.hub.leased(&watch, &granted.lease.depends_on, decider.pdp.clock.now().after(granted.lease.ttl));
+        decider.edges.issue(&caller.0.pep.id, &answer.id, granted.lease.revision.clone(), *shown);
         response.context.insert("facts".to_owned(), json!(granted));
     }
     Ok(Json(response))
 }
 
-/// `POST /countersign/v1/edge/records`.
-pub(super) async fn records(
-    State(decider): State<Arc<Decider>>,
-    caller: Caller,
-    Document(members): Document,
-) -> Result<Json<Value>, Refusal> {
+/// `POST /countersign/v1/edge/records`: batches, each a line of JSON, as they come. Each is kept when it is there; that all were is said at the end.
+pub(super) async fn records(State(decider): State<Arc<Decider>>, caller: Caller, body: Body) -> Result<StatusCode, Refusal> {
     edge(&caller)?;
-    let batch: EdgeBatch = serde_json::from_value(Value::Object(members)).map_err(|error| Refusal::malformed(error.to_string()))?;
+    let (mut chunks, mut lines) = (body.into_data_stream(), Lines::default());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Refusal::malformed("the body broke off"))?;
+        for line in lines.read(&chunk)? {
+            keep(&decider, &caller, &line).await?;
+        }
+    }
+    if lines.rest.is_empty() { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::malformed("the last line has no end")) }
+}
+
+async fn keep(decider: &Decider, caller: &Caller, line: &[u8]) -> Result<(), Refusal> {
+    let batch: EdgeBatch = strict::from_slice(line, Limits::REQUEST).map_err(|error| Refusal::malformed(error.to_string()))?;
     match decider.edges.keep(&decider.pdp, &caller.0.pep.id, batch).await {
-        Ok(kept) => Ok(Json(json!({"kept": kept}))),
+        Ok(_) => Ok(()),
         Err(NotKept::Malformed(why)) => Err(Refusal::malformed(why)),
         Err(NotKept::Unavailable) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the lines could not be kept")),
+    }
+}
+
+/// The most bytes of one body of batches.
+const MOST_RECORDS: usize = 8 * 1024 * 1024;
+
+/// Lines of a body that is still on its way.
+#[derive(Debug, Default)]
+struct Lines {
+    rest: Vec<u8>,
+    seen: usize,
+}
+
+impl Lines {
+    /// The lines that end in this piece.
+    fn read(&mut self, piece: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+        self.seen = self.seen.saturating_add(piece.len());
+        let mut ended = Vec::new();
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            self.rest.extend_from_slice(part);
+            if self.rest.len() > Limits::REQUEST.bytes || self.seen > MOST_RECORDS {
+                return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "a line, or all of them, are too long"));
+            }
+            if part.ends_with(b"\n") {
+                ended.push(std::mem::take(&mut self.rest));
+            }
+        }
+        Ok(ended)
     }
 }
