@@ -11,7 +11,7 @@ use countersign_pdp_engine::sealed::{EdgeTerms, Parts, Sealed};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::AuditMode;
 use countersign_risk::Sighting;
-use countersign_sdk_types::{DecisionId, Millis, PepId, Revision, RiskLevel, Tenant, Timestamp};
+use countersign_sdk_types::{Consistency, DecisionId, Millis, PepId, Revision, RiskLevel, Tenant, Timestamp};
 use moka::sync::Cache;
 
 use crate::config::{ClaimMap, LeaseTerms, SnapshotTerms};
@@ -77,6 +77,8 @@ pub struct Around<'a> {
     pub obligations: &'a std::collections::BTreeSet<String>,
     /// Whether a decision waits for its record.
     pub audit: AuditMode,
+    /// How much of the log of changes is known.
+    pub consistency: Option<Consistency>,
 }
 
 impl Around<'_> {
@@ -105,7 +107,7 @@ impl Around<'_> {
             proofs,
             obligations: self.obligations.clone(),
             edge,
-            consistency: None,
+            consistency: self.consistency,
             made,
             life: terms.life,
         };
@@ -146,6 +148,7 @@ impl Edges {
             lease: &pdp.lease,
             obligations,
             audit: pdp.audit,
+            consistency: Some(pdp.position()),
         };
         let issuers = Issuers::clone(&pdp.key_sets.current());
         // The time that nonces and the beginning of the book are of would make each document another one.

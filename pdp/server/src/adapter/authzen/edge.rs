@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::record::EdgeBatch;
 use countersign_sdk_types::strict::{self, Limits};
-use countersign_sdk_types::{EvaluationResponse, Wanted};
+use countersign_sdk_types::EvaluationResponse;
 use futures_util::StreamExt as _;
 use serde_json::json;
 
@@ -20,6 +20,7 @@ use super::Refusal;
 use crate::config::AuthzenUse;
 use crate::edge::NotKept;
 use crate::metrics::Door;
+use crate::pipeline::Question;
 use crate::serve::Decider;
 
 /// The `Content-Type` of a signed snapshot.
@@ -56,22 +57,15 @@ pub(super) async fn evaluate(
     Document(members): Document,
 ) -> Result<Json<EvaluationResponse>, Refusal> {
     edge(&caller)?;
-    let mut asked = Members(&members).question()?;
-    let wanted = asked.context.remove("countersign").map(serde_json::from_value::<Wanted>).transpose();
-    let wanted = wanted.map_err(|error| Refusal::malformed(format!("`context.countersign` is refused: {error}")))?.unwrap_or_default();
-    if let Some(floor) = wanted.at_least {
-        // A floor is for the reader of every question; what is wanted of facts is read here.
-        asked.context.insert("countersign".to_owned(), json!(Wanted { lease: None, at_least: Some(floor) }));
-    }
+    let (check, wanted) = parse(&decider, &caller.0.pep, Members(&members).question()?)?;
     let most = decider.edges.terms().facts;
     let ttl = wanted.lease.as_ref().map_or(most, |lease| lease.ttl.min(most));
-    let check = parse(&decider, &caller.0.pep, asked)?;
-    let (answer, granted) = decider.pdp.check_for_edge(Door::Authzen, Ok(check), ttl).await;
+    let watch = wanted.lease.as_ref().and_then(|lease| lease.watch.clone());
+    let (answer, granted) = decider.pdp.check_for_edge(Door::Authzen, Question { raw: Ok(check), wanted }, ttl).await;
     let mut response = render(&answer)?;
     // Facts are for who hears when they end.
-    let watch = wanted.lease.and_then(|lease| lease.watch);
     if let (Some((granted, shown)), Some(watch), true) = (granted, watch, response.decision) {
-        decider.pdp.hub.leased(&watch, &granted.lease.depends_on, decider.pdp.clock.now().after(granted.lease.ttl));
+        decider.pdp.hub.leased(Some(&watch), &granted.lease.depends_on, decider.pdp.clock.now().after(granted.lease.ttl));
         decider.edges.issue(&caller.0.pep.id, &answer.id, granted.lease.revision.clone(), *shown);
         response.context.insert("facts".to_owned(), json!(granted));
     }
