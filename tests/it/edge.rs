@@ -11,12 +11,13 @@ use countersign_sdk_pep::embed::{Clock, SystemClock};
 use countersign_sdk_types::{
     Consistency, Ending, Epoch, EvaluationRequest, EvaluationResponse, Lease, Millis, Revision, Tag, Timestamp, WatchEvent, WatchName,
 };
+use countersign_tests::decision_points::{self, Tested, World, remote::Remote};
 use countersign_tests::edge_day::{generated, replay};
 use countersign_tests::http;
 use countersign_tests::process::{countersign, wait_for};
 use serde_json::{Value, json};
 
-use crate::embedded::{SECRET, Scene, runtime};
+use crate::embedded::{SECRET, Scene, runtime, signing};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
@@ -156,7 +157,11 @@ fn what_is_plainly_safe_is_decided_at_the_edge_and_everything_else_is_asked() {
         assert_eq!(played.doubt(&get).await, None, "something else ended");
         played.tell(seq + 2, &WatchEvent::Ended { reason: Ending::Revoked, depends_on: vec![played.lease.depends_on[0]] });
         assert_eq!(played.doubt(&get).await, Some(Doubt::Ended));
-        assert_eq!(played.doubt(&get).await, Some(Doubt::NoFacts), "the facts that came since are older than the ending, as far as is told");
+        assert_eq!(
+            played.doubt(&get).await,
+            Some(Doubt::NoFacts),
+            "the facts that came since are older than the ending, as far as is told"
+        );
 
         // Another life of the decision point: nothing of the one before holds, and nothing of it is kept.
         let revision = played.lease.revision.clone();
@@ -282,6 +287,34 @@ fn what_edges_tell_is_read_strictly_and_once() {
     assert!(wait_for(|| kept().is_some()));
     let record = kept().unwrap()["record"].clone();
     assert_eq!((&record["edge"], &record["known"]), (&json!("edge"), &Value::Null), "facts that it was never given: {record}");
+}
+
+struct AtTheEdge(Edge<Link>, Remote);
+
+impl Tested for AtTheEdge {
+    type Point = Edge<Link>;
+
+    fn point(&self) -> &Edge<Link> {
+        &self.0
+    }
+
+    fn revoke(&self, sub: &str) {
+        self.1.revoke(sub);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_passes_the_suite_and_hears_of_what_ends() {
+    let world = World::default();
+    let (remote, key, _folder) = signing(&world);
+    let link = Link::new(&format!("http://127.0.0.1:{}", remote.decision), "edge", SECRET, PATIENCE).unwrap();
+    let edge = Edge::builder(link, key).deadline(PATIENCE).start().await.unwrap();
+    assert!(wait_for(|| edge.is_watching()), "the watch does not begin");
+    let tested = AtTheEdge(edge.clone(), remote);
+    decision_points::check(&world, &tested).await;
+    assert!(edge.counted().local > 0, "{:?}", edge.counted());
+    edge.flush().await.unwrap();
+    assert_eq!(edge.counted().lost, 0);
 }
 
 #[test]

@@ -1,13 +1,19 @@
 //! The embedded decision point and the real server, with one snapshot, answer alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
+use countersign_pdp_engine::Denial;
+use countersign_pdp_engine::facts::Facts;
+use countersign_pdp_engine::identify::Identified;
+use countersign_pdp_engine::request::Credentials;
 use countersign_sdk_client::{Answer, Client, Error, Question};
 use countersign_sdk_pep::DecisionPoint as _;
-use countersign_sdk_pep::embed::{EmbedError, Embedded, SnapshotKey, Swapped};
-use countersign_sdk_types::{Acr, Consistency, DenialCode, EvaluationRequest, Obligation};
+use countersign_sdk_pep::embed::{EmbedError, Embedded, FactSource, NothingKnown, SnapshotKey, Swapped};
+use countersign_sdk_types::{Acr, Consistency, DenialCode, EvaluationRequest, Obligation, Timestamp};
 use countersign_tests::authzen::Pdp;
+use countersign_tests::decision_points::{self, ORIGIN, Tested, WITH_PASSKEY, World, remote::Remote};
 use countersign_tests::http;
 use countersign_tests::issuer::{AUDIENCE, ISS, Issuer};
 use countersign_tests::process::countersign;
@@ -121,8 +127,7 @@ fn told(answer: Result<Answer, Error>) -> Told {
 }
 
 fn question(subject: &Value, action: &str, resource: &str, context: &Value) -> Question {
-    let asked =
-        json!({"subject": subject, "action": {"name": action}, "resource": {"type": "route", "id": resource}, "context": context});
+    let asked = json!({"subject": subject, "action": {"name": action}, "resource": {"type": "route", "id": resource}, "context": context});
     Question::new(serde_json::from_value::<EvaluationRequest>(asked).unwrap())
 }
 
@@ -131,8 +136,7 @@ fn http_of(method: &str, target: &str, headers: &[(&str, &str)]) -> Value {
         "client_address": "203.0.113.9"}})
 }
 
-const ACTIONS: [&str; 12] =
-    ["GET", "notify", "dance", "end", "never", "prove", "risky", "role", "caller", "level", "shape", "nothing"];
+const ACTIONS: [&str; 12] = ["GET", "notify", "dance", "end", "never", "prove", "risky", "role", "caller", "level", "shape", "nothing"];
 
 fn questions(issuer: &Issuer) -> Vec<(String, Question)> {
     let mut all = Vec::new();
@@ -176,7 +180,10 @@ fn questions(issuer: &Issuer) -> Vec<(String, Question)> {
         for action in ACTIONS {
             add(format!("{name} {action}"), question(&presented, action, "r", &http_of("GET", "/a?b=c", &[("authorization", &bearer)])));
         }
-        add(format!("{name} in a cookie"), question(&presented, "GET", "r", &http_of("GET", "/", &[("cookie", &format!("token={token}"))])));
+        add(
+            format!("{name} in a cookie"),
+            question(&presented, "GET", "r", &http_of("GET", "/", &[("cookie", &format!("token={token}"))])),
+        );
         let both = [("authorization", bearer.as_str()), ("cookie", "token=other")];
         add(format!("{name} and another"), question(&presented, "GET", "r", &http_of("GET", "/", &both)));
     }
@@ -223,7 +230,9 @@ fn the_embedded_decision_point_answers_as_the_server_does() {
         for (name, question) in &questions {
             let (theirs, ours) = (told(remote.evaluate(question).await), told(embedded.evaluate(question).await));
             assert_eq!(ours, theirs, "{name}");
-            *seen.entry(format!("{theirs:?}").split('(').next().unwrap().to_owned() + &format!("{theirs:?}").len().to_string()).or_default() += 1;
+            *seen
+                .entry(format!("{theirs:?}").split('(').next().unwrap().to_owned() + &format!("{theirs:?}").len().to_string())
+                .or_default() += 1;
         }
         let fresh = question(&json!({"type": "user", "id": "alice"}), "GET", "7", &json!({})).at_least(Consistency { chain: 1, seq: 1 });
         assert_eq!(told(embedded.evaluate(&fresh).await), Told::Error(countersign_sdk_client::ErrorKind::Unavailable));
@@ -256,7 +265,8 @@ fn a_snapshot_is_swapped_for_a_later_one_and_never_for_an_earlier_one() {
     let scene = Scene::start();
     let export = |folder: &Path| {
         let mut command = std::process::Command::new(countersign());
-        let output = command.args(["snapshot", "export", "--pep", "edge", "--config"]).arg(folder.join("countersign.toml")).output().unwrap();
+        let output =
+            command.args(["snapshot", "export", "--pep", "edge", "--config"]).arg(folder.join("countersign.toml")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -284,4 +294,58 @@ fn a_snapshot_is_swapped_for_a_later_one_and_never_for_an_earlier_one() {
     let shown = command.args(["snapshot", "show", "--key"]).arg(scene.pdp.folder.path().join("snapshot.pub")).arg(&file).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains(embedded.revision().as_str()) && shown.contains(ISS), "{shown}");
+}
+
+/// Who has a passkey, and who was revoked.
+#[derive(Debug, Clone, Default)]
+struct Known(Arc<Mutex<BTreeSet<String>>>);
+
+impl FactSource for Known {
+    fn look_up(&self, identified: &Identified, credentials: &Credentials, now: Timestamp) -> Result<Facts, Denial> {
+        let facts = NothingKnown.look_up(identified, credentials, now)?;
+        let sub = &identified.subject().sub;
+        let reachable = if sub == WITH_PASSKEY { vec![Acr::phr()] } else { Vec::new() };
+        let revoked = self.0.lock().unwrap().contains(sub).then(|| sub.clone());
+        Ok(Facts { reachable, revoked, ..facts })
+    }
+}
+
+struct InProcess(Embedded, Known);
+
+impl Tested for InProcess {
+    type Point = Embedded;
+
+    fn point(&self) -> &Embedded {
+        &self.0
+    }
+
+    fn revoke(&self, sub: &str) {
+        self.1.0.lock().unwrap().insert(sub.to_owned());
+    }
+}
+
+/// The world's server, with a key to sign snapshots and an edge beside `app`.
+pub(crate) fn signing(world: &World) -> (Remote, SnapshotKey, tempfile::TempDir) {
+    let (folder, pair) = (tempfile::tempdir().unwrap(), rcgen::KeyPair::generate().unwrap());
+    let (private, secret) = (folder.path().join("snapshot.pem"), folder.path().join("edge-secret"));
+    std::fs::write(&private, pair.serialize_pem()).unwrap();
+    std::fs::write(&secret, SECRET).unwrap();
+    let more = format!(
+        "[snapshot]\nsigning_key_file = {private:?}\n[[pep]]\nid = \"edge\"\nedge = true\nsecret_file = {secret:?}\nfrom = [\"127.0.0.1\"]\n"
+    );
+    let remote = Remote::publishing(world, ORIGIN, &more);
+    (remote, SnapshotKey::from_pem(pair.public_key_pem().as_bytes()).unwrap(), folder)
+}
+
+#[tokio::test]
+async fn the_embedded_decision_point_passes_the_suite() {
+    let world = World::default();
+    let (remote, key, _folder) = signing(&world);
+    let url = format!("http://127.0.0.1:{}/countersign/v1/snapshot", remote.decision);
+    let document = http::send("GET", &url, &[("x-countersign-pep", &Scene::caller())], None).body;
+    let known = Known::default();
+    let builder = Embedded::builder(key).facts(known.clone()).dangerous_unrecorded().deadline(std::time::Duration::from_secs(20));
+    let tested = InProcess(builder.build(&document).unwrap(), known);
+    decision_points::check(&world, &tested).await;
+    decision_points::check_freshness(&world, &tested).await;
 }

@@ -38,6 +38,7 @@ fn said(answer: &Result<Answer, Error>) -> Said {
 pub async fn replay(day: &Day) -> Report {
     let mut scene = Scene::start(day).await;
     scene.remember(day).await;
+    scene.hear(scene::TOLD).await;
     scene.count_from_here();
     let (mut report, mut opened): (Report, Option<Timestamp>) = (Report::new(day), None);
     for request in day.requests() {
@@ -59,8 +60,9 @@ pub async fn replay(day: &Day) -> Report {
         let alone = watch.elapsed();
         if is_local {
             opened.get_or_insert(request.at);
-        } else if said(&ours) != Said::Yes {
-            scene.stir(&request);
+        } else {
+            // What the decision point saw may end what others hold.
+            scene.hear(scene::TOLD).await;
         }
         report.take(&request, is_local, (said(&ours) as u8, said(&theirs) as u8), (took, alone));
     }

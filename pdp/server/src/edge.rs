@@ -203,10 +203,7 @@ impl Edges {
             if let Some(issued) = &issued {
                 follow(pdp, issued, at, &line);
             }
-            let known = issued.map(|issued| EdgeKnown {
-                subject: issued.identified.subject().clone(),
-                revision: issued.revision.clone(),
-            });
+            let known = issued.map(|issued| EdgeKnown { subject: issued.identified.subject().clone(), revision: issued.revision.clone() });
             let EdgeLine { action, resource, count, lasted, risk, .. } = line;
             let (tenant, engine, edge, under) = (pdp.tenant.clone(), ENGINE.to_owned(), edge.clone(), under.clone());
             let record =

@@ -20,7 +20,8 @@ use countersign_pdp_engine::capsule::{Granted, presentation};
 use countersign_pdp_engine::decide::Decision;
 use countersign_pdp_engine::record::edge_id;
 use countersign_sdk_client::{Allow, Answer, Error, Question, UNLEASED};
-use countersign_sdk_types::{EvaluationRequest, EvaluationResponse, Lease, Millis, Wanted, WantedLease, WatchName};
+use countersign_sdk_types::{DecisionId, EvaluationRequest, EvaluationResponse, Lease, Millis, Wanted, WantedLease, WatchName};
+use quick_cache::sync::Cache;
 use serde_json::{Map, json};
 
 use self::capsules::{Capsules, Held};
@@ -150,6 +151,7 @@ impl<U: Upstream> Builder<U> {
             watch: Watch::default(),
             name,
             capsules: Capsules::new(self.most),
+            given: Cache::new(MOST_GIVEN),
             records: Arc::new(Records::new(life)),
             facts: self.facts,
             telling: tokio::sync::Mutex::new(None),
@@ -212,12 +214,30 @@ struct Shared<U> {
     watch: Watch,
     name: WatchName,
     capsules: Capsules,
+    given: Cache<DecisionId, Given>,
     records: Arc<Records>,
     facts: Duration,
     telling: tokio::sync::Mutex<Option<tasks::Stream>>,
     /// The tag of the snapshot in use.
     tag: tokio::sync::Mutex<String>,
     counts: Counts,
+}
+
+/// An allow that was given: when it was asked for, and what ends it.
+#[derive(Clone)]
+struct Given {
+    asked: Duration,
+    held: Option<Arc<Held>>,
+}
+
+impl Given {
+    /// How much longer it may be relied on.
+    fn left(&self, watch: &Watch, now: Duration) -> Option<Duration> {
+        match &self.held {
+            Some(held) => watch.left(now, held.asked, &held.granted.lease),
+            None => self.asked.saturating_add(UNLEASED).checked_sub(now).filter(|left| !left.is_zero()),
+        }
+    }
 }
 
 impl<U> Drop for Shared<U> {
@@ -355,10 +375,11 @@ impl<U: Upstream> DecisionPoint for Edge<U> {
 
     /// As long as the facts of an allow hold; one without facts as long as an allow without a lease.
     async fn ended(&self, allow: &Allow) {
-        let Some(lease) = allow.lease() else { return tokio::time::sleep(UNLEASED).await };
         let shared = &self.shared;
-        let (begun, mut changes) = (shared.clock.elapsed(), shared.watch.changes());
-        while let Some(left) = shared.watch.left(shared.clock.elapsed(), begun, lease) {
+        // Of an answer that is not remembered, nothing is known: it has ended.
+        let Some(given) = allow.decision_id().and_then(|id| shared.given.get(id)) else { return };
+        let mut changes = shared.watch.changes();
+        while let Some(left) = given.left(&shared.watch, shared.clock.elapsed()) {
             // Whatever changes, how long it is left is asked anew; silence changes it as well.
             let _ = tokio::time::timeout(left.min(Duration::from_secs(1)), changes.changed()).await;
         }
@@ -410,6 +431,10 @@ impl<U: Upstream> Shared<U> {
         let number = self.records.note(&allowed, without).ok_or(Doubt::Record)?;
         let id = edge_id(&sealed.tenant, &sealed.pep.id, self.records.life(), number).ok_or(Doubt::Record)?;
         let lease = Lease { ttl: millis(left), ..lease.clone() };
+        // Decisions of one line have one id: the first is the one that ends first.
+        if self.given.get(&id).is_none() {
+            self.given.insert(id.clone(), Given { asked: elapsed, held: Some(Arc::clone(&held)) });
+        }
         let context = Map::from_iter([("id".to_owned(), json!(id)), ("lease".to_owned(), json!(lease))]);
         Ok(EvaluationResponse { decision: true, context })
     }
@@ -438,19 +463,27 @@ impl<U: Upstream> Shared<U> {
 
     /// Takes the facts out of a response, and keeps them if they have not ended on the way.
     fn keep(&self, mut response: EvaluationResponse, begun: Duration) -> EvaluationResponse {
-        let Some(facts) = response.context.remove("facts") else { return response };
-        let under = response.context.get("id").cloned().and_then(|id| serde_json::from_value(id).ok());
+        let facts = response.context.remove("facts");
+        let under: Option<DecisionId> = response.context.get("id").cloned().and_then(|id| serde_json::from_value(id).ok());
+        if let Some(id) = under.clone().filter(|_| response.decision) {
+            self.given.insert(id, Given { asked: begun, held: None });
+        }
+        let Some(facts) = facts else { return response };
         let granted = serde_json::from_value::<Granted>(facts).ok();
         let (Some(under), Some(granted), true) = (under, granted, response.decision) else { return response };
         let Some(left) = self.watch.left(self.clock.elapsed(), begun, &granted.lease) else { return response };
         // What outlives its request hears of the end by the same lease.
         response.context.insert("lease".to_owned(), json!(Lease { ttl: millis(left), ..granted.lease.clone() }));
-        self.capsules.keep(granted.capsule.presentation(), Held { granted, under, asked: begun });
+        let held = Arc::new(Held { granted, under: under.clone(), asked: begun });
+        self.given.insert(under, Given { asked: begun, held: Some(Arc::clone(&held)) });
+        self.capsules.keep(held);
         response
     }
 }
 
+/// Allows of which it is remembered when they end.
+const MOST_GIVEN: usize = 50_000;
+
 fn millis(time: Duration) -> Millis {
     Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
-

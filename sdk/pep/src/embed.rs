@@ -227,10 +227,14 @@ impl DecisionPoint for Embedded {
         Answer::from_response(&response, question)
     }
 
-    /// As long as an allow without a lease, or until another snapshot decides.
-    async fn ended(&self, _: &Allow) {
+    /// As long as an allow without a lease, or until another snapshot decides. An answer that is not remembered has ended.
+    async fn ended(&self, allow: &Allow) {
         let mut swaps = self.core.swaps();
-        let _ = tokio::time::timeout(UNLEASED, swaps.changed()).await;
+        let Some((given, made)) = allow.decision_id().and_then(|id| self.core.given.get(id)) else { return };
+        let left = given.saturating_add(UNLEASED).saturating_sub(self.core.clock.elapsed());
+        if *swaps.borrow_and_update() == made {
+            let _ = tokio::time::timeout(left, swaps.changed()).await;
+        }
     }
 }
 

@@ -241,8 +241,11 @@ fn address(city: usize, host: u32) -> IpAddr {
 /// When it cannot be read.
 pub fn corpus(file: &Path, most: usize) -> Result<Day, String> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?;
-    let reader: Box<dyn std::io::Read> =
-        if bytes.starts_with(&[0x1f, 0x8b]) { Box::new(flate2::read::GzDecoder::new(bytes.as_slice())) } else { Box::new(bytes.as_slice()) };
+    let reader: Box<dyn std::io::Read> = if bytes.starts_with(&[0x1f, 0x8b]) {
+        Box::new(flate2::read::GzDecoder::new(bytes.as_slice()))
+    } else {
+        Box::new(bytes.as_slice())
+    };
     let mut all = Vec::new();
     for (at, line) in BufReader::new(reader).lines().enumerate() {
         let line = line.map_err(|error| error.to_string())?;
@@ -256,7 +259,8 @@ pub fn corpus(file: &Path, most: usize) -> Result<Day, String> {
     let fullest = days.iter().max_by_key(|(_, count)| **count).map(|(day, _)| *day).ok_or("the corpus is empty")?;
     let visits: Vec<Visit> = all.iter().filter(|visit| visit.at.0 / (24 * HOUR) == fullest).take(most).cloned().collect();
     let subjects: BTreeSet<&str> = visits.iter().map(|visit| visit.subject.as_str()).collect();
-    let is_before = |visit: &&Visit| visit.at.0 / (24 * HOUR) < fullest && visit.who == Who::Owner && subjects.contains(visit.subject.as_str());
+    let is_before =
+        |visit: &&Visit| visit.at.0 / (24 * HOUR) < fullest && visit.who == Who::Owner && subjects.contains(visit.subject.as_str());
     let mut before: Vec<Visit> = Vec::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for visit in all.iter().rev().filter(is_before) {

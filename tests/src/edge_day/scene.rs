@@ -9,7 +9,6 @@ use std::time::Duration;
 use countersign_pdp_engine::claimed::ClaimMap;
 use countersign_pdp_engine::identify::{Check, Issuer as Trusted, Issuers, issuer_session};
 use countersign_pdp_engine::keys::{ALGORITHMS, KeySet};
-use countersign_pdp_engine::lease::tag;
 use countersign_pdp_engine::request::{DEVICE_COOKIE, HostRules, Pep, RequestRules};
 use countersign_pdp_engine::signing::SigningKey;
 use countersign_pdp_server::clock::Clock;
@@ -18,15 +17,16 @@ use countersign_pdp_server::front_door::{self, Limits, Listener};
 use countersign_pdp_server::places::Places;
 use countersign_pdp_server::policies::starter;
 use countersign_pdp_server::serve::{Decider, Parts, assemble, router};
+use countersign_pdp_server::watch::{Following, Told, follow};
 use countersign_pdp_store::{Expect, RevocationTarget, StateEvent};
 use countersign_sdk_client::{Answer, Client, Error, Question};
 use countersign_sdk_pep::DecisionPoint as _;
 use countersign_sdk_pep::edge::{Batches, Edge, Fetched, Heard, Link, Upstream};
 use countersign_sdk_pep::embed::{Clock as EdgeClock, SnapshotKey};
 use countersign_sdk_types::{
-    Ending, Epoch, EvaluationRequest, EvaluationResponse, Host, Millis, PepId, PlaceRecord, Seconds, SubjectId, Tag, Tenant, Timestamp,
-    WatchEvent, WatchName,
+    Epoch, EvaluationRequest, EvaluationResponse, Host, Millis, PepId, PlaceRecord, Seconds, Tenant, Timestamp, WatchName,
 };
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, tcp};
@@ -38,6 +38,8 @@ use crate::issuer::{AUDIENCE, ISS, Issuer};
 
 const SECRET: &str = "edge-secret-of-this-day";
 const HOST: &str = "app.example";
+/// How long it takes until what happened is told: what raises a risk is gathered for a moment.
+pub(super) const TOLD: Duration = Duration::from_millis(60);
 /// How often an edge looks for another snapshot, in milliseconds: as it does by itself on a day that takes as long as it is.
 const LOOK: u64 = 600_000;
 /// How long one call may take: this machine may be busy.
@@ -113,6 +115,7 @@ pub(super) struct Scene {
     begins: BTreeMap<String, Timestamp>,
     tokens: BTreeMap<(String, u64, String), String>,
     pub(super) snapshot_bytes: u64,
+    following: Following,
     heartbeat: Duration,
     _stop: watch::Sender<bool>,
     _folders: [tempfile::TempDir; 2],
@@ -137,6 +140,10 @@ impl Scene {
         let builder = Edge::of(deaf, key).clock(clock.clone()).deadline(PATIENCE);
         let edge = builder.open(Duration::from_secs(24 * 3600)).snapshot_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
         let snapshot_bytes = edge_bytes.count();
+        for hub in [&behind_edge.pdp.hub, &alone.pdp.hub] {
+            tokio::spawn(Arc::clone(hub).run());
+        }
+        let following = follow(&behind_edge.pdp.hub, None, None, None).unwrap();
         let (begins, heartbeat) = (BTreeMap::new(), Duration::from_millis(LeaseTerms::default().heartbeat.0));
         let scene = Self {
             edge,
@@ -152,14 +159,14 @@ impl Scene {
             begins,
             tokens: BTreeMap::new(),
             snapshot_bytes,
+            following,
             heartbeat,
             _stop: stop,
             _folders: folders,
         };
-        let terms = LeaseTerms::default();
-        let revision = scene.behind_edge.pdp.snapshot.load().revision.clone();
-        let hello = WatchEvent::Hello { heartbeat: terms.heartbeat, floor: terms.floor, revision };
-        scene.edge.watch().told(Duration::ZERO, scene.behind_edge.pdp.hub.epoch(), &hello);
+        let mut scene = scene;
+        scene.hear(TOLD).await;
+        assert!(scene.edge.is_watching(), "the watch does not begin");
         scene
     }
 
@@ -256,24 +263,20 @@ impl Scene {
             let event = StateEvent::Revoked { target, at, by: "day".to_owned(), reason: "it is over".to_owned() };
             decider.pdp.store.append(event, Expect::Any).await.unwrap();
         }
-        self.tell(Ending::Revoked, vec![tag::session(&tenant, &session)]);
+        self.hear(TOLD).await;
     }
 
-    /// Somebody was refused: what rests on that subject ends, as the decision point tells.
-    pub(super) fn stir(&mut self, request: &Request<'_>) {
-        let tenant = Tenant::new("main").unwrap();
-        let subject = SubjectId { tenant, iss: ISS.to_owned(), sub: request.visit.subject.clone() };
-        self.tell(Ending::Risk, vec![tag::subject(&subject)]);
-    }
-
-    fn tell(&mut self, reason: Ending, tags: Vec<Tag>) {
-        let event = WatchEvent::Ended { reason, depends_on: tags.clone() };
-        self.behind_edge.pdp.hub.end(reason, tags);
-        let at = self.behind_edge.pdp.hub.epoch();
-        let data = serde_json::to_string(&event).unwrap();
-        let written = format!("id: {at}\nevent: ended\ndata: {data}\n\n");
-        self.watched += written.len() as u64 + 8;
-        self.edge.watch().told(self.clock.elapsed(), at, &event);
+    /// What the decision point told since, as its watch tells it; `within` is how long it may take to be told.
+    pub(super) async fn hear(&mut self, within: Duration) {
+        tokio::time::sleep(within).await;
+        while let Some(Some(told)) = self.following.next().now_or_never() {
+            // `id: …`, `event: …`, `data: …` and an empty line, in a chunk of its own, of which length and line ends are eight bytes.
+            if let Told::Event(event) = told {
+                let data = serde_json::to_string(&event.event).unwrap();
+                self.watched += (format!("id: {}\nevent: ended\ndata: {data}\n\n", event.at).len() + 8) as u64;
+                self.edge.watch().told(self.clock.elapsed(), event.at, &event.event);
+            }
+        }
     }
 
     pub(super) fn batches(&self) -> u64 {

@@ -31,7 +31,6 @@ pub struct EdgeBatch {
     pub lines: Vec<EdgeLine>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 const fn is_zero(lost: &u64) -> bool {
     *lost == 0
 }

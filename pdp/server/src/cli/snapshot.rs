@@ -103,8 +103,7 @@ fn show(file: &Path, key: &Path) -> Result<String, String> {
     let key = NamedKey::public(&read(key, LARGEST_KEY)?).map_err(|error| error.to_string())?;
     let text = String::from_utf8(read(file, LONGEST as u64)?).map_err(|error| error.to_string())?;
     let sealed = Sealed::open(&text, &key, clock::now()).map_err(|error| error.to_string())?;
-    let issuers: Vec<String> =
-        sealed.issuers.by_iss.iter().map(|(iss, issuer)| format!("{iss} ({} keys)", issuer.keys.len())).collect();
+    let issuers: Vec<String> = sealed.issuers.by_iss.iter().map(|(iss, issuer)| format!("{iss} ({} keys)", issuer.keys.len())).collect();
     Ok(format!(
         "tenant      {}\nfor         {}\nrevision    {}\nmade        {}\nexpires     {}\npolicy      {} files, package `{}`\nissuers     {}\nedge        \
          risk below {}, never {:?}",

@@ -196,7 +196,17 @@ impl Reader<'_> {
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate, is_edge: settings.edge })
+        Some(Enforcer {
+            pep,
+            secret,
+            bearer,
+            certificates,
+            authzen: settings.authzen,
+            from,
+            links_sessions,
+            certificate,
+            is_edge: settings.edge,
+        })
     }
 
     fn certificate_header(&mut self, key: &str, kind: Option<String>, name: Option<String>) -> Option<CertificateHeader> {

@@ -32,13 +32,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    pub(super) fn new(
-        identified: &Identified,
-        credentials: &Credentials,
-        facts: &Arc<Facts>,
-        decided: &Decided,
-        epoch: Epoch,
-    ) -> Self {
+    pub(super) fn new(identified: &Identified, credentials: &Credentials, facts: &Arc<Facts>, decided: &Decided, epoch: Epoch) -> Self {
         Self {
             epoch,
             identified: identified.clone(),

@@ -28,8 +28,8 @@ impl Capsules {
         self.0.get(presentation)
     }
 
-    pub(super) fn keep(&self, presentation: Digest, held: Held) {
-        self.0.insert(presentation, Arc::new(held));
+    pub(super) fn keep(&self, held: Arc<Held>) {
+        self.0.insert(held.granted.capsule.presentation(), held);
     }
 
     pub(super) fn remove(&self, presentation: &Digest) {

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decision, decide};
@@ -14,11 +15,15 @@ use countersign_pdp_engine::sealed::Sealed;
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_client::{Error, ErrorKind, Question};
 use countersign_sdk_types::{DecisionId, DenialCode, EvaluationResponse, Timestamp};
+use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
 use super::pool::Pool;
 use super::wire::{raw, response};
 use super::{Clock, EmbedError, FactSource, Recorder, SnapshotKey, Swapped};
+
+/// Allows of which it is remembered when they were given.
+const MOST_GIVEN: usize = 50_000;
 
 /// A snapshot that decides.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     recorder: Option<Arc<dyn Recorder>>,
     loaded: RwLock<Arc<Loaded>>,
+    /// When allows were given, and by the snapshot of which time.
+    pub(super) given: Cache<DecisionId, (Duration, Timestamp)>,
     swapping: Mutex<()>,
     swaps: watch::Sender<Timestamp>,
     /// Which life of this process this is: part of every decision id.
@@ -68,7 +75,18 @@ impl Core {
         let loaded = compile(pool, sealed)?;
         let (swaps, _) = watch::channel(loaded.sealed.made);
         let (loaded, life) = (RwLock::new(Arc::new(loaded)), fastrand::u64(..));
-        Ok(Self { key, facts, clock, recorder, loaded, swapping: Mutex::new(()), swaps, life, sequence: AtomicU64::new(1) })
+        Ok(Self {
+            key,
+            facts,
+            clock,
+            recorder,
+            loaded,
+            given: Cache::new(MOST_GIVEN),
+            swapping: Mutex::new(()),
+            swaps,
+            life,
+            sequence: AtomicU64::new(1),
+        })
     }
 
     pub(crate) fn loaded(&self) -> Arc<Loaded> {
@@ -107,7 +125,14 @@ impl Core {
             let denial = Denial::new(DenialCode::AuditUnavailable, "the record could not be kept");
             return response(&id, &Decision::Deny(denial));
         }
-        response(&id, &settled.decision)
+        let mut response = response(&id, &settled.decision)?;
+        if response.decision {
+            self.given.insert(id, (self.clock.elapsed(), loaded.sealed.made));
+        }
+        if let Some(consistency) = loaded.sealed.consistency {
+            response.context.insert("consistency".to_owned(), serde_json::json!(consistency));
+        }
+        Ok(response)
     }
 
     fn settle(&self, loaded: &Loaded, question: &Question, id: &DecisionId, now: Timestamp) -> Settled {

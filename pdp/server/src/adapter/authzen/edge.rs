@@ -8,15 +8,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::record::EdgeBatch;
-use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::EvaluationResponse;
+use countersign_sdk_types::strict::{self, Limits};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
+use super::Refusal;
 use super::body::{Document, Members};
 use super::caller::Caller;
 use super::evaluation::{parse, render};
-use super::Refusal;
 use crate::config::AuthzenUse;
 use crate::edge::NotKept;
 use crate::metrics::Door;
