@@ -16,6 +16,8 @@ mod client;
 mod control;
 mod demo;
 mod doctor;
+mod edge;
+mod embedded;
 mod fuzz_replay;
 mod grpc_decision_point;
 mod hostile_policies;

@@ -14,6 +14,7 @@ pub mod decision_points;
 pub mod decisions;
 pub mod direct;
 pub mod dpop;
+pub mod edge_day;
 pub mod fuzz;
 pub mod http;
 pub mod inputs;

@@ -82,6 +82,12 @@ impl Facts {
         }
     }
 
+    /// Nothing is known, and nothing will be kept: for a decision whose sighting is compared with nothing.
+    #[must_use]
+    pub fn nothing(place: Place) -> Self {
+        Self::unknown(no_salts(), place)
+    }
+
     /// These facts, as if one more ceremony had been finished.
     #[must_use]
     pub(crate) fn with_grant(&self, grant: LiveGrant) -> Self {

@@ -25,7 +25,8 @@ use crate::keys::KeySet;
 use crate::request::{AccessRequest, Credentials, Scheme};
 
 /// How tokens of an issuer are checked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Check {
     /// By their signature.
     #[default]
@@ -37,7 +38,8 @@ pub enum Check {
 }
 
 /// What is configured for an issuer, with its current keys.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// Its current keys.
     pub keys: KeySet,
@@ -58,7 +60,8 @@ pub struct Issuer {
 }
 
 /// All issuers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Issuers {
     /// By their `iss`, exactly.
     pub by_iss: BTreeMap<String, Issuer>,

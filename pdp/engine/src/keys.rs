@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_sdk_types::strict::{self, Limits};
 pub use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use named::{NamedKey, NamedKeyError, key_id, unverified_payload};
@@ -23,6 +23,8 @@ pub struct VerifyingKey {
     kid: Option<String>,
     algorithms: Vec<Algorithm>,
     key: DecodingKey,
+    /// The public key as it was given.
+    jwk: Map<String, Value>,
 }
 
 impl std::fmt::Debug for VerifyingKey {
@@ -31,8 +33,9 @@ impl std::fmt::Debug for VerifyingKey {
     }
 }
 
-/// The keys of one issuer.
-#[derive(Debug, Clone, Default)]
+/// The keys of one issuer. It is written as a JSON Web Key Set of public keys, and read with the checks of [`KeySet::parse`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Document", into = "Document")]
 pub struct KeySet(Vec<VerifyingKey>);
 
 /// Why a key set was refused.
@@ -95,19 +98,21 @@ pub struct SelfSigned {
 const MOST_KEYS: usize = 100;
 const LONGEST_TOKEN: usize = 16 * 1024;
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Document {
     keys: Vec<Map<String, Value>>,
 }
 
-impl KeySet {
-    /// Reads a key set. Keys that are not for verifying signatures, or of a kind or strength that is not used here, are left out; symmetric keys
-    /// always are.
-    ///
-    /// # Errors
-    /// When the document is not strict JSON, too large, or names two keys alike.
-    pub fn parse(bytes: &[u8]) -> Result<Self, KeySetError> {
-        let document: Document = strict::from_slice(bytes, Limits::PEER)?;
+impl From<KeySet> for Document {
+    fn from(set: KeySet) -> Self {
+        Self { keys: set.0.into_iter().map(|key| key.jwk).collect() }
+    }
+}
+
+impl TryFrom<Document> for KeySet {
+    type Error = KeySetError;
+
+    fn try_from(document: Document) -> Result<Self, KeySetError> {
         if document.keys.len() > MOST_KEYS {
             return Err(KeySetError::TooMany);
         }
@@ -118,6 +123,18 @@ impl KeySet {
             }
         }
         Ok(Self(document.keys.iter().filter_map(VerifyingKey::from_jwk).collect()))
+    }
+}
+
+impl KeySet {
+    /// Reads a key set. Keys that are not for verifying signatures, or of a kind or strength that is not used here, are left out; symmetric keys
+    /// always are.
+    ///
+    /// # Errors
+    /// When the document is not strict JSON, too large, or names two keys alike.
+    pub fn parse(bytes: &[u8]) -> Result<Self, KeySetError> {
+        let document: Document = strict::from_slice(bytes, Limits::PEER)?;
+        document.try_into()
     }
 
     /// How many usable keys there are.
@@ -211,7 +228,10 @@ impl VerifyingKey {
             algorithms.retain(|algorithm| *algorithm == only);
         }
         let kid = text(jwk, "kid").map(ToOwned::to_owned);
-        (!algorithms.is_empty()).then_some(Self { kid, algorithms, key })
+        // What is written again is the public part, whatever was read.
+        let public = jwk.iter().filter(|(name, _)| !PRIVATE.contains(&name.as_str()));
+        let jwk = public.map(|(name, value)| (name.clone(), value.clone())).collect();
+        (!algorithms.is_empty()).then_some(Self { kid, algorithms, key, jwk })
     }
 }
 

@@ -3,6 +3,8 @@
 //! The stages are types that only the stage before can build: `request` normalizes, `identify` proves who asks, `decide` asks the risk model and
 //! the policy and settles. An allow carries a [`Permit`], which nobody else can make.
 
+pub mod capsule;
+pub mod claimed;
 pub mod decide;
 pub mod denial;
 pub mod entities;
@@ -17,6 +19,7 @@ pub mod record;
 pub mod rego;
 pub mod remedy;
 pub mod request;
+pub mod sealed;
 pub mod signing;
 pub mod snapshot;
 pub mod standing;

@@ -35,7 +35,7 @@ use crate::entities::Entities;
 use builtins::Extensions;
 use load::{Loaded, load};
 use memo::Memo;
-use rewrite::{Reads, reads};
+use rewrite::reads;
 
 pub use builtins::{BuiltinErrors, Moment, Semantics};
 pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
@@ -210,7 +210,7 @@ pub struct Policy {
     decision: Option<String>,
     allow: Option<String>,
     entities: Arc<Entities>,
-    reads: Reads,
+    source: Arc<PolicySource>,
     memo: Option<Arc<Memo>>,
 }
 
@@ -233,9 +233,9 @@ impl Policy {
             outline.rules.contains(&path).then_some(path)
         };
         let entities = Entities::of(&source.data).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
-        let reads = reads(source.files.iter().filter(served).map(|file| file.text.as_str()));
-        let (decision, allow) = (entry("decision"), entry("allow"));
-        let policy = Self { engine, extensions, decision, allow, entities: Arc::new(entities), reads, memo: None };
+        let source_served = PolicySource { files: source.files.iter().filter(served).cloned().collect(), ..source.clone() };
+        let (decision, allow, entities, source_served) = (entry("decision"), entry("allow"), Arc::new(entities), Arc::new(source_served));
+        let policy = Self { engine, extensions, decision, allow, entities, source: source_served, memo: None };
         if policy.decision.is_none() && policy.allow.is_none() {
             let text = format!("package `{}` defines neither `decision` nor `allow`", source.package);
             return Err(PolicyError::Refused(vec![Problem::new(text)]));
@@ -246,8 +246,15 @@ impl Policy {
     /// The same policy, which remembers what it answered: for very many inputs that differ in what no policy reads.
     #[must_use]
     pub fn remembering(&self) -> Self {
-        let memo = Memo::new(self.reads.clone(), self.extensions.know_the_moment());
+        let reads = reads(self.source.files.iter().map(|file| file.text.as_str()));
+        let memo = Memo::new(reads, self.extensions.know_the_moment());
         Self { memo: Some(Arc::new(memo)), ..self.clone() }
+    }
+
+    /// The files that it was compiled from, without its tests.
+    #[must_use]
+    pub fn source(&self) -> &PolicySource {
+        &self.source
     }
 
     /// The entity directory that lies beside the policy.

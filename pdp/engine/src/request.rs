@@ -21,7 +21,8 @@ pub use headers::{DEVICE_COOKIE, GRANT_COOKIE, IDENTITY_HEADERS, PRE_COOKIE, dev
 pub use kind::ClientKind;
 
 /// An enforcement point, authenticated by the server, and what it may state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pep {
     /// Its configured name.
     pub id: PepId,
@@ -82,7 +83,8 @@ pub struct RawCheck {
 }
 
 /// What is configured for a protected host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HostRules {
     /// The cookie that carries the token.
     pub token_cookie: Option<String>,
@@ -91,7 +93,8 @@ pub struct HostRules {
 }
 
 /// What is configured for requests.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RequestRules {
     /// Proxies whose `X-Forwarded-For` is believed. Empty by default.
     pub trusted_proxies: Vec<IpNet>,

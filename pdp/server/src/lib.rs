@@ -13,6 +13,7 @@ pub mod demo;
 pub mod diff;
 pub mod directory;
 pub mod doctor;
+pub mod edge;
 pub mod evaluation;
 mod ext_authz;
 mod files;

@@ -4,6 +4,7 @@
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{DenialCode, Digest, Seconds, Timestamp};
 use jsonwebtoken::Algorithm;
+use serde::{Deserialize, Serialize};
 
 use super::claims::Claims;
 use crate::Denial;
@@ -12,7 +13,8 @@ use crate::path::{CanonicalPath, canonical_host};
 use crate::request::HttpRequest;
 
 /// What a proof must be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ProofRules {
     /// The algorithms that clients may sign with.
     pub algorithms: Vec<Algorithm>,

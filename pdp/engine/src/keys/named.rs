@@ -61,12 +61,36 @@ impl NamedKey {
         Ok(Self { algorithm: parsed, key: key.map_err(|_| NamedKeyError::Pem(algorithm.to_owned()))? })
     }
 
+    /// Reads a public key on P-256 or of Ed25519 in PEM.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn public(pem: &[u8]) -> Result<Self, NamedKeyError> {
+        Self::new("ES256", pem).or_else(|_| Self::new("EdDSA", pem)).map_err(|_| NamedKeyError::Pem("ES256` or `EdDSA".to_owned()))
+    }
+
+    /// Checks a compact JWS of one type (RFC 8725 §3.11) and of at most so many bytes by this key, and gives its payload.
+    ///
+    /// # Errors
+    /// As [`NamedKey::verify`], and when it is longer or of another type.
+    pub fn verify_typed(&self, token: &str, typ: &str, longest: usize) -> Result<Vec<u8>, SignatureError> {
+        let (_, header, _, _) = split(token, longest)?;
+        if header_of(header)?.typ.as_deref() != Some(typ) {
+            return Err(SignatureError::Header("another typ"));
+        }
+        self.verify_within(token, longest)
+    }
+
     /// Checks a compact JWS by this key and gives its payload. The algorithm is the key's, whatever the header says.
     ///
     /// # Errors
     /// When it has not the form, asks for what is not implemented, or was not signed by this key.
     pub fn verify(&self, token: &str) -> Result<Vec<u8>, SignatureError> {
-        let (signed, header, payload, signature) = split(token, LONGEST)?;
+        self.verify_within(token, LONGEST)
+    }
+
+    fn verify_within(&self, token: &str, longest: usize) -> Result<Vec<u8>, SignatureError> {
+        let (signed, header, payload, signature) = split(token, longest)?;
         if header_of(header)?.alg.parse() != Ok(self.algorithm) {
             return Err(SignatureError::Algorithm);
         }
