@@ -246,6 +246,19 @@ fn a_reset_a_gap_and_another_life_end_everything() {
 }
 
 #[test]
+fn what_was_heard_before_is_heard_once() {
+    let rules = watched();
+    let question = ask(&rules, at(0), &lease(position(11), &[1], "r1"));
+    for seq in [11, 11, 10, 1] {
+        rules.told(at(1), position(seq), &ended(1)).unwrap();
+        check(&rules, at(1), &question, true);
+    }
+    assert_eq!(rules.position(), Some(position(11)));
+    rules.told(at(2), position(12), &ended(1)).unwrap();
+    check(&rules, at(2), &question, false);
+}
+
+#[test]
 fn a_watch_that_goes_on_where_it_was_ends_what_it_missed() {
     // The decision point says in its hello how far it is.
     let rules = watched();
