@@ -431,7 +431,12 @@ impl State {
             WatchEvent::Reset {} => self.forget_before(Epoch { seq: at.seq.max(position.seq).max(self.missing.known()), ..at }),
             // It was heard before.
             _ if at.seq <= position.seq => {}
-            _ if at.seq - position.seq > 1 => self.forget_before(at),
+            _ if at.seq - position.seq > 1 => {
+                // What is still on its way is so after a gap as well.
+                let missing = self.missing;
+                self.forget_before(at);
+                self.missing = missing;
+            }
             WatchEvent::Ended { depends_on, .. } => self.apply(at, What::Ended(depends_on.clone())),
             WatchEvent::Policy { revision } => self.apply(at, What::Policy(revision.clone())),
             WatchEvent::Hello { .. } | WatchEvent::Draining { .. } => {}

@@ -246,6 +246,19 @@ fn a_reset_a_gap_and_another_life_end_everything() {
 }
 
 #[test]
+fn what_was_heard_before_is_heard_once() {
+    let rules = watched();
+    let question = ask(&rules, at(0), &lease(position(11), &[1], "r1"));
+    for seq in [11, 11, 10, 1] {
+        rules.told(at(1), position(seq), &ended(1)).unwrap();
+        check(&rules, at(1), &question, true);
+    }
+    assert_eq!(rules.position(), Some(position(11)));
+    rules.told(at(2), position(12), &ended(1)).unwrap();
+    check(&rules, at(2), &question, false);
+}
+
+#[test]
 fn a_watch_that_goes_on_where_it_was_ends_what_it_missed() {
     // The decision point says in its hello how far it is.
     let rules = watched();
@@ -292,6 +305,22 @@ fn a_hello_that_does_not_say_how_far_the_stream_is_waits_for_a_sign() {
     let (rules, question) = lost();
     rules.arrived(&later, &allow(&lease(position(10), &[4], "r1"), at(4_999), &later));
     check(&rules, at(5_010), &question, false);
+}
+
+#[test]
+fn a_gap_does_not_hide_what_is_still_on_its_way() {
+    for (hello_at, last) in [(position(10), None), (position(13), Some(position(13)))] {
+        let rules = watched();
+        rules.lost(at(100));
+        rules.told(at(5_000), hello_at, &hello()).unwrap();
+        rules.told(at(5_001), position(12), &ended(1)).unwrap();
+        assert!(!rules.lives(at(5_001)));
+        match last {
+            None => rules.quiet(),
+            Some(last) => assert!(rules.told(at(5_002), last, &ended(2)).is_ok()),
+        }
+        assert!(rules.lives(at(5_002)));
+    }
 }
 
 #[test]
