@@ -1,5 +1,7 @@
 //! The client of applications against the real binary: leases that end when something ends them, by AuthZEN and by gRPC; floors, many questions, restarts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign_sdk_client::{Allow, Answer, Builder, Client, ErrorKind, Question, Watching};
@@ -7,6 +9,7 @@ use countersign_sdk_types::{Action, Consistency, Entity, EvaluationRequest};
 use countersign_tests::authzen::{BEARER, Pdp, SECRET};
 use countersign_tests::process::{PATIENCE, serve};
 use serde_json::{Map, Value, json};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 /// A person of the certification policy, who may read every record.
@@ -202,5 +205,62 @@ fn a_stranger_is_refused_and_a_token_is_enough() {
         assert_eq!(stranger.evaluate(&question).await.unwrap_err().kind(), ErrorKind::Refused);
         let known = Client::builder(&pdp.url).bearer(BEARER).deadline(PATIENCE).leases(Duration::from_secs(30));
         keeping(known, &question).await;
+    });
+}
+
+/// Between the client and the decision point: passes everything on, until it is cut.
+struct Between {
+    url: String,
+    is_open: Arc<AtomicBool>,
+    passing: Arc<Mutex<Vec<tokio::task::AbortHandle>>>,
+}
+
+impl Between {
+    async fn new(pdp: &Pdp) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let to = pdp.url.strip_prefix("http://").unwrap().to_owned();
+        let (is_open, passing) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+        let (open, handles) = (Arc::clone(&is_open), Arc::clone(&passing));
+        tokio::spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                if !open.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let mut to = TcpStream::connect(&to).await.unwrap();
+                let pass = async move { drop(tokio::io::copy_bidirectional(&mut from, &mut to).await) };
+                handles.lock().unwrap().push(tokio::spawn(pass).abort_handle());
+            }
+        });
+        Self { url, is_open, passing }
+    }
+
+    fn cut(&self) {
+        self.is_open.store(false, Ordering::SeqCst);
+        self.passing.lock().unwrap().drain(..).for_each(|passing| passing.abort());
+    }
+
+    fn mend(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_network_that_was_cut_and_mended_ends_what_was_revoked_meanwhile_and_nothing_else() {
+    let pdp = Pdp::start("");
+    runtime().block_on(async {
+        let between = Between::new(&pdp).await;
+        let builder = Client::builder(&between.url).pep("app", SECRET).deadline(PATIENCE).leases(Duration::from_secs(600));
+        let (alice, bob) = (question("alice", "record-1"), question("bob", "record-1"));
+        let client = keeping(builder.circuit(1_000, Duration::from_millis(50)), &alice).await;
+        let ids = [id(&allow(client.evaluate(&alice).await)), id(&allow(client.evaluate(&bob).await))];
+        between.cut();
+        until("the watch is lost", || client.status().watching() == Watching::Lost).await;
+        let _ = pdp.operate(&["revoke", "subject", "--iss", "pep:app", "--sub", "alice"]);
+        between.mend();
+        until("the watch lives again", || client.status().watching() == Watching::Alive).await;
+        assert!(client.kept(&alice).is_none(), "it was revoked while nobody listened");
+        assert_eq!(id(&client.kept(&bob).expect("nothing has ended it")), ids[1]);
+        assert!(matches!(client.evaluate(&alice).await, Ok(Answer::Deny(_))), "{ids:?}");
     });
 }

@@ -142,14 +142,14 @@ impl Fake {
 
     /// Everything that rests on this ends.
     pub(crate) fn end(&self, name: u8) {
-        self.tell(WatchEvent::Ended { reason: Ending::Revoked, depends_on: vec![Tag([name; 16])] });
+        self.tell(&WatchEvent::Ended { reason: Ending::Revoked, depends_on: vec![Tag([name; 16])] });
     }
 
-    pub(crate) fn tell(&self, event: WatchEvent) {
+    pub(crate) fn tell(&self, event: &WatchEvent) {
         let mut told = self.state.told.lock().unwrap();
         told.events.push(event.clone());
         let at = Epoch { life: self.state.life.load(Ordering::SeqCst), seq: told.events.len() as u64 };
-        told.lines.retain(|line| line.send(frame(at, &event)).is_ok());
+        told.lines.retain(|line| line.send(frame(at, event)).is_ok());
     }
 
     /// To the watches that are open, and of no place in the stream.
@@ -194,6 +194,7 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response
         return Ok(watch(&state, &request));
     }
     state.requests.fetch_add(1, Ordering::SeqCst);
+    #[cfg(feature = "grpc")]
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     #[cfg(feature = "grpc")]

@@ -3,7 +3,7 @@
 //! 1. A lease counts from before its question was sent ([`Held::new`]), for as long as was granted, and never longer than was asked for.
 //! 2. While no watch lives, a lease counts for the floor only, from when it was asked for. A watch that is lost shortens every lease that it was about to the
 //!    floor from that moment ([`Rules::end`]).
-//! 3. A lease that arrives is dropped if something has ended it since its epoch, or may have ([`State::has_ended`]).
+//! 3. A lease that arrives is not kept if something has ended it since its epoch, or may have ([`State::becomes`]).
 //! 4. `ended` ends what rests on any of the names, `policy` what another policy allowed ([`State::apply`]).
 //! 5. `reset`, another life, an event that is missing: everything ends that is not known to be younger ([`State::forget_before`]).
 //! 6. A watch that comes back lives again when it has heard what it missed; then it is as if it had never been lost ([`Missing`]).
@@ -35,6 +35,9 @@ const RECENT_TAGS: usize = 65_536;
 
 /// The most names that a lease may rest on to be kept: each is remembered beside it.
 const MOST_TAGS: usize = 64;
+
+/// The shortest time after which an allow is asked for again by whoever waits for its end.
+const PACE: Duration = Duration::from_millis(250);
 
 /// Lives that are remembered to have been watched: more than an answer outlives.
 const PAST: usize = 64;
@@ -158,6 +161,17 @@ pub(crate) enum Standing {
     Over,
 }
 
+/// What becomes of a lease that arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Becomes {
+    /// Nothing has ended it.
+    Kept,
+    /// Nobody tells of it, or something may have ended it that is forgotten. It is not kept, and good for the floor to who holds the answer.
+    Unwatched,
+    /// It has ended.
+    Ended,
+}
+
 /// The stream cannot be followed any further: it said what it may not, or was silent for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broken;
@@ -205,8 +219,10 @@ impl Rules {
         if state.learn(lease, allow.held().asked) {
             self.begin(&state);
         }
-        if state.has_ended(lease) || lease.depends_on.len() > MOST_TAGS {
-            return allow.held().end();
+        match state.becomes(lease) {
+            Becomes::Kept => {}
+            Becomes::Unwatched => return,
+            Becomes::Ended => return allow.held().end(),
         }
         if state.connected && state.missing == Missing::Nothing {
             allow.held().watch();
@@ -243,7 +259,8 @@ impl Rules {
         (longest, longest.min(heard.after(Duration::from_nanos(self.floor.load(Ordering::Acquire)))))
     }
 
-    /// Waits until an allow may not be used.
+    /// Waits until an allow may not be used. Time alone ends none sooner than [`PACE`] after it was asked for: whoever asks again when it ends must not ask
+    /// without pause where leases are short, or the floor is nothing.
     pub(crate) async fn ended(&self, clock: &Clock, held: &Held) {
         loop {
             let (told, changed) = (held.told.notified(), self.changed.notified());
@@ -252,7 +269,11 @@ impl Rules {
             told.as_mut().enable();
             changed.as_mut().enable();
             let now = clock.now();
-            let Standing::Good(end) = self.standing(now, held) else { return };
+            let end = match (self.standing(now, held), held.asked.map(|asked| asked.after(PACE))) {
+                (Standing::Good(end), least) => least.map_or(end, |least| least.max(end)),
+                (Standing::Paused | Standing::Over, Some(least)) if now < least && !held.is_over() => least,
+                (Standing::Paused | Standing::Over, _) => return,
+            };
             tokio::select! {
                 () = told => {}
                 () = changed => {}
@@ -365,18 +386,26 @@ fn is_fresh(allow: &Allow, question: &Question) -> bool {
 }
 
 impl State {
-    /// Whether something has ended this lease since its epoch, or may have.
-    fn has_ended(&self, lease: &Lease) -> bool {
-        let Some(position) = self.position else { return false };
+    /// What becomes of a lease that arrives now.
+    fn becomes(&self, lease: &Lease) -> Becomes {
+        if lease.depends_on.len() > MOST_TAGS {
+            return Becomes::Unwatched;
+        }
+        let Some(position) = self.position else { return Becomes::Kept };
         if position.life != lease.epoch.life {
             // Nothing that this watch tells is about it. Without a connection it is good for the floor, unless it may have been ended before.
-            return self.connected || self.past.contains(&lease.epoch.life);
+            let is_unwatched = self.connected || self.past.contains(&lease.epoch.life);
+            return if is_unwatched { Becomes::Unwatched } else { Becomes::Kept };
         }
         let is_older = lease.epoch.seq <= position.seq;
         let is_of_another = self.revision.as_ref().is_some_and(|revision| *revision != lease.revision);
         let is_missed = lease.epoch.seq < self.since;
         let mut later = self.recent.iter().rev().take_while(|(seq, _)| *seq > lease.epoch.seq);
-        (is_older && is_of_another) || is_missed || later.any(|(_, what)| what.ends(lease))
+        match () {
+            () if later.any(|(_, what)| what.ends(lease)) => Becomes::Ended,
+            () if is_missed || (is_older && is_of_another) => Becomes::Unwatched,
+            () => Becomes::Kept,
+        }
     }
 
     /// A watch begins, or goes on where it was.
@@ -402,7 +431,12 @@ impl State {
             WatchEvent::Reset {} => self.forget_before(Epoch { seq: at.seq.max(position.seq).max(self.missing.known()), ..at }),
             // It was heard before.
             _ if at.seq <= position.seq => {}
-            _ if at.seq - position.seq > 1 => self.forget_before(at),
+            _ if at.seq - position.seq > 1 => {
+                // What is still on its way is so after a gap as well.
+                let missing = self.missing;
+                self.forget_before(at);
+                self.missing = missing;
+            }
             WatchEvent::Ended { depends_on, .. } => self.apply(at, What::Ended(depends_on.clone())),
             WatchEvent::Policy { revision } => self.apply(at, What::Policy(revision.clone())),
             WatchEvent::Hello { .. } | WatchEvent::Draining { .. } => {}

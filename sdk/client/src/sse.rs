@@ -117,6 +117,8 @@ impl Reader {
 mod tests {
     //! What is read of a stream, however its bytes are cut.
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn event(id: &str, kind: &str, data: &str) -> Item {
@@ -162,6 +164,25 @@ mod tests {
     fn what_is_not_ended_is_no_event() {
         check("data: x\n", &[]);
         check("data: x", &[]);
+    }
+
+    /// Bytes that mean something to the reader are likely.
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        let likely =
+            prop::sample::select(vec!["\n", "\r", "\r\n", "\n\n", "data: ", "data", "id: 1-2", "event: ended", ":", " ", "\0", "é", "{}"]);
+        let piece = prop_oneof![8 => likely.prop_map(|text| text.as_bytes().to_vec()), 1 => prop::collection::vec(any::<u8>(), 0..4)];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn however_a_stream_is_cut_the_same_is_read(stream in stream(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+            let mut places: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).chain([0, stream.len()]).collect();
+            places.sort_unstable();
+            let mut reader = Reader::default();
+            let read = places.windows(2).map(|pair| reader.read(&stream[pair[0]..pair[1]])).collect::<Result<Vec<_>, _>>();
+            prop_assert_eq!(read.map(|parts| parts.concat()), Reader::default().read(&stream));
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ const LEASE: &str =
     r#"{"ttl_ms":86400000,"epoch":"1-1","revision":"r1","risk_below":30,"depends_on":["07070707070707070707070707070707"]}"#;
 
 /// What an application asks about a request of a browser: some 900 bytes.
-pub fn request() -> EvaluationRequest {
+pub(crate) fn request() -> EvaluationRequest {
     let entity = |kind: &str, id: &str| Entity { kind: kind.to_owned(), id: id.to_owned(), properties: Map::new() };
     let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
     let http = json!({"method": "GET", "scheme": "https", "host": "payroll.example", "target": "/payroll/2026/03?page=2",
@@ -31,7 +31,7 @@ pub fn request() -> EvaluationRequest {
 }
 
 /// A client that keeps the answer to [`request`], and the runtime that its watch runs in.
-pub fn client() -> (Client, tokio::runtime::Runtime) {
+pub(crate) fn client() -> (Client, tokio::runtime::Runtime) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || listener.incoming().for_each(|stream| drop(std::thread::spawn(|| serve(stream.unwrap())))));
@@ -84,7 +84,7 @@ fn watch(stream: &mut TcpStream) {
 }
 
 /// Asks, and expects what is kept: the first look must find it.
-pub fn hit(client: &Client, question: &Question) -> bool {
+pub(crate) fn hit(client: &Client, question: &Question) -> bool {
     let asked = pin!(client.evaluate(question));
     matches!(asked.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(Answer::Allow(_))))
 }

@@ -229,25 +229,33 @@ fn a_policy_ends_what_another_one_allowed() {
 
 #[test]
 fn a_reset_a_gap_and_another_life_end_everything() {
-    let gap = |rules: &Rules| rules.told(at(1), position(13), &ended(9)).map(drop);
-    let reset = |rules: &Rules| rules.told(at(1), position(10), &WatchEvent::Reset {}).map(drop);
-    let another = |rules: &Rules| rules.told(at(1), Epoch { life: 8, seq: 11 }, &ended(9)).map(drop);
-    let greets = |rules: &Rules| rules.told(at(1), Epoch { life: 8, seq: 11 }, &hello()).map(drop);
-    let ends: [(&dyn Fn(&Rules) -> Result<(), Broken>, bool); 4] = [(&gap, true), (&reset, true), (&another, false), (&greets, true)];
-    for (end, goes_on) in ends {
-        let rules = watched();
-        let question = ask(&rules, at(0), &lease(position(9), &[1], "r1"));
-        // It may have been decided before what was told up to 10.
-        check(&rules, at(0), &question, false);
-        rules.told(at(0), position(10), &hello()).unwrap();
+    let other = Epoch { life: 8, seq: 11 };
+    let gap = (position(13), ended(9), true);
+    let reset = (position(10), WatchEvent::Reset {}, true);
+    let another = (other, ended(9), false);
+    let greets = (other, hello(), true);
+    for (place, event, goes_on) in [gap, reset, another, greets] {
         let rules = Rules::new(TERMS);
         rules.told(at(0), position(9), &hello()).unwrap();
         let question = ask(&rules, at(0), &lease(position(9), &[1], "r1"));
         rules.told(at(0), position(10), &ended(9)).unwrap();
         check(&rules, at(1), &question, true);
-        assert_eq!(end(&rules).is_ok(), goes_on);
+        assert_eq!(rules.told(at(1), place, &event).is_ok(), goes_on);
         check(&rules, at(1), &question, false);
     }
+}
+
+#[test]
+fn what_was_heard_before_is_heard_once() {
+    let rules = watched();
+    let question = ask(&rules, at(0), &lease(position(11), &[1], "r1"));
+    for seq in [11, 11, 10, 1] {
+        rules.told(at(1), position(seq), &ended(1)).unwrap();
+        check(&rules, at(1), &question, true);
+    }
+    assert_eq!(rules.position(), Some(position(11)));
+    rules.told(at(2), position(12), &ended(1)).unwrap();
+    check(&rules, at(2), &question, false);
 }
 
 #[test]
@@ -302,8 +310,14 @@ fn a_hello_that_does_not_say_how_far_the_stream_is_waits_for_a_sign() {
 #[test]
 fn a_lease_of_another_decision_point_is_not_kept_beside_a_watch() {
     let rules = watched();
-    let question = ask(&rules, at(0), &lease(Epoch { life: 8, seq: 10 }, &[1], "r1"));
+    let (question, lease) = (question("r"), lease(Epoch { life: 8, seq: 10 }, &[1], "r1"));
+    let allow = allow(&lease, at(0), &question);
+    rules.arrived(&question, &allow);
     check(&rules, at(0), &question, false);
+    // Whoever holds the answer has it for the floor, whatever the watch says.
+    live(&rules, 3_000);
+    assert_eq!(rules.standing(at(1_999), allow.held()), Standing::Good(at(2_000)));
+    assert_eq!(rules.standing(at(2_000), allow.held()), Standing::Paused);
 }
 
 #[test]
@@ -380,6 +394,18 @@ fn what_is_kept_is_bounded_in_number_and_in_bytes() {
 }
 
 #[test]
+fn what_a_decision_point_says_of_itself_is_bounded() {
+    for (told, silence) in [(0, 50), (1_000, 2_500), (u64::MAX, 150_000)] {
+        let rules = Rules::new(TERMS);
+        let hello = WatchEvent::Hello { heartbeat: Millis(told), floor: Millis(u64::MAX), revision: revision("r1") };
+        rules.told(at(0), position(10), &hello).unwrap();
+        assert!(rules.lives(at(silence - 1)) && !rules.lives(at(silence)), "{told}");
+        let leaves = rules.told(at(0), position(10), &WatchEvent::Draining { within: Millis(u64::MAX) });
+        assert_eq!(leaves, Ok(Next::Leave(Duration::from_secs(60))));
+    }
+}
+
+#[test]
 fn a_lease_that_rests_on_too_much_is_not_kept() {
     let rules = watched();
     check(&rules, at(0), &ask(&rules, at(0), &lease(position(10), &[1; MOST_TAGS], "r1")), true);
@@ -400,6 +426,7 @@ fn nothing_is_remembered_of_leases_that_nobody_holds() {
 
 #[tokio::test]
 async fn the_end_of_an_allow_is_told_to_whoever_waits_for_it() {
+    let in_time = async |end| tokio::time::timeout(Duration::from_secs(20), end).await.unwrap();
     use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
     let hand = Arc::new(AtomicU64::new(0));
@@ -413,22 +440,32 @@ async fn the_end_of_an_allow_is_told_to_whoever_waits_for_it() {
     // An ending.
     let rules = watched();
     let allow = held(&rules);
-    let ((), ()) = tokio::join!(rules.ended(&clock, allow.held()), async {
+    let ((), ()) = tokio::join!(in_time(rules.ended(&clock, allow.held())), async {
         tokio::task::yield_now().await;
         rules.told(at(0), position(11), &ended(1)).unwrap();
     });
     // A lost watch, when the floor is over.
     let rules = watched();
     let allow = held(&rules);
-    let ((), ()) = tokio::join!(rules.ended(&clock, allow.held()), async {
+    let ((), ()) = tokio::join!(in_time(rules.ended(&clock, allow.held())), async {
         tokio::task::yield_now().await;
         rules.lost(at(0));
         hand.store(at(2_000).0, Ordering::SeqCst);
         rules.lost(at(2_000));
     });
+    // A lease of no length: whoever asks again at its end does not ask without pause.
+    let rules = watched();
+    let question = question("r");
+    let none = self::allow(&Lease { ttl: Millis(0), ..lease(position(10), &[1], "r1") }, clock.now(), &question);
+    rules.arrived(&question, &none);
+    assert_eq!(rules.standing(clock.now(), none.held()), Standing::Over);
+    let waits = tokio::time::timeout(Duration::from_millis(1), rules.ended(&clock, none.held()));
+    assert!(waits.await.is_err());
+    hand.fetch_add(nanos(PACE), Ordering::SeqCst);
+    in_time(rules.ended(&clock, none.held())).await;
     // One that was over when it arrived.
     let rules = watched();
     rules.told(at(2_000), position(11), &ended(1)).unwrap();
     let allow = held(&rules);
-    rules.ended(&clock, allow.held()).await;
+    in_time(rules.ended(&clock, allow.held())).await;
 }

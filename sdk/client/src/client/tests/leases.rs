@@ -188,7 +188,7 @@ async fn a_watch_leaves_a_decision_point_that_is_about_to_end() {
     let client = builder(&pdp, By::Http).address(&other.url).build().unwrap();
     allowed(&client, &question()).await;
     until("the watch lives", || client.status().watching() == Watching::Alive).await;
-    pdp.tell(WatchEvent::Draining { within: Millis(50) });
+    pdp.tell(&WatchEvent::Draining { within: Millis(50) });
     until("it watches the other", || other.watches().len() == 1 && client.status().watching() == Watching::Alive).await;
     // And it asks the one that it watches: leases of any other are of no use.
     client.evaluate(&question().afresh()).await.unwrap();
@@ -199,10 +199,10 @@ async fn a_watch_leaves_a_decision_point_that_is_about_to_end() {
 async fn a_policy_that_is_activated_ends_what_another_allowed() {
     let pdp = Fake::start(Reply::Allow(Some(1))).await;
     let client = watched(&pdp, By::Http).await;
-    pdp.tell(WatchEvent::Policy { revision: Revision::new("r1").unwrap() });
+    pdp.tell(&WatchEvent::Policy { revision: Revision::new("r1").unwrap() });
     pdp.end(9);
     assert!(client.kept(&question()).is_some());
-    pdp.tell(WatchEvent::Policy { revision: Revision::new("r2").unwrap() });
+    pdp.tell(&WatchEvent::Policy { revision: Revision::new("r2").unwrap() });
     until("it has ended", || client.kept(&question()).is_none()).await;
 }
 

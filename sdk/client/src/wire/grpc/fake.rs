@@ -21,7 +21,7 @@ pub(crate) fn answer(
     mut answer: impl FnMut(Value) -> Result<Value, Option<u16>>,
 ) -> Response<BoxBody<Bytes, Infallible>> {
     let message = unframed(body).unwrap();
-    let mut one = |asked: EvaluateRequest| answer(asked_value(asked)).map(said_message);
+    let mut one = |asked: EvaluateRequest| answer(asked_value(asked)).map(|said| said_message(&said));
     let said = match path {
         super::ONE => one(EvaluateRequest::decode(message).unwrap()).map(|said| framed(&said).unwrap()),
         super::MANY => {
@@ -55,7 +55,7 @@ fn asked_value(asked: EvaluateRequest) -> Value {
     })
 }
 
-fn said_message(said: Value) -> EvaluateResponse {
+fn said_message(said: &Value) -> EvaluateResponse {
     let context = said["context"].as_object().map(|context| object_out(context, 32).unwrap());
     EvaluateResponse { decision: said["decision"].as_bool().unwrap(), context }
 }

@@ -66,7 +66,7 @@ fn depth_is_bounded() {
 #[test]
 fn a_frame_holds_one_whole_message_that_is_not_compressed() {
     let framed = framed(&EvaluateResponse { decision: true, context: None }).unwrap();
-    assert_eq!(decoded::<EvaluateResponse>(unframed(&framed).unwrap()).unwrap().decision, true);
+    assert!(decoded::<EvaluateResponse>(unframed(&framed).unwrap()).unwrap().decision);
     let mut compressed = framed.to_vec();
     compressed[0] = 1;
     for bytes in [Vec::new(), framed[..4].to_vec(), framed[..6].to_vec(), [&framed[..], &framed[..]].concat(), compressed] {
@@ -86,4 +86,15 @@ fn only_ok_is_an_answer() {
     }
     assert_eq!(kind(17), Err(ErrorKind::Malformed));
     assert_eq!(check(None).unwrap_err().kind(), ErrorKind::Malformed);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_are_read_as_an_allow_that_was_not_said(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        let bytes = Bytes::from(bytes);
+        let said = unframed(&bytes).and_then(decoded::<EvaluateResponse>).and_then(EvaluationResponse::try_from);
+        // `decision` is field 1 with a value that is not zero.
+        let is_said = bytes.get(PREFIX..).is_some_and(|message| message.windows(2).any(|pair| pair[0] == 0x08 && pair[1] != 0));
+        proptest::prop_assert!(said.is_err() || is_said || !said.unwrap().decision);
+    }
 }
