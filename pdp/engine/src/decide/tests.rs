@@ -145,7 +145,8 @@ pub(crate) fn policy(text: &str) -> Policy {
 }
 
 pub(crate) fn snapshot(policy: Policy) -> Snapshot {
-    Snapshot::new(Revision::new("test").expect("revision"), policy)
+    // What a busy machine takes longer for is no other answer.
+    Snapshot { budget: std::time::Duration::from_secs(10), ..Snapshot::new(Revision::new("test").expect("revision"), policy) }
 }
 
 pub(crate) fn seed() -> Snapshot {
