@@ -12,9 +12,10 @@ use countersign_sdk_client::{Answer, Client, Question, Watching};
 use countersign_sdk_pep::{Duty, EnforceLayer, Permitted};
 use countersign_tests::decision_points::remote::{Remote, client};
 use countersign_tests::decision_points::{self, OBLIGATION, ORIGIN, Tested as _, WITH_PASSKEY, World, bears};
+use countersign_tests::dpop;
 use countersign_tests::process::PATIENCE;
 use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 #[tokio::test]
@@ -165,4 +166,35 @@ async fn a_leased_stream_is_cut_by_what_the_decision_point_tells() {
     remote.revoke("mallory");
     let cut = tokio::time::timeout(PATIENCE, body.next()).await.unwrap();
     assert!(matches!(cut, Some(Err(_))), "{cut:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_proves_its_key_learns_the_nonce_for_its_proof() {
+    let world = World::default();
+    let remote = Remote::publishing(&world, ORIGIN, "[dpop]\nrequire_nonce = true\n");
+    let app = enforced(EnforceLayer::new(remote.point().clone(), ORIGIN.parse().unwrap()));
+    let client = dpop::Client::default();
+    let token = world.token("alice", &client.confirmation());
+    let authorization = format!("DPoP {token}");
+    let with = async |more: Value| {
+        let proof = client.proof("GET", &format!("{ORIGIN}/mine"), &token, &more);
+        send(&app, "/mine", &[("authorization", &authorization), ("dpop", &proof)]).await
+    };
+    // The book of used proofs begins with the process, by whole seconds: proofs that are older are refused for that.
+    let asked = async {
+        loop {
+            let asked = with(json!({})).await;
+            if header(&asked, "www-authenticate").contains("use_dpop_nonce") {
+                break asked;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let asked = tokio::time::timeout(PATIENCE, asked).await.unwrap();
+    assert_eq!((asked.status().as_u16(), header(&asked, "www-authenticate")), (401, "DPoP error=\"use_dpop_nonce\""));
+    let nonce = header(&asked, "dpop-nonce").to_owned();
+    assert!(!nonce.is_empty(), "{asked:?}");
+    assert_eq!(with(json!({"nonce": nonce})).await.status().as_u16(), 200);
+    let wrong = with(json!({"nonce": "made-up"})).await;
+    assert_eq!((wrong.status().as_u16(), header(&wrong, "dpop-nonce").is_empty()), (401, false), "{wrong:?}");
 }

@@ -120,6 +120,11 @@ pub(super) fn render(answer: &Answer) -> Result<EvaluationResponse, Refusal> {
     if let Some(url) = &answer.ceremony {
         context.insert("step_up".to_owned(), json!({"url": url}));
     }
+    // For a client that proves its key: what its next proof must name (RFC 9449 §8).
+    let proving = answer.asked.as_ref().and_then(|asked| asked.proving.as_ref());
+    if let Some(nonce) = proving.and_then(|terms| terms.nonce.as_ref()).filter(|_| !decision) {
+        context.insert("dpop_nonce".to_owned(), json!(nonce));
+    }
     if let Some(lease) = answer.lease.as_ref().filter(|_| decision) {
         context.insert("lease".to_owned(), json!(lease));
     }
