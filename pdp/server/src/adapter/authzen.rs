@@ -59,7 +59,17 @@ impl Offer {
 
 /// The routes, for the document of the listener.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(evaluation::evaluate, evaluations::evaluate, search::subjects, search::resources, search::actions, metadata::serve))]
+#[openapi(paths(
+    evaluation::evaluate,
+    evaluations::evaluate,
+    search::subjects,
+    search::resources,
+    search::actions,
+    edge::evaluate,
+    edge::records,
+    edge::snapshot,
+    metadata::serve
+))]
 pub(crate) struct Described;
 
 /// The routes.

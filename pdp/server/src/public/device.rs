@@ -10,11 +10,27 @@ use crate::metrics::BatchOutcome;
 use crate::pages::{self, Trouble};
 
 /// `GET /.countersign/countersign.js`: for applications to include.
+#[utoipa::path(
+    get,
+    path = "/.countersign/countersign.js",
+    operation_id = "countersign_script",
+    summary = "The script that applications include.",
+    description = "",
+    responses((status = 200, body = String, content_type = "text/javascript; charset=utf-8", description = "The module."), (status = 404, description = "Not on this host."))
+)]
 pub(super) async fn script(_: Protected) -> Response {
     pages::asset("countersign.js")
 }
 
 /// `POST /.countersign/device`.
+#[utoipa::path(
+    post,
+    path = "/.countersign/device",
+    operation_id = "device",
+    summary = "Takes what a script tells of the device.",
+    description = "",
+    responses((status = 204, description = "Taken."), crate::openapi::Page)
+)]
 pub(super) async fn take(visit: Protected, body: Bytes) -> Response {
     let taken = taken(&visit, &body).await;
     let outcome = match taken {

@@ -20,6 +20,7 @@ use super::evaluation::{parse, render};
 use crate::config::AuthzenUse;
 use crate::edge::NotKept;
 use crate::metrics::Door;
+use crate::openapi::{Asked, Decided, NotAsked};
 use crate::pipeline::Question;
 use crate::serve::Decider;
 
@@ -35,6 +36,18 @@ fn edge(caller: &Caller) -> Result<(), Refusal> {
 }
 
 /// `GET /countersign/v1/snapshot`.
+#[utoipa::path(
+    get,
+    path = "/countersign/v1/snapshot",
+    operation_id = "snapshot",
+    summary = "What an edge decides by, signed.",
+    description = "A compact JWS. For enforcement points that are edges.",
+    responses(
+        (status = 200, body = String, content_type = "application/jose", description = "The snapshot.", headers(("ETag" = String))),
+        (status = 304, description = "It is the one that `If-None-Match` names."),
+        NotAsked
+    )
+)]
 pub(super) async fn snapshot(State(decider): State<Arc<Decider>>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
     edge(&caller)?;
     let document = decider.edges.snapshot(&decider.pdp, &caller.0.pep, &decider.authzen.obligations);
@@ -51,6 +64,15 @@ pub(super) async fn snapshot(State(decider): State<Arc<Decider>>, caller: Caller
 }
 
 /// `POST /countersign/v1/edge/evaluation`: an evaluation, and with an allow the facts that it rests on.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/edge/evaluation",
+    operation_id = "edge_evaluation",
+    summary = "Asks one question, and for the facts that an allow rests on.",
+    description = "The answer of an evaluation. With an allow to an edge that watches, `context.facts`, whose form is the edge's own.",
+    request_body = Asked,
+    responses((status = 200, body = Decided, description = "The answer."), NotAsked)
+)]
 pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,
     caller: Caller,
@@ -72,6 +94,15 @@ pub(super) async fn evaluate(
     Ok(Json(response))
 }
 
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/edge/records",
+    operation_id = "edge_records",
+    summary = "Tells what an edge decided by itself.",
+    description = "Batches of lines, each a line of JSON, as they come.",
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses((status = 204, description = "All of them are kept."), NotAsked)
+)]
 /// `POST /countersign/v1/edge/records`: batches, each a line of JSON, as they come. Each is kept when it is there; that all were is said at the end.
 pub(super) async fn records(State(decider): State<Arc<Decider>>, caller: Caller, body: Body) -> Result<StatusCode, Refusal> {
     edge(&caller)?;
