@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoResponses, ToSchema};
 
-use super::schema::{consistency, epoch, tag, watch};
+use super::schema::{consistency, consistency_or_null, epoch, tag, watch_or_null};
 
 /// A subject or a resource (AuthZEN §5).
 #[derive(Serialize, ToSchema)]
@@ -102,10 +102,11 @@ fn headers() -> utoipa::openapi::schema::Array {
 pub(super) struct Wanted {
     /// A lease.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) lease: Option<WantedLease>,
     /// An answer that is at least this fresh.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, schema_with = consistency)]
+    #[schema(required = false, schema_with = consistency_or_null)]
     pub(super) at_least: Option<String>,
 }
 
@@ -117,7 +118,7 @@ pub(super) struct WantedLease {
     pub(super) ttl_ms: u64,
     /// The name of the watch of whoever asks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, schema_with = watch)]
+    #[schema(required = false, schema_with = watch_or_null)]
     pub(super) watch: Option<String>,
 }
 
@@ -142,17 +143,17 @@ pub(crate) struct Asked {
 #[schema(as = EvaluationsRequest)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(crate) struct AskedMany {
-    /// For items without one.
-    #[schema(nullable = false)]
+    /// For items without one; what is wrong with it is told in the place of each that takes it.
+    #[schema(nullable = false, value_type = Option<Object>)]
     subject: Option<Entity>,
     /// For items without one.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, value_type = Option<Object>)]
     action: Option<Action>,
     /// For items without one.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, value_type = Option<Object>)]
     resource: Option<Entity>,
     /// For items without one.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, value_type = Option<Object>)]
     context: Option<AskedContext>,
     /// The questions.
     #[schema(nullable = false, max_items = 1000)]

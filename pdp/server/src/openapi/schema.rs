@@ -66,12 +66,23 @@ pub(super) fn epoch() -> Object {
     text("^[0-9]{1,20}-[0-9]{1,20}$", 3, 41)
 }
 
+/// A text that may be `null` as well, which is no text.
+fn or_null(mut text: Object) -> Object {
+    text.schema_type = [Type::String, Type::Null].into_iter().collect();
+    text
+}
+
+/// `chain-seq`, or nothing.
+pub(super) fn consistency_or_null() -> Object {
+    or_null(consistency())
+}
+
+/// The name of a watch, or nothing.
+pub(super) fn watch_or_null() -> Object {
+    or_null(text("^[A-Za-z0-9._-]{1,64}$", 1, 64))
+}
+
 /// `chain-seq`.
 pub(super) fn consistency() -> Object {
     text("^[0-9a-f]{16}-[0-9]{1,20}$", 18, 37)
-}
-
-/// The name of a watch.
-pub(super) fn watch() -> Object {
-    text("^[A-Za-z0-9._-]{1,64}$", 1, 64)
 }
