@@ -96,7 +96,7 @@ pub struct Following {
     /// When something was told last.
     told: Instant,
     timer: Pin<Box<Sleep>>,
-    leaving: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    leaving: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
     _open: Present,
 }
 
