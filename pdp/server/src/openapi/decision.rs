@@ -418,7 +418,6 @@ pub(crate) struct Metadata {
 /// What an API says instead of an answer: one sentence. None of it is an allow.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only its description is used")]
-#[expect(clippy::large_enum_variant, reason = "it is never made")]
 pub(crate) enum NotAsked {
     /// The question is not one of this form.
     #[response(status = 400, content_type = "text/plain; charset=utf-8")]
@@ -438,9 +437,6 @@ pub(crate) enum NotAsked {
     /// Too many of this kind at once.
     #[response(status = 429, content_type = "text/plain; charset=utf-8", headers(("Retry-After" = String)))]
     Busy(String),
-    /// Something that the decision needs is not there. With a body of JSON, the decision that this is: no.
-    #[response(status = 503)]
-    Unavailable(Decided),
 }
 
 /// An event of a watch.
@@ -505,7 +501,11 @@ pub(super) enum Ending {
         ("heartbeat_ms" = Option<u64>, Query, description = "Tell something at least this often; bounded to 1,000..60,000."),
         ("Last-Event-ID" = Option<String>, Header, description = "The last position that was heard."),
     ),
-    responses((status = 200, body = WatchEvent, content_type = "text/event-stream", description = "The events, until either side ends it."), NotAsked)
+    responses(
+        (status = 200, body = WatchEvent, content_type = "text/event-stream", description = "The events, until either side ends it."),
+        (status = 503, body = String, content_type = "text/plain; charset=utf-8", description = "There are as many watches as there may be."),
+        NotAsked
+    )
 )]
 #[expect(dead_code, reason = "only its description is used")]
 pub(super) const fn watch_events() {}

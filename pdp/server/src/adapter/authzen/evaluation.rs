@@ -38,7 +38,15 @@ struct Presented {
     post,
     path = "/access/v1/evaluation",
     request_body = Asked,
-    responses((status = 200, body = Decided, description = "The decision. A deny and a step-up are `false`."), NotAsked)
+    responses(
+        (status = 200, body = Decided, description = "The decision. A deny and a step-up are `false`."),
+        (
+            status = 503,
+            content((Decided = "application/json"), (String = "text/plain; charset=utf-8")),
+            description = "Something that the decision needs is not there. As JSON, the decision that this is: no."
+        ),
+        NotAsked
+    )
 )]
 pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::{Refusal, evaluation};
 use crate::config::AuthzenUse;
 use crate::metrics::Door;
-use crate::openapi::{AskedMany, DecidedMany, NotAsked};
+use crate::openapi::{AskedMany, Decided, DecidedMany, NotAsked};
 use crate::pipeline::Question;
 use crate::serve::Decider;
 
@@ -74,7 +74,15 @@ pub(in crate::adapter) enum Evaluated {
     path = "/access/v1/evaluations",
     operation_id = "evaluate_all",
     request_body = AskedMany,
-    responses((status = 200, body = DecidedMany, description = "The decisions, in order."), NotAsked)
+    responses(
+        (status = 200, body = DecidedMany, description = "The decisions, in order."),
+        (
+            status = 503,
+            content((Decided = "application/json"), (String = "text/plain; charset=utf-8")),
+            description = "Something that the decision needs is not there. As JSON, the decision that this is: no."
+        ),
+        NotAsked
+    )
 )]
 pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,

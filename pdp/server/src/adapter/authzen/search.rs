@@ -34,7 +34,11 @@ use crate::serve::Decider;
     path = "/access/v1/search/subject",
     operation_id = "search_subjects",
     request_body = SearchedSubject,
-    responses((status = 200, body = Results, description = "A page."), NotAsked)
+    responses(
+        (status = 200, body = Results, description = "A page."),
+        (status = 503, body = String, content_type = "text/plain; charset=utf-8", description = "Something that the search needs is not there."),
+        NotAsked
+    )
 )]
 pub(super) async fn subjects(decider: State<Arc<Decider>>, caller: Caller, document: Document) -> Result<Response, Refusal> {
     search(decider, caller, document, SearchKind::Subject).await
@@ -46,7 +50,11 @@ pub(super) async fn subjects(decider: State<Arc<Decider>>, caller: Caller, docum
     path = "/access/v1/search/resource",
     operation_id = "search_resources",
     request_body = SearchedResource,
-    responses((status = 200, body = Results, description = "A page."), NotAsked)
+    responses(
+        (status = 200, body = Results, description = "A page."),
+        (status = 503, body = String, content_type = "text/plain; charset=utf-8", description = "Something that the search needs is not there."),
+        NotAsked
+    )
 )]
 pub(super) async fn resources(decider: State<Arc<Decider>>, caller: Caller, document: Document) -> Result<Response, Refusal> {
     search(decider, caller, document, SearchKind::Resource).await
@@ -58,7 +66,11 @@ pub(super) async fn resources(decider: State<Arc<Decider>>, caller: Caller, docu
     path = "/access/v1/search/action",
     operation_id = "search_actions",
     request_body = SearchedAction,
-    responses((status = 200, body = Results, description = "A page."), NotAsked)
+    responses(
+        (status = 200, body = Results, description = "A page."),
+        (status = 503, body = String, content_type = "text/plain; charset=utf-8", description = "Something that the search needs is not there."),
+        NotAsked
+    )
 )]
 pub(super) async fn actions(decider: State<Arc<Decider>>, caller: Caller, document: Document) -> Result<Response, Refusal> {
     search(decider, caller, document, SearchKind::Action).await
