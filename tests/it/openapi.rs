@@ -62,10 +62,10 @@ fn constant(name: &str) -> String {
     let (module, last) = name.rsplit_once("::").unwrap_or_else(|| panic!("`{name}` names no module"));
     let module = module.rsplit("::").next().unwrap();
     let files = ["", "adapter/", "adapter/authzen/", "public/"].map(|folder| format!("{folder}{module}.rs"));
-    let texts = files.into_iter().filter_map(|file| std::fs::read_to_string(top().join("pdp/server/src").join(file)).ok());
+    let mut texts = files.into_iter().filter_map(|file| std::fs::read_to_string(top().join("pdp/server/src").join(file)).ok());
     let value =
         |text: String| text.split_once(&format!("const {last}: &str = \"")).and_then(|(_, rest)| rest.split('"').next().map(str::to_owned));
-    texts.into_iter().find_map(value).unwrap_or_else(|| panic!("no constant `{name}`"))
+    texts.find_map(value).unwrap_or_else(|| panic!("no constant `{name}`"))
 }
 
 /// What a router has beside what its document says, on purpose.
