@@ -149,6 +149,9 @@ fn the_client_closure_is_small() {
     }
 }
 
+/// Where every public item has an example that is compiled with the documentation.
+const WITH_EXAMPLES: &[&str] = &["sdk/client/src"];
+
 /// What each public function, struct, enum or trait of a source text is called, and whether its comment holds an example.
 fn examples(text: &str) -> Vec<(String, bool)> {
     let is_item = |line: &str| {
@@ -181,7 +184,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 
 #[test]
 fn every_public_item_of_the_sdk_has_an_example() {
-    for folder in ["sdk/client/src"] {
+    for folder in WITH_EXAMPLES {
         let found: Vec<_> =
             sources(folder).into_iter().flat_map(|(path, text)| examples(&text).into_iter().map(move |one| (path.clone(), one))).collect();
         assert!(found.len() > 20, "{folder}: {found:?}");

@@ -308,6 +308,22 @@ fn a_hello_that_does_not_say_how_far_the_stream_is_waits_for_a_sign() {
 }
 
 #[test]
+fn a_gap_does_not_hide_what_is_still_on_its_way() {
+    for (hello_at, last) in [(position(10), None), (position(13), Some(position(13)))] {
+        let rules = watched();
+        rules.lost(at(100));
+        rules.told(at(5_000), hello_at, &hello()).unwrap();
+        rules.told(at(5_001), position(12), &ended(1)).unwrap();
+        assert!(!rules.lives(at(5_001)));
+        match last {
+            None => rules.quiet(),
+            Some(last) => assert!(rules.told(at(5_002), last, &ended(2)).is_ok()),
+        }
+        assert!(rules.lives(at(5_002)));
+    }
+}
+
+#[test]
 fn a_lease_of_another_decision_point_is_not_kept_beside_a_watch() {
     let rules = watched();
     let (question, lease) = (question("r"), lease(Epoch { life: 8, seq: 10 }, &[1], "r1"));
