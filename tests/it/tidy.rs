@@ -150,7 +150,7 @@ fn the_client_closure_is_small() {
 }
 
 /// Where every public item has an example that is compiled with the documentation.
-const WITH_EXAMPLES: &[&str] = &["sdk/client/src"];
+const WITH_EXAMPLES: &[&str] = &["sdk/client/src", "sdk/pep/src"];
 
 /// What each public function, struct, enum or trait of a source text is called, and whether its comment holds an example.
 fn examples(text: &str) -> Vec<(String, bool)> {
