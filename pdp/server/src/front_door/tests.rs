@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
@@ -33,7 +34,16 @@ fn router() -> Router {
         let (unix, certificate) = (request.extensions().get::<UnixPeer>(), request.extensions().get::<ClientCertificate>());
         format!("{address:?} {unix:?} {certificate:?}")
     };
-    Router::new().route("/", get(|| async { "hello" })).route("/slow", get(std::future::pending::<()>)).route("/peer", get(peer))
+    let hangup = |Extension(line): Extension<Line>| async move {
+        line.hangup().now();
+        std::future::pending::<()>().await;
+    };
+    let leaving = |Extension(line): Extension<Line>| async move {
+        line.leaving().await;
+        "goodbye"
+    };
+    let router = Router::new().route("/hangup", get(hangup)).route("/leaving", get(leaving));
+    router.route("/", get(|| async { "hello" })).route("/slow", get(std::future::pending::<()>)).route("/peer", get(peer))
 }
 
 async fn exchange(address: SocketAddr, request: &str) -> String {
@@ -47,6 +57,20 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
 #[track_caller]
 fn has_status(answer: &str, status: u16) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+}
+
+#[tokio::test]
+async fn what_goes_on_can_end_its_connection_and_hears_that_it_ends() {
+    let (address, stop, _) = open(Limits::default()).await;
+    assert_eq!(exchange(address, "GET /hangup HTTP/1.1\r\nHost: a\r\n\r\n").await, "");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /leaving HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut first = [0; 16];
+    let _ = stream.read_exact(&mut first).await.unwrap();
+    stop.send(true).unwrap();
+    let mut rest = Vec::new();
+    // Where the second request was not taken any more, the connection ends all the same.
+    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await.expect("it ends");
 }
 
 #[tokio::test]

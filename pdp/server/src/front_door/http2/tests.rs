@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
+use axum::{Extension, Router};
 use hyper::Request;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,8 +21,20 @@ async fn open(limits: Limits, tls: Option<Arc<Tls>>) -> (SocketAddr, watch::Send
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
     let router = Router::new().route("/", post(|| async { "hello" })).route("/slow", post(std::future::pending::<()>));
+    let router = router.route("/leaving", post(leaving)).route("/hangup", post(hangup));
     let listener = Listener::tcp(listener, tls).speaking(Protocol::Http2);
     (address, stop, tokio::spawn(serve(listener, router, limits, stopped)))
+}
+
+/// Answers when its connection is about to end.
+async fn leaving(Extension(line): Extension<Line>) -> &'static str {
+    line.leaving().await;
+    "goodbye"
+}
+
+async fn hangup(Extension(line): Extension<Line>) {
+    line.hangup().now();
+    std::future::pending::<()>().await;
 }
 
 struct Client {
@@ -82,6 +94,29 @@ async fn an_old_connection_ends_and_another_one_serves() {
     assert_eq!(client.call("POST", "/").await.unwrap(), 200);
     tokio::time::timeout(Duration::from_secs(20), client.connection).await.expect("it ends").unwrap().unwrap();
     assert_eq!(connect(address).await.call("POST", "/").await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn what_goes_on_hears_that_its_connection_ends() {
+    let young = Duration::from_millis(100);
+    let (address, _stop, _) = open(Limits { headers_within: young, connection_age: young, ..Limits::default() }, None).await;
+    assert_eq!(connect(address).await.call("POST", "/leaving").await.unwrap(), 200, "by age");
+    let (address, stop, served) = open(Limits::default(), None).await;
+    let mut client = connect(address).await;
+    assert_eq!(client.call("POST", "/").await.unwrap(), 200);
+    let call = tokio::spawn(async move { client.call("POST", "/leaving").await });
+    stop.send(true).unwrap();
+    // A call that came too late is not answered, and none is left hanging.
+    let called = tokio::time::timeout(Duration::from_secs(20), call).await.expect("it ends").unwrap();
+    assert!(called.is_err() || called.is_ok_and(|status| status == 200));
+    tokio::time::timeout(Duration::from_secs(20), served).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn what_goes_on_can_end_its_connection() {
+    let (address, _stop, _) = open(Limits::default(), None).await;
+    let mut client = connect(address).await;
+    assert!(tokio::time::timeout(Duration::from_secs(20), client.call("POST", "/hangup")).await.expect("it ends").is_err());
 }
 
 #[tokio::test]
