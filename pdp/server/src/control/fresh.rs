@@ -21,12 +21,14 @@ const LONGEST: usize = 8 * 1024 * 1024;
 
 /// Tells it in the header, and where the body is an object, as its member `consistency`. The change is visible by now, so that the position is its own or later.
 pub(super) async fn tell(State(service): State<Arc<ControlService>>, request: Request, next: Next) -> Response {
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let (is_asked, before) = (!matches!(*request.method(), Method::GET | Method::HEAD), service.store.position());
     let response = next.run(request).await;
-    if !is_change || !response.status().is_success() {
+    let position = service.store.position();
+    // A walk over the journal, or a dry run, changes nothing.
+    if !is_asked || position == before || !response.status().is_success() {
         return response;
     }
-    let consistency = Consistency { chain: service.chain, seq: service.store.position() }.to_string();
+    let consistency = Consistency { chain: service.chain, seq: position }.to_string();
     let Ok(told) = HeaderValue::from_str(&consistency) else { return response };
     let (mut parts, body) = response.into_parts();
     parts.headers.insert(CONSISTENCY, told);

@@ -298,8 +298,12 @@ async fn every_change_says_how_fresh_a_decision_must_be_to_have_seen_it_and_noth
             body => assert_eq!(body["consistency"], told, "{method} {path}"),
         }
     }
-    let others =
-        [(Method::GET, "/devices", Value::Null), (Method::DELETE, "/revocations", target), (Method::POST, "/revocations", json!({}))];
+    let others = [
+        (Method::GET, "/devices", Value::Null),
+        (Method::DELETE, "/revocations", target),
+        (Method::POST, "/revocations", json!({})),
+        (Method::POST, "/calibrate", Value::Null),
+    ];
     for (method, path, body) in others {
         let answer = desk.ask(method, path, body).await;
         assert!(answer.headers.get(CONSISTENCY).is_none() && answer.body.get("consistency").is_none(), "{path}: {}", answer.body);
