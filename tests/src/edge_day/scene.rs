@@ -212,11 +212,11 @@ impl Scene {
         self.beats / u64::try_from(self.heartbeat.as_millis()).unwrap_or(1) * 8
     }
 
-    pub(super) async fn through_edge(&self, question: &Question) -> Result<Answer, Error> {
+    pub(super) async fn through_edge(&mut self, question: &Question) -> Result<Answer, Error> {
         self.edge.evaluate(question).await
     }
 
-    pub(super) async fn alone(&self, question: &Question) -> Result<Answer, Error> {
+    pub(super) async fn alone(&mut self, question: &Question) -> Result<Answer, Error> {
         self.client.evaluate(question).await
     }
 
