@@ -1,11 +1,12 @@
 //! A decision point with AuthZEN's certification policy, or another one, and the ways to ask it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::http::{self, Answer};
-use crate::process::{Process, free_ports, serve};
+use crate::process::{Process, countersign, free_ports, serve};
 
 /// The secret of `app`, which may search.
 pub const SECRET: &str = "application-secret-of-this-test";
@@ -26,6 +27,8 @@ pub struct Pdp {
     pub url: String,
     /// The operations listener.
     pub operations: u16,
+    /// The gRPC listener.
+    pub grpc: u16,
     /// Where its configuration and data are.
     pub folder: tempfile::TempDir,
 }
@@ -64,7 +67,7 @@ impl Pdp {
     #[must_use]
     pub fn with_policy(policy: &Path, more: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [decision, operations] = free_ports();
+        let [decision, operations, grpc] = free_ports();
         for (name, text) in [("secret", SECRET), ("suite", SUITES_BEARER), ("bearer", BEARER), ("other-bearer", OTHER_BEARER)] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
@@ -72,7 +75,7 @@ impl Pdp {
         // What the documentation says to start, with other ports, another policy, and more callers.
         let documented = CONFIGURATION
             .replace("127.0.0.1:9180", &format!("127.0.0.1:{decision}"))
-            .replace("127.0.0.1:9183", &format!("127.0.0.1:{operations}"))
+            .replace("127.0.0.1:9183\"", &format!("127.0.0.1:{operations}\"\ngrpc = \"127.0.0.1:{grpc}\""))
             .replace("../../../../policies/examples/authzen", &policy.display().to_string())
             .replace("bearer_file = \"bearer\"", "bearer_file = \"suite\"");
         let configuration = format!(
@@ -98,8 +101,22 @@ policy_budget_ms = 4000
 "#
         );
         std::fs::write(folder.path().join("countersign.toml"), configuration).unwrap();
-        let process = serve(folder.path(), &[decision, operations]);
-        Self { process, url: format!("http://127.0.0.1:{decision}"), operations, folder }
+        let process = serve(folder.path(), &[decision, operations, grpc]);
+        Self { process, url: format!("http://127.0.0.1:{decision}"), operations, grpc, folder }
+    }
+
+    /// What an operator does, by the command.
+    ///
+    /// # Panics
+    /// When it does not succeed.
+    #[track_caller]
+    #[must_use]
+    pub fn operate(&self, arguments: &[&str]) -> Value {
+        let mut command = Command::new(countersign());
+        let output =
+            command.args(arguments).arg("--json").arg("--config").arg(self.folder.path().join("countersign.toml")).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Asks as `app`.

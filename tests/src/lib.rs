@@ -24,6 +24,8 @@ pub mod oracle;
 pub mod process;
 pub mod proxy;
 pub mod stage;
+pub mod storm;
 pub mod upstream;
+pub mod watched;
 
 pub use proxy::nginx;

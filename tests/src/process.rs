@@ -220,6 +220,19 @@ pub fn part(name: &str) -> PathBuf {
     program
 }
 
+/// A program of the virtual environment that another script of `tests/setup` made.
+///
+/// # Panics
+/// When the setup did not run.
+#[track_caller]
+#[must_use]
+pub fn part_of(setup: &str, name: &str) -> PathBuf {
+    let folder = parts_folder();
+    let program = folder.join(setup).join("bin").join(name);
+    assert!(program.is_file(), "no {name} in {0}/{setup}; run `tests/setup/{setup} {0}`", folder.display());
+    program
+}
+
 fn parts_folder() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "the test command hands the folder over")]
     let folder = std::env::var("COUNTERSIGN_TEST_PARTS").map(PathBuf::from);

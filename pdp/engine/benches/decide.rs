@@ -5,11 +5,12 @@ use std::hint::black_box;
 use countersign_pdp_engine::decide;
 use countersign_pdp_engine::facts::{DirectoryUser, Facts, Inventory};
 use countersign_pdp_engine::identify::{Given, Identified, Issuers, ProofRules, identify};
+use countersign_pdp_engine::lease::{Made, Terms, mint};
 use countersign_pdp_engine::policy::{Policy, PolicySource};
-use countersign_pdp_engine::request::{Pep, RawCheck, RequestRules, normalize};
+use countersign_pdp_engine::request::{Credentials, Pep, RawCheck, RequestRules, normalize};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_risk::{Salts, SubjectSalt};
-use countersign_sdk_types::{Action, Entity, EvaluationRequest, PepId, Place, PlaceGap, Revision, Tenant, Timestamp};
+use countersign_sdk_types::{Action, Entity, EvaluationRequest, Millis, PepId, Place, PlaceGap, Revision, RiskScore, Tenant, Timestamp};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const NOW: Timestamp = Timestamp(1_772_528_400_000);
@@ -59,5 +60,21 @@ fn decisions(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decisions);
+/// A decision with its lease: how much it costs to know that it holds to the end. Within the minute there is one more look, across its end there are two.
+fn leases(criterion: &mut Criterion) {
+    let (facts, credentials, never) = (facts(), Credentials::default(), std::collections::BTreeSet::new());
+    let terms = Terms { ttl: Millis(30_000), risk_below: RiskScore::clamp(100.0), never: &never, until: None, also: &[] };
+    for (name, now) in [("one look", NOW), ("two looks", NOW.after(Millis(45_000)))] {
+        let (Some(snapshot), Some(identified)) = (snapshot(SEED), identified()) else { return };
+        let lease = |identified: &Identified| {
+            let decided = decide(identified, &facts, &snapshot, now);
+            let made = Made { identified, credentials: &credentials, facts: &facts, snapshot: &snapshot, now, decided: &decided };
+            mint(&made, &terms)
+        };
+        let name = if lease(&identified).is_some() { name } else { "none was given" };
+        criterion.bench_function(&format!("decide and lease/seed, {name}"), |bencher| bencher.iter(|| lease(black_box(&identified))));
+    }
+}
+
+criterion_group!(benches, decisions, leases);
 criterion_main!(benches);

@@ -184,6 +184,19 @@ pub(crate) fn decide_on(sighting: Sighting, identified: &Identified, facts: &Fac
     Decided { decision, trace }
 }
 
+/// What the risk and the obligations of an allow would be at an instant; `None` where the answer would be another. What would make it yes is not looked for.
+pub(crate) fn allowed(identified: &Identified, facts: &Facts, snapshot: &Snapshot, at: Timestamp) -> Option<(RiskScore, Vec<Obligation>)> {
+    let sighting = sight(identified, facts, at);
+    let assessment = assess(&sighting, facts, snapshot);
+    let case = Case { identified, facts, snapshot, now: at, sighting: &sighting, assessment: &assessment };
+    if case.barred().is_some() {
+        return None;
+    }
+    let input = case.input(facts);
+    let verdict = snapshot.ask(&input).ok().filter(|verdict| case.effect(verdict) == Effect::Allow)?;
+    Some((input.context.risk_score, case.obligations(&verdict)))
+}
+
 /// What a request shows of its subject, keyed.
 #[must_use]
 pub fn sight(identified: &Identified, facts: &Facts, now: Timestamp) -> Sighting {

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod identify;
 pub mod input;
 pub mod keys;
+pub mod lease;
 pub mod path;
 pub mod policy;
 pub mod record;

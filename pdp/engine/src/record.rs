@@ -1,7 +1,7 @@
 //! What is kept of a decision, and how it is replayed. Holds no token, no cookie and no secret; it does hold the client's address.
 
 use countersign_risk::BindingState;
-use countersign_sdk_types::{DecisionId, DeviceId, Revision, SessionId, SubjectId, Tenant, Timestamp};
+use countersign_sdk_types::{DecisionId, DeviceId, Millis, Revision, SessionId, SubjectId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
@@ -44,6 +44,9 @@ pub struct Record {
     pub summary: Summary,
     /// How it came about.
     pub trace: Option<Trace>,
+    /// How long the answer may be repeated without asking; `None` where it may not.
+    #[serde(default, rename = "leased_ms", skip_serializing_if = "Option::is_none")]
+    pub leased: Option<Millis>,
 }
 
 /// The arguments of `decide`, without the secret that keys identifiers.
@@ -106,7 +109,14 @@ impl Record {
             basis: Some(Basis { identified: identified.clone(), facts: facts.clone() }),
             summary: decided.decision.summary(),
             trace: Some(decided.trace.clone()),
+            leased: None,
         }
+    }
+
+    /// The same, of an answer that may be repeated for a while.
+    #[must_use]
+    pub fn leased(self, leased: Option<Millis>) -> Self {
+        Self { leased, ..self }
     }
 
     /// Of a request that was let through: whose session it was, and the sum of its evidence in nats before any grant.
@@ -131,6 +141,7 @@ impl Record {
             basis: None,
             summary: Summary::Deny(denial),
             trace: None,
+            leased: None,
         }
     }
 }

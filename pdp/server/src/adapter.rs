@@ -4,6 +4,7 @@ pub mod answer;
 pub mod authzen;
 pub mod caddy;
 pub mod certificate;
+pub mod decision_point;
 pub mod envoy;
 pub mod envoy_grpc;
 mod forwarded;
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod nginx;
 pub mod sessions;
 pub mod traefik;
+pub mod watch;
 
 use std::net::IpAddr;
 

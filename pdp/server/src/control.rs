@@ -6,6 +6,7 @@ pub(crate) mod asked;
 pub(crate) mod code;
 pub(crate) mod credentials;
 pub(crate) mod emergency;
+mod fresh;
 mod guard;
 pub(crate) mod inventory;
 pub(crate) mod learning;
@@ -28,6 +29,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 pub use code::code_digest;
+pub(crate) use fresh::CONSISTENCY;
 pub use guard::{OperatorKey, OperatorKeyError};
 use problem::Problem;
 pub(crate) use problem::ProblemDocument;
@@ -41,6 +43,8 @@ pub const BASE: &str = "/countersign/v1";
 pub struct ControlService {
     /// What must not be lost, and the view of it.
     pub store: Store,
+    /// The name of its log of changes.
+    pub chain: u64,
     /// The one tenant that is operated on.
     pub tenant: Tenant,
     /// The time; the demonstration has its own.
@@ -67,6 +71,7 @@ impl ControlService {
     pub fn new(store: Store, tenant: Tenant, now: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
         Self {
             store,
+            chain: 0,
             tenant,
             now,
             policy_status: Arc::new(|| Value::Null),
@@ -125,6 +130,7 @@ pub fn router(service: Arc<ControlService>) -> Router {
     router
         .fallback(async || Problem::unknown("there is nothing here"))
         .method_not_allowed_fallback(async || Problem::method())
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&service), fresh::tell))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&service), guard::guard))
         .with_state(service)
 }

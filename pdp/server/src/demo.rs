@@ -36,6 +36,7 @@ use crate::front_door::{self, Limits};
 use crate::places::Places;
 use crate::policies;
 use crate::serve::{self, Decider, Parts};
+use crate::watch::Hub;
 use backstage::PdpBackstage;
 use front::Front;
 
@@ -165,8 +166,16 @@ async fn start(Setting { port, iss, policy }: Setting, data: &Path) -> Result<Ru
     let (stop, stopped) = watch::channel(false);
     let mut doors = JoinSet::new();
     doors.spawn(door(front_at, front.router(), stopped.clone()));
+    doors.spawn(telling(Arc::clone(&decider.pdp.hub), stopped.clone()));
     doors.spawn(door(decision_at, serve::router(decider), stopped));
     Ok(Running { stage, backstage, stop, doors })
+}
+
+async fn telling(hub: Arc<Hub>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = hub.run() => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
 }
 
 async fn door(listener: TcpListener, router: axum::Router, stop: watch::Receiver<bool>) {

@@ -26,6 +26,9 @@ use crate::metrics::ListenerMetrics;
 use crate::tls::{ClientCertificate, Tls};
 
 mod http2;
+mod line;
+
+pub use line::{Hangup, Line};
 
 /// What a listener speaks: one protocol, never what the client likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,6 +73,8 @@ impl Default for Limits {
     }
 }
 
+/// How long a peer may leave unanswered what was sent to it, in milliseconds.
+const UNANSWERED_MS: u32 = 30_000;
 const MOST_HEADERS: usize = 100;
 const BUFFER: usize = 32 * 1024;
 const LONGEST_URI: usize = 8 * 1024;
@@ -118,6 +123,8 @@ impl Listener {
             Socket::Tcp(listener, tls) => {
                 let (stream, peer) = listener.accept().await?;
                 let _ = stream.set_nodelay(true);
+                // A peer that vanished answers nothing; what is sent to it is given up, and with it the connection.
+                let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNANSWERED_MS);
                 Ok(Accepted::Tcp(stream, peer, tls.clone()))
             }
             Socket::Unix(listener) => {
@@ -250,7 +257,7 @@ impl Door {
 
     async fn converse(self: Arc<Self>, stream: Box<dyn Stream>, peer: Peer, watcher: Watcher, stopping: watch::Receiver<bool>) {
         match self.protocol {
-            Protocol::Http1 => self.converse_http1(stream, peer, watcher).await,
+            Protocol::Http1 => self.converse_http1(stream, peer, watcher, stopping).await,
             Protocol::Http2 => {
                 self.converse_http2(stream, peer, stopping).await;
                 drop(watcher);
@@ -258,16 +265,22 @@ impl Door {
         }
     }
 
-    async fn converse_http1(self: Arc<Self>, stream: Box<dyn Stream>, peer: Peer, watcher: Watcher) {
+    async fn converse_http1(self: Arc<Self>, stream: Box<dyn Stream>, peer: Peer, watcher: Watcher, stopping: watch::Receiver<bool>) {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.limits.headers_within).max_headers(MOST_HEADERS).max_buf_size(BUFFER);
-        let service = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
+        let hangup = Hangup::default();
+        let line = Line::new(stopping, hangup.clone());
+        let service = tower::service_fn(move |mut request: Request<hyper::body::Incoming>| {
             let (door, peer) = (Arc::clone(&self), peer.clone());
+            request.extensions_mut().insert(line.clone());
             async move { Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await) }
         });
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         // A connection that breaks is the client's affair; there is nobody left to tell.
-        let _ = watcher.watch(connection).await;
+        tokio::select! {
+            _ = watcher.watch(connection) => {}
+            () = hangup.wanted() => {}
+        }
     }
 
     async fn answer(&self, request: Request, peer: Peer) -> Response {

@@ -112,6 +112,12 @@ impl Introspection {
         self.kept.get(&name(token)).filter(|kept| kept.until > now).map(|kept| kept.answer)
     }
 
+    /// Until when the answer counts that a token is active; `None` when that is not what was answered, or not any more.
+    #[must_use]
+    pub fn active_until(&self, token: &str, now: Timestamp) -> Option<Timestamp> {
+        self.kept.get(&name(token)).filter(|kept| kept.until > now && kept.answer.is_active()).map(|kept| kept.until)
+    }
+
     /// Asks about a token, once however many want to know; [`Introspection::known`] has the answer then.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ mod source;
 mod watched;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,7 @@ use self::source::FetchError;
 pub use self::source::Source;
 use self::watched::Watched;
 use crate::metrics::{FetchOutcome, Metrics};
+use crate::watch::Hub;
 
 /// When keys are looked at.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,8 @@ pub struct KeySets {
     watched: BTreeMap<String, Watched>,
     timing: Timing,
     metrics: Arc<Metrics>,
+    /// Who is told when keys are no longer used.
+    hub: OnceLock<Arc<Hub>>,
 }
 
 impl KeySets {
@@ -87,7 +90,12 @@ impl KeySets {
             let has_keys = base.by_iss.get(&iss).is_some_and(|issuer| !issuer.keys.is_empty());
             (iss, Watched::new(source, has_keys))
         });
-        Self { watched: watched.collect(), current: ArcSwap::from_pointee(base), timing, metrics }
+        Self { watched: watched.collect(), current: ArcSwap::from_pointee(base), timing, metrics, hub: OnceLock::new() }
+    }
+
+    /// Tells this stream when keys are no longer used.
+    pub fn tell(&self, hub: Arc<Hub>) {
+        let _ = self.hub.set(hub);
     }
 
     /// The issuers with their keys as of now.
@@ -203,13 +211,18 @@ impl KeySets {
     }
 
     fn publish(&self, iss: &str, keys: &KeySet) {
-        self.current.rcu(|issuers| {
+        let before = self.current.rcu(|issuers| {
             let mut next = Issuers::clone(issuers);
             if let Some(issuer) = next.by_iss.get_mut(iss) {
                 issuer.keys = keys.clone();
             }
             next
         });
+        // Keys are not told apart: where there were some, one of them may be gone, and with it every token that it signed.
+        let had_keys = before.by_iss.get(iss).is_some_and(|issuer| !issuer.keys.is_empty());
+        if had_keys && let Some(hub) = self.hub.get() {
+            hub.reset();
+        }
     }
 }
 

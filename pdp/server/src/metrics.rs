@@ -5,7 +5,7 @@ mod labels;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use countersign_sdk_types::{DenialCode, Effect};
+use countersign_sdk_types::{DenialCode, Effect, WatchEvent};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,7 +14,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use self::labels::{BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage};
+pub use self::labels::{
+    BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage, WatchTold,
+};
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -50,6 +52,11 @@ struct StepUpLabels {
     outcome: StepUpOutcome,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabel {
+    event: WatchTold,
+}
+
 type Histograms = Family<DoorLabel, Histogram, fn() -> Histogram>;
 
 /// Everything that one process counts.
@@ -70,6 +77,10 @@ pub struct Metrics {
     behavior_batches: Family<OutcomeLabel, Counter>,
     searches: Family<OutcomeLabel, Counter>,
     opa_events_lost: Counter,
+    watches: Gauge,
+    watch_events: Family<WatchLabel, Counter>,
+    watch_resets: Counter,
+    watches_closed: Counter,
 }
 
 impl Default for Metrics {
@@ -97,6 +108,10 @@ impl Metrics {
             behavior_batches: Family::default(),
             searches: Family::default(),
             opa_events_lost: Counter::default(),
+            watches: Gauge::default(),
+            watch_events: Family::default(),
+            watch_resets: Counter::default(),
+            watches_closed: Counter::default(),
         };
         metrics.register();
         metrics
@@ -116,6 +131,10 @@ impl Metrics {
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
         registry.register("searches", "Pages of AuthZEN searches", self.searches.clone());
         registry.register("opa_events_lost", "Decisions missing from the decision log of OPA's clients", self.opa_events_lost.clone());
+        registry.register("watches", "Open watches", self.watches.clone());
+        registry.register("watch_events", "Events told, each once for all watches", self.watch_events.clone());
+        registry.register("watch_resets", "Watches that had missed something when they came back or read on", self.watch_resets.clone());
+        registry.register("watches_closed", "Watches that were closed because they did not read", self.watches_closed.clone());
         registry.register("build", "Which build this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     }
 
@@ -165,6 +184,34 @@ impl Metrics {
     /// A page of a search ended.
     pub fn searched(&self, outcome: SearchOutcome) {
         self.searches.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// A watch is open until the mark is dropped.
+    #[must_use]
+    pub fn watch(&self) -> Present {
+        Present::of(&self.watches)
+    }
+
+    /// An event was told.
+    pub fn watch_told(&self, event: &WatchEvent) {
+        let event = match event {
+            WatchEvent::Hello { .. } => WatchTold::Hello,
+            WatchEvent::Ended { .. } => WatchTold::Ended,
+            WatchEvent::Policy { .. } => WatchTold::Policy,
+            WatchEvent::Reset {} => WatchTold::Reset,
+            WatchEvent::Draining { .. } => WatchTold::Draining,
+        };
+        self.watch_events.get_or_create(&WatchLabel { event }).inc();
+    }
+
+    /// A watch had missed something.
+    pub fn watch_reset(&self) {
+        self.watch_resets.inc();
+    }
+
+    /// A watch was closed because it did not read.
+    pub fn watch_closed(&self) {
+        self.watches_closed.inc();
     }
 
     /// The meters of one listener.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod identify;
+mod lease;
 mod look_up;
 mod search;
 
@@ -17,19 +18,23 @@ use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, Demand, Witness, decide, witness};
 use countersign_pdp_engine::facts::Facts;
 use countersign_pdp_engine::identify::{Identified, IdentifiedBy, IdentifyError};
+use countersign_pdp_engine::lease::{Made, tag};
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::record::Record;
 use countersign_pdp_engine::request::{
     AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, Scheme, client_address, normalize,
 };
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store};
+use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store, ViewError};
 use countersign_risk::{Sighting, Strength};
-use countersign_sdk_types::{Acr, DecisionId, DenialCode, Digest, Host, Millis, RiskLevel, Seconds, SubjectId, Tenant, Timestamp};
+use countersign_sdk_types::{
+    Acr, Consistency, CredentialId, DecisionId, DenialCode, DeviceId, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tag,
+    Tenant, Timestamp, Wanted, WantedLease, WatchName,
+};
 use tokio::time::timeout;
 
 use crate::attempts::{Attempts, MOST_CONTEXTS};
-use crate::behavior::Behaviors;
+use crate::behavior::{Behaviors, Whose};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ClaimMap, LeaseTerms, Site};
 use crate::directory::Directory;
@@ -39,12 +44,13 @@ use crate::metrics::{Door, Metrics};
 use crate::places::Places;
 use crate::proofs::{Proofs, Terms};
 use crate::step_up::StepUp;
-use crate::trails::Trails;
+use crate::trails::{Step, Trails};
 use crate::watch::Hub;
 
 use batch::Batch;
 use identify::{Need, unasked, unknown_key};
-pub(crate) use look_up::{grant_digest, salts};
+use lease::Seen;
+pub(crate) use look_up::{fresh, grant_digest, salts};
 pub use search::{Bounds, Ended, Found, Hit, Search};
 
 /// How long a session stays locked that was asked for a proof from too many contexts.
@@ -78,7 +84,7 @@ pub struct Pdp {
     /// Where sessions were seen before.
     pub trails: Trails,
     /// What ends decisions that were given.
-    pub hub: Hub,
+    pub hub: Arc<Hub>,
     /// On which terms decisions are leased.
     pub lease: LeaseTerms,
     /// How the pointers of sessions moved.
@@ -91,6 +97,8 @@ pub struct Pdp {
     pub deadline: Duration,
     /// What must not be lost, and the view of it.
     pub store: Store,
+    /// The name of its log of changes.
+    pub chain: u64,
     /// Whether a decision waits for its record.
     pub audit: AuditMode,
     /// Whose decision point this is.
@@ -116,9 +124,34 @@ pub struct Answer {
     pub asked: Option<Asked>,
     /// Where this browser performs the ceremony, when one was demanded of it.
     pub ceremony: Option<String>,
+    /// How much of the log of changes the decision has seen.
+    pub consistency: Option<Consistency>,
+    /// Leave to repeat it, of an allow.
+    pub lease: Option<Lease>,
+}
+
+/// A question, and what is wanted of its answer.
+#[derive(Debug)]
+pub struct Question {
+    /// What is asked, or why it cannot be read.
+    pub raw: Result<RawCheck, Denial>,
+    /// What is wanted.
+    pub wanted: Wanted,
+}
+
+impl From<Result<RawCheck, Denial>> for Question {
+    fn from(raw: Result<RawCheck, Denial>) -> Self {
+        Self { raw, wanted: Wanted::default() }
+    }
 }
 
 impl Answer {
+    /// A decision of which nothing else is known.
+    #[must_use]
+    pub const fn of(id: String, decision: Decision) -> Self {
+        Self { id, decision, subject: None, level: None, asked: None, ceremony: None, consistency: None, lease: None }
+    }
+
     /// What is left of it without its record: a denial, also of what was refused already, because a path in report mode lets a refusal pass.
     fn unrecorded(self) -> Self {
         self.denied(Denial::new(DenialCode::AuditUnavailable, "the record could not be written"))
@@ -130,7 +163,7 @@ impl Answer {
     }
 
     fn denied(self, denial: Denial) -> Self {
-        Self { decision: Decision::Deny(denial), ceremony: None, ..self }
+        Self { decision: Decision::Deny(denial), ceremony: None, lease: None, ..self }
     }
 
     /// The stable code of a denial.
@@ -160,11 +193,22 @@ impl Patient {
     }
 }
 
+/// One question among those that are answered together.
+#[derive(Debug, Clone, Copy)]
+struct Turn<'a> {
+    id: &'a DecisionId,
+    now: Timestamp,
+    wanted: Option<&'a WantedLease>,
+    patience: Patient,
+}
+
 /// A decision whose record is on its way.
 struct Pending {
     answer: Answer,
     receipt: Option<Receipt>,
     lesson: Option<StateEvent>,
+    /// The watch of whoever gets the lease.
+    watch: Option<WatchName>,
 }
 
 /// The request as a redirect, a report or a ceremony needs it: everything in it is canonical.
@@ -224,15 +268,28 @@ impl Asked {
 
 impl Pdp {
     /// Decides a request and records it. Never panics, never answers late with an allow, and with a required audit never allows unrecorded.
-    pub async fn check(&self, door: Door, raw: Result<RawCheck, Denial>) -> Answer {
+    pub async fn check(&self, door: Door, question: impl Into<Question>) -> Answer {
         let patience = Patient { watch: Stopwatch::start(), deadline: self.deadline };
-        let pending = self.settle(raw, patience, &mut Batch::of_one()).await;
+        let question = self.fresh(question.into(), patience.left() / 2).await;
+        let leases = self.leases(std::iter::once(&question.wanted), self.deadline);
+        let pending = self.settle(question, patience, &mut Batch::of_one(leases)).await;
         self.finish(door, pending, patience).await
+    }
+
+    /// The question, once it can be answered as freshly as it wants; a denial when that takes too long.
+    async fn fresh(&self, question: Question, within: Duration) -> Question {
+        match (&question.raw, question.wanted.at_least) {
+            (Ok(_), Some(floor)) => match self.reach(floor, within).await {
+                Ok(()) => question,
+                Err(denial) => Question { raw: Err(denial), ..question },
+            },
+            _ => question,
+        }
     }
 
     /// Waits for the record, where the answer depends on it.
     async fn finish(&self, door: Door, pending: Pending, patience: Patient) -> Answer {
-        let Pending { mut answer, receipt, lesson } = pending;
+        let Pending { mut answer, receipt, lesson, watch } = pending;
         match (self.audit, receipt) {
             (AuditMode::BestEffort, _) => self.metrics.records_lost(self.store.decisions().lost()),
             (AuditMode::Required, receipt) => match written(receipt, patience.left()).await {
@@ -249,40 +306,55 @@ impl Pdp {
             // Nobody waits for it: a login that is not learned is learned with the next one.
             drop(self.store.append(lesson, Expect::Any));
         }
+        if let Some(lease) = &answer.lease {
+            self.hub.leased(watch.as_ref(), &lease.depends_on, self.clock.now().after(lease.ttl));
+        }
         self.metrics.decided(door, answer.decision.effect(), answer.code(), patience.watch.elapsed());
         log(&answer, patience.watch);
         answer
     }
 
-    async fn settle(&self, raw: Result<RawCheck, Denial>, patience: Patient, batch: &mut Batch) -> Pending {
-        let now = self.clock.now();
+    async fn settle(&self, question: Question, patience: Patient, batch: &mut Batch) -> Pending {
+        let Question { raw, wanted: Wanted { lease: wanted, .. } } = question;
+        let (now, position) = (self.clock.now(), self.position());
         let id = match self.next_id() {
             Ok(id) => id,
-            Err(denial) => return Pending { answer: Settled::denied(denial).answer(String::new()), receipt: None, lesson: None },
+            Err(denial) => {
+                let answer = Settled::denied(denial).answer(String::new(), position);
+                return Pending { answer, receipt: None, lesson: None, watch: None };
+            }
         };
-        let mut settled = self.guarded(raw.clone(), &id, now, batch);
+        let turn = Turn { id: &id, now, wanted: wanted.as_ref(), patience };
+        let mut settled = self.guarded(raw.clone(), turn, batch);
         // Keys first, then what the issuer says: a token may need both, and nothing twice.
         for _ in 0..2 {
             let Some(need) = settled.need.take() else { break };
             settled = match self.fetch(need, patience).await {
-                Ok(true) => self.guarded(raw.clone(), &id, now, batch),
+                Ok(true) => self.guarded(raw.clone(), turn, batch),
                 Ok(false) => break,
                 Err(denial) => Settled { asked: settled.asked, ..Settled::denied(denial) },
             };
         }
         let mut settled = if patience.is_over() { settled.late() } else { settled };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
+        let lost = self.store.decisions().lost();
         let receipt = self.store.append_decision(&id, &record, self.audit);
+        if self.store.decisions().lost() > lost {
+            // Nobody could tell later by what right it was repeated.
+            settled.lease = None;
+        }
         let lesson = settled.lesson.take();
-        Pending { answer: settled.answer(id.to_string()), receipt: Some(receipt), lesson }
+        let watch = wanted.and_then(|wanted| wanted.watch);
+        Pending { answer: settled.answer(id.to_string(), position), receipt: Some(receipt), lesson, watch }
     }
 
-    fn guarded(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp, batch: &mut Batch) -> Settled {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, id, now, batch)));
+    fn guarded(&self, raw: Result<RawCheck, Denial>, turn: Turn<'_>, batch: &mut Batch) -> Settled {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(raw, turn, batch)));
         decided.unwrap_or_else(|_| Settled::denied(Denial::new(DenialCode::Internal, "a step panicked")))
     }
 
-    fn decide(&self, raw: Result<RawCheck, Denial>, id: &DecisionId, now: Timestamp, batch: &mut Batch) -> Settled {
+    fn decide(&self, raw: Result<RawCheck, Denial>, turn: Turn<'_>, batch: &mut Batch) -> Settled {
+        let (Turn { id, now, .. }, seen, watch) = (turn, self.seen(), Stopwatch::start());
         let normalized = raw.and_then(|raw| normalize(raw, &self.rules));
         let (request, credentials) = match normalized {
             Ok(normalized) => normalized,
@@ -294,10 +366,14 @@ impl Pdp {
         }
         let address = request.client_address();
         let snapshot = self.snapshot.load();
-        let identified = batch.identify(request, &credentials, |request| self.identify(request, &credentials, now));
-        let looked_up = identified.and_then(|identified| {
-            let facts = batch.look_up(|| self.look_up(&identified, &credentials, &snapshot.ladder, now))?;
-            Ok((identified, facts))
+        let identified = batch.identify(request, &credentials, seen, |request| self.identify(request, &credentials, now));
+        let looked_up = identified.and_then(|(identified, seen)| {
+            let leases = batch.leases;
+            let facts = batch.look_up(|| {
+                self.may_lease(&identified, leases);
+                self.look_up(&identified, &credentials, &snapshot.ladder, now)
+            })?;
+            Ok((identified, facts, seen))
         });
         match looked_up {
             Err(IdentifyError::UnknownKey(iss)) => {
@@ -310,15 +386,19 @@ impl Pdp {
             Err(IdentifyError::Denied(denial)) => {
                 // A token that has expired was good once; one that never was is somebody's attempt, and so is a proof.
                 if matches!(denial.code(), DenialCode::InvalidToken | DenialCode::InvalidProof) && batch.charges_forgery() {
-                    self.attempts.forged(address, credentials.device.as_ref(), now);
+                    self.forged(address, credentials.device.as_ref(), now);
                 }
                 Settled { asked, ..Settled::denied(denial) }
             }
-            Ok((identified, facts)) => {
+            Ok((identified, facts, seen)) => {
                 let decided = decide(&identified, &facts, &snapshot, now);
+                let made =
+                    Made { identified: &identified, credentials: &credentials, facts: &facts, snapshot: &snapshot, now, decided: &decided };
+                let lease = self.lease(turn, watch.elapsed(), &made, seen);
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
-                let begins = self.trails.follow(&identified, &decided);
-                let lesson = if begins { lesson(&identified, &facts, &decided) } else { None };
+                let record = record.leased(lease.as_ref().map(|lease| lease.ttl));
+                let step = self.trails.follow(&identified, &decided);
+                let lesson = if step == Step::Begins { lesson(&identified, &facts, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => {
                         let asked = asked.as_ref().filter(|asked| begins_ceremonies(asked, &credentials));
@@ -330,7 +410,10 @@ impl Pdp {
                         None
                     }
                 };
-                Settled { record: Some(record), ceremony, lesson, ..Settled::from(decided, &identified, asked) }
+                // After all that this decision changed.
+                self.stirred(&identified, &decided, step);
+                let settled = Settled::from(decided, &identified, asked);
+                Settled { record: Some(record), ceremony, lesson, lease, seen: Some(seen), ..settled }
             }
         }
     }
@@ -360,10 +443,54 @@ impl Pdp {
             DenialCode::PolicyDenied if batch.charges(identified.subject()) => self.attempts.refused(identified.subject(), now),
             // Against the address, never the subject, from whom the token was taken.
             DenialCode::InvalidToken if batch.charges_forgery() => {
-                self.attempts.forged(identified.request().client_address(), credentials.device.as_ref(), now);
+                self.forged(identified.request().client_address(), credentials.device.as_ref(), now);
             }
             _ => {}
         }
+    }
+
+    /// Counts a forgery, which makes whatever comes from the same address or device riskier.
+    fn forged(&self, address: Option<IpAddr>, device: Option<&DeviceId>, now: Timestamp) {
+        self.attempts.forged(address, device, now);
+        let address = address.map(|address| tag::address(&self.tenant, address));
+        let tags: Vec<Tag> = address.into_iter().chain(device.map(|device| tag::device(&self.tenant, device))).collect();
+        self.hub.stir(&tags);
+    }
+
+    /// A proof of this subject did not hold.
+    pub(crate) fn failed(&self, subject: &SubjectId, address: Option<IpAddr>, now: Timestamp) {
+        self.attempts.failed(subject, address, now);
+        let address = address.map(|address| tag::address(&subject.tenant, address));
+        let tags: Vec<Tag> = address.into_iter().chain([tag::subject(subject)]).collect();
+        self.hub.stir(&tags);
+    }
+
+    /// A passkey's counter went backwards.
+    pub(crate) fn regressed(&self, subject: &SubjectId, credential: CredentialId) {
+        self.attempts.regressed(subject, credential);
+        self.hub.stir(&[tag::subject(subject)]);
+    }
+
+    /// A batch of pointer actions came: what it says of the session ends leases when it raises the risk.
+    pub(crate) fn moved(&self, identified: &Identified, whose: &Whose) -> Result<(), ViewError> {
+        let raised = self.behaviors.judge(whose, self.store.view())?.is_some_and(|behavior| behavior.nats > 0.0 || behavior.is_replay);
+        if raised {
+            self.stir(identified);
+        }
+        Ok(())
+    }
+
+    /// What is refused, and what is let through in spite of its risk or elsewhere than before, says something of the session that its leases did not know.
+    fn stirred(&self, identified: &Identified, decided: &Decided, step: Step) {
+        let is_calm = matches!(decided.decision, Decision::Allow(_)) && decided.trace.remaining < self.lease.risk_below;
+        if !is_calm || step == Step::Moves {
+            self.stir(identified);
+        }
+    }
+
+    fn stir(&self, identified: &Identified) {
+        let subject = identified.subject();
+        self.hub.stir(&[tag::session(&subject.tenant, identified.session()), tag::subject(subject)]);
     }
 
     /// The one write that a denied request may cause.
@@ -483,6 +610,10 @@ struct Settled {
     lesson: Option<StateEvent>,
     /// What should be fetched before this denial stands.
     need: Option<Need>,
+    /// Leave to repeat it.
+    lease: Option<Lease>,
+    /// What it has seen at least.
+    seen: Option<Seen>,
 }
 
 impl Settled {
@@ -496,6 +627,8 @@ impl Settled {
             record: None,
             lesson: None,
             need: None,
+            lease: None,
+            seen: None,
         }
     }
 
@@ -510,17 +643,20 @@ impl Settled {
 
     fn from(decided: Decided, identified: &Identified, asked: Option<Asked>) -> Self {
         let (subject, level) = (Some(identified.subject().clone()), Some(decided.trace.remaining.level()));
-        Self { decision: decided.decision, subject, level, asked, ceremony: None, record: None, lesson: None, need: None }
+        let decision = decided.decision;
+        Self { decision, subject, level, asked, ceremony: None, record: None, lesson: None, need: None, lease: None, seen: None }
     }
 
     fn late(self) -> Self {
         let denial = Denial::new(DenialCode::Deadline, "the answer came after the deadline");
-        Self { decision: Decision::Deny(denial), ceremony: None, record: None, lesson: None, ..self }
+        Self { decision: Decision::Deny(denial), ceremony: None, record: None, lesson: None, lease: None, ..self }
     }
 
-    fn answer(self, id: String) -> Answer {
-        let Self { decision, subject, level, asked, ceremony, .. } = self;
-        Answer { id, decision, subject, level, asked, ceremony }
+    /// With a name, and the position at which nothing had been looked at yet.
+    fn answer(self, id: String, position: Consistency) -> Answer {
+        let Self { decision, subject, level, asked, ceremony, lease, seen, .. } = self;
+        let consistency = Some(seen.map_or(position, |seen| seen.consistency));
+        Answer { id, decision, subject, level, asked, ceremony, consistency, lease }
     }
 }
 

@@ -176,16 +176,22 @@ impl Source {
         source
     }
 
-    /// Reads the file again when it changed. A file that cannot be read leaves the last good one in place.
-    fn refresh(&self) {
-        let Some(path) = &self.path else { return };
+    /// Reads the file again when it changed; true when it is another one now. A file that cannot be read leaves the last good one in place.
+    fn refresh(&self) -> bool {
+        let Some(path) = &self.path else { return false };
         let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         if changed.is_none() || changed == self.loaded.load().changed {
-            return;
+            return false;
         }
         match open(path) {
-            Ok(reader) => self.loaded.store(std::sync::Arc::new(Loaded { reader: Some(reader), changed })),
-            Err(error) => tracing::warn!(file = %path.display(), error, "place database was not loaded"),
+            Ok(reader) => {
+                self.loaded.store(std::sync::Arc::new(Loaded { reader: Some(reader), changed }));
+                true
+            }
+            Err(error) => {
+                tracing::warn!(file = %path.display(), error, "place database was not loaded");
+                false
+            }
         }
     }
 }
@@ -216,12 +222,12 @@ impl Places {
         Self(Kind::Table(Box::new(table)))
     }
 
-    /// Reads changed files again.
-    pub fn refresh(&self) {
-        if let Kind::Databases(databases) = &self.0 {
-            let Databases { city, second, asn, anonymous, max_age: _ } = databases;
-            [city, second, asn, anonymous].into_iter().for_each(Source::refresh);
-        }
+    /// Reads changed files again; true when addresses may be elsewhere now.
+    pub fn refresh(&self) -> bool {
+        let Kind::Databases(databases) = &self.0 else { return false };
+        let Databases { city, second, asn, anonymous, max_age: _ } = databases;
+        let replaced = [city, second, asn, anonymous].map(Source::refresh);
+        replaced.contains(&true)
     }
 
     /// Where an address is.

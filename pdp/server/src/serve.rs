@@ -10,18 +10,18 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, put};
+use axum::routing::{any, get, put};
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::request::RequestRules;
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_stepup::{Ceremonies, Limits as CeremonyLimits, RelyingParty};
-use countersign_pdp_store::{AuditMode, Options, Store};
+use countersign_pdp_store::{AuditMode, Observer, Options, Store};
 use countersign_risk::Weights;
 use countersign_sdk_types::strict::Limits as JsonLimits;
 use countersign_sdk_types::{Host, Tenant};
 
 use crate::adapter::identity::IdentityHeaders;
-use crate::adapter::{authzen, caddy, envoy, envoy_grpc, haproxy, nginx, sessions, traefik};
+use crate::adapter::{authzen, caddy, decision_point, envoy, envoy_grpc, haproxy, nginx, sessions, traefik, watch};
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
@@ -33,7 +33,7 @@ use crate::grpc::health::Health;
 use crate::introspection::{self, Introspection};
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
-use crate::pipeline::Pdp;
+use crate::pipeline::{Pdp, fresh};
 use crate::places::Places;
 use crate::policies::Policies;
 use crate::proofs::{self, Proofs};
@@ -188,12 +188,15 @@ fn load_tls(files: &TlsFiles) -> Result<Arc<Tls>, String> {
 pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let store = Store::open(&parts.store, Options::default(), parts.clock.now()).map_err(|error| error.to_string())?;
     let incarnation = store.view().incarnation().map_err(|error| error.to_string())?;
+    let chain = store.chain(&parts.tenant, fresh).map_err(|error| error.to_string())?;
     let max_age = parts.step_up.as_ref().map_or(parts.snapshot.max_age, |step_up| step_up.max_age);
     let node = format!("{}.{incarnation}", parts.tenant);
     let metrics = Arc::new(Metrics::new());
     let behaviors = Behaviors::default();
     behaviors.follow(store.view(), &parts.tenant, parts.clock.now()).map_err(|error| error.to_string())?;
     let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
+    let hub = Arc::new(Hub::new(parts.lease.clone(), parts.snapshot.revision.clone(), Arc::clone(&metrics))?);
+    store.observe(Arc::clone(&hub) as Arc<dyn Observer>);
     let pdp = Pdp {
         snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
         rules: parts.rules,
@@ -207,18 +210,20 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         step_up: parts.step_up.map(|step_up| stepping_up(&step_up, &node)).transpose()?,
         attempts: Attempts::default(),
         trails: Trails::default(),
-        hub: Hub::new()?,
+        hub,
         lease: parts.lease,
         behaviors,
         metrics,
         clock: parts.clock,
         deadline: parts.patience.deadline,
         store,
+        chain,
         audit: parts.audit,
         tenant: parts.tenant.clone(),
         incarnation,
         sequence: AtomicU64::new(1),
     };
+    pdp.key_sets.tell(Arc::clone(&pdp.hub));
     Ok(Decider {
         pdp: Arc::new(pdp),
         policies: parts.policies,
@@ -247,13 +252,16 @@ pub fn router(decider: Arc<Decider>) -> Router {
         .route("/authz/envoy/{*path}", any(envoy::check))
         .merge(authzen::router())
         .route("/countersign/v1/sessions", put(sessions::link))
+        .route(watch::PATH, get(watch::serve))
         .layer(DefaultBodyLimit::max(JsonLimits::REQUEST.bytes))
         .with_state(decider)
 }
 
 /// The router of the gRPC listener.
 pub fn grpc_router(decider: &Arc<Decider>, health: Health) -> Router {
-    envoy_grpc::router(Arc::clone(decider)).merge(grpc::health::router(health)).fallback(grpc::unknown)
+    let watch = Router::new().route(watch::PATH, get(watch::serve)).with_state(Arc::clone(decider));
+    let calls = envoy_grpc::router(Arc::clone(decider)).merge(decision_point::router(Arc::clone(decider)));
+    calls.merge(grpc::health::router(health)).merge(watch).fallback(grpc::unknown)
 }
 
 /// The router of the public listener.
@@ -268,6 +276,7 @@ pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router 
     let clock = pdp.clock.clone();
     let mut service = ControlService::new(pdp.store.clone(), decider.tenant.clone(), Arc::new(move || clock.now()));
     service.operators = operators;
+    service.chain = pdp.chain;
     let (places, clock) = (Arc::clone(&pdp), pdp.clock.clone());
     service.place = Arc::new(move |address| places.places.place(Some(address), clock.now()));
     let (known, enforcers) = (Arc::clone(&pdp), Arc::clone(&decider.enforcers));

@@ -15,6 +15,17 @@ const MOST: u64 = 100_000;
 const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// What a request that was let through is to the trail of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Its beginning.
+    Begins,
+    /// It is elsewhere than the one before: from there, where that was is a journey away.
+    Moves,
+    /// Neither.
+    Stays,
+}
+
 /// The trails of sessions.
 #[derive(Debug)]
 pub struct Trails(Cache<(SubjectId, SessionTag), Trail>);
@@ -32,21 +43,28 @@ impl Trails {
         self.0.get(&key(identified)?)
     }
 
-    /// A session goes on from where it was let through at low risk, counting the grants of this browser; true when that is where it begins. What was refused, or
-    /// let through in spite of its risk, leaves no trail: a thief does not become the origin.
-    pub fn follow(&self, identified: &Identified, decided: &Decided) -> bool {
+    /// A session goes on from where it was let through at low risk, counting the grants of this browser. What was refused, or let through in spite of its risk,
+    /// leaves no trail: a thief does not become the origin.
+    pub fn follow(&self, identified: &Identified, decided: &Decided) -> Step {
         let is_let_through = matches!(decided.decision, Decision::Allow(_)) && decided.trace.remaining.level() == RiskLevel::Low;
-        let Some(key) = key(identified).filter(|_| is_let_through) else { return false };
+        let Some(key) = key(identified).filter(|_| is_let_through) else { return Step::Stays };
         let sighting = &decided.trace.sighting;
         let is_low = decided.trace.assessment.inherent().level() == RiskLevel::Low;
+        let mut moves = false;
         let followed = self.0.entry(key).and_compute_with(|old| {
             let mut trail = old.map_or_else(|| Trail::begin(sighting), moka::Entry::into_value);
             if is_low {
+                let before = trail.last.as_ref().map(|last| last.point);
                 trail.pass(sighting);
+                moves = before.is_some_and(|before| trail.last.as_ref().is_some_and(|last| last.point != before));
             }
             Op::Put(trail)
         });
-        matches!(followed, CompResult::Inserted(_))
+        match followed {
+            CompResult::Inserted(_) => Step::Begins,
+            _ if moves => Step::Moves,
+            _ => Step::Stays,
+        }
     }
 }
 

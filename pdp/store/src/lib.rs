@@ -15,5 +15,5 @@ pub use event::{Activation, DeviceRecord, GrantRecord, LockTarget, RevocationTar
 pub use journal::{AppendError, Committed, Head, JournalError, Options, Receipt, Refusal, Verified};
 pub use keyring::{KeyringError, Salt};
 pub use learning::{Baseline, LearnedEvent};
-pub use store::{Expect, Store, StoreError};
+pub use store::{Expect, Observer, Store, StoreError};
 pub use view::{BreakGlassRecord, EnrollCode, Revocation, RevocationQuery, SessionLink, SpentCeremony, View, ViewError};

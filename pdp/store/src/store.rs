@@ -3,11 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use countersign_sdk_types::{DecisionId, Revision, SubjectId, Tenant, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::decisions::{AuditMode, Decisions};
 use crate::event::{StateEvent, StateRecord};
@@ -89,7 +90,9 @@ struct Inner {
     state: Chain<Folder>,
     decisions: Decisions,
     view: Arc<View>,
+    shown: watch::Receiver<u64>,
     keyring: Keyring,
+    observer: Observed,
     folder: Option<PathBuf>,
     record_bytes: usize,
     _lock: Option<File>,
@@ -100,9 +103,23 @@ struct Append {
     expect: Expect,
 }
 
+/// Who is told of every fact, from the journal's own thread and after it is visible in the view: it must neither wait nor panic.
+pub trait Observer: Send + Sync {
+    /// These happened together. They can be read.
+    fn applied(&self, events: &[StateEvent]);
+
+    /// The salt of a subject is destroyed.
+    fn erased(&self, subject: &SubjectId);
+}
+
+type Observed = Arc<OnceLock<Arc<dyn Observer>>>;
+
 /// Folds the `state` chain into the view.
 struct Folder {
     view: Arc<View>,
+    /// The record that the view shows last.
+    shown: watch::Sender<u64>,
+    observer: Observed,
 }
 
 impl Machine for Folder {
@@ -126,7 +143,14 @@ impl Machine for Folder {
     }
 
     fn apply(&mut self, head: Head, _: &[u8], append: Append) -> Result<(), ()> {
-        self.view.apply(head, append.events).map_err(drop)
+        let observed = self.observer.get().map(|observer| (observer, append.events.clone()));
+        let applied = self.view.apply(head, append.events).map_err(drop);
+        if applied.is_ok() {
+            self.shown.send_replace(head.seq);
+        }
+        // Also of what is durable and could not be applied: it holds when the store is opened next.
+        observed.iter().for_each(|(observer, events)| observer.applied(events));
+        applied
     }
 }
 
@@ -169,12 +193,20 @@ impl Store {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let view = Arc::new(view);
-        let state = Chain::start("state", appender, Folder { view: Arc::clone(&view) }, options.queue).map_err(io(Path::new("state")))?;
+        let (sender, shown) = watch::channel(view.head()?.seq);
+        let observer = Observed::default();
+        let folder_of_state = Folder { view: Arc::clone(&view), shown: sender, observer: Arc::clone(&observer) };
+        let state = Chain::start("state", appender, folder_of_state, options.queue).map_err(io(Path::new("state")))?;
         let n = view.incarnation()?.saturating_add(1);
-        let inner = Inner { state, decisions, view, keyring, folder, record_bytes: options.record_bytes, _lock: lock };
+        let inner = Inner { state, decisions, view, shown, keyring, observer, folder, record_bytes: options.record_bytes, _lock: lock };
         let store = Self(Arc::new(inner));
         store.append(StateEvent::Incarnation { n, at: now }, Expect::Any).wait()?;
         Ok(store)
+    }
+
+    /// Tells of every fact from now on. The first to ask is told; there is no second.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.0.observer.set(observer);
     }
 
     /// Appends one event to the `state` chain.
@@ -205,6 +237,33 @@ impl Store {
     #[must_use]
     pub fn view(&self) -> &View {
         &self.0.view
+    }
+
+    /// The sequence number of the last record of the `state` chain that the view shows. Whoever was told that his record was written reads no less.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        *self.0.shown.borrow()
+    }
+
+    /// Resolves when the view shows this record; never, when the chain does not come so far.
+    pub async fn reached(&self, position: u64) {
+        let mut shown = self.0.shown.clone();
+        if shown.wait_for(|shown| *shown >= position).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The name of the `state` chain: the same after a restart, and another one for every other store. It is drawn by `fresh` at first use.
+    ///
+    /// # Errors
+    /// When the keyring cannot be written, or `fresh` gives nothing.
+    pub fn chain(&self, tenant: &Tenant, fresh: impl FnOnce() -> Option<[u8; 32]>) -> Result<u64, KeyringError> {
+        // Kept where salts are, under a name that no issuer can give. What is told of it says nothing of the rest.
+        let name = SubjectId { tenant: tenant.clone(), iss: String::new(), sub: "chain".to_owned() };
+        let secret = self.0.keyring.salt(&name, fresh)?;
+        let mut chain = [0; 8];
+        blake3::Hasher::new_derive_key("countersign chain name 1").update(&secret.0).finalize_xof().fill(&mut chain);
+        Ok(u64::from_be_bytes(chain))
     }
 
     /// The `decisions` chain.
@@ -257,7 +316,9 @@ impl Store {
     /// # Errors
     /// When the keyring cannot be written.
     pub fn destroy_salt(&self, subject: &SubjectId) -> Result<(), KeyringError> {
-        self.0.keyring.destroy(subject)
+        self.0.keyring.destroy(subject)?;
+        self.0.observer.get().into_iter().for_each(|observer| observer.erased(subject));
+        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::request::{AccessRequest, Agent};
 /// Tuesday 2026-03-03, 00:00 in Paris.
 const TUESDAY: i64 = 1_772_492_400_000;
 const HOUR: i64 = 3_600_000;
-const CHROME: &str =
+pub(crate) const CHROME: &str =
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 const CURL: &str = "curl/8.5.0";
 
@@ -139,12 +139,12 @@ pub(crate) fn facts(role: &str, from: From) -> Facts {
     facts
 }
 
-fn policy(text: &str) -> Policy {
+pub(crate) fn policy(text: &str) -> Policy {
     let file = ("authz.rego".to_owned(), text.as_bytes().to_vec());
     Policy::compile(&PolicySource::from_files("authz", [file]).expect("source")).expect("policy")
 }
 
-fn snapshot(policy: Policy) -> Snapshot {
+pub(crate) fn snapshot(policy: Policy) -> Snapshot {
     Snapshot::new(Revision::new("test").expect("revision"), policy)
 }
 
@@ -161,7 +161,7 @@ fn starter_source() -> PolicySource {
     PolicySource::from_files("authz", files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))).expect("source")
 }
 
-fn starter() -> Snapshot {
+pub(crate) fn starter() -> Snapshot {
     snapshot(Policy::compile(&starter_source()).expect("starter policy"))
 }
 
@@ -344,7 +344,7 @@ fn the_shipped_policies_pass_their_own_checks() {
     assert_eq!(report.tests.len(), 8);
 }
 
-fn circumstances() -> impl Strategy<Value = (Identified, Facts, Timestamp)> {
+pub(crate) fn circumstances() -> impl Strategy<Value = (Identified, Facts, Timestamp)> {
     let from = prop::sample::select(vec![From::Paris, From::Singapore, From::Nowhere]);
     let action = prop::sample::select(vec!["GET", "POST", "DELETE"]);
     let role = prop::sample::select(vec!["", "admin", "employee"]);

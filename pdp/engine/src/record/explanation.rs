@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use countersign_sdk_types::{DecisionId, DenialCode, Effect, Reason, Revision, RiskScore, SubjectId, Timestamp};
+use countersign_sdk_types::{DecisionId, DenialCode, Effect, Millis, Reason, Revision, RiskScore, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Record;
@@ -44,6 +44,9 @@ pub struct Explanation {
     pub tried: Vec<Attempt>,
     /// What would have made it an allow.
     pub remedy: String,
+    /// How long the answer may be repeated without asking.
+    #[serde(default, rename = "leased_ms", skip_serializing_if = "Option::is_none")]
+    pub leased: Option<Millis>,
 }
 
 /// What was asked for. The query stays out: it is where applications put secrets.
@@ -99,6 +102,7 @@ pub fn explain(record: &Record) -> Explanation {
         policy: trace.and_then(|trace| trace.verdict.as_ref()).map(|verdict| verdict.reasons.clone()).unwrap_or_default(),
         tried: trace.map(|trace| trace.tried.clone()).unwrap_or_default(),
         remedy: remedy(record),
+        leased: record.leased,
     }
 }
 
@@ -144,6 +148,7 @@ impl fmt::Display for Explanation {
         self.risk(f)?;
         self.policy.iter().try_for_each(|text| writeln!(f, "  policy   {text}"))?;
         self.tried.iter().try_for_each(|attempt| writeln!(f, "  tried    {}", tried(attempt)))?;
+        self.leased.iter().try_for_each(|leased| writeln!(f, "  leased   for {} ms", leased.0))?;
         write!(f, "  what would have allowed it: {}", self.remedy)
     }
 }

@@ -4,8 +4,8 @@
 
 mod body;
 pub(super) mod caller;
-mod evaluation;
-mod evaluations;
+pub(super) mod evaluation;
+pub(super) mod evaluations;
 mod metadata;
 mod obligations;
 mod search;
@@ -82,11 +82,11 @@ async fn uncached(request: Request, next: Next) -> Response {
 
 /// An HTTP error with one sentence for whoever wrote the caller, or with a decision that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Refusal {
-    status: StatusCode,
-    message: String,
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
     /// The id of the decision that it came to, all the same.
-    decided: Option<String>,
+    pub(super) decided: Option<String>,
 }
 
 impl Refusal {

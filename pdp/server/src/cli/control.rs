@@ -340,12 +340,12 @@ pub(super) fn run(command: &ControlCommand) -> ExitCode {
 }
 
 fn done(command: &ControlCommand, socket: PathBuf) -> Result<Outcome, Failure> {
-    runtime()?.block_on(perform::perform(command, &Client { socket }))
+    runtime()?.block_on(perform::perform(command, &Client::new(socket)))
 }
 
 /// Asks a running server for a record, for commands that say more of it than `why`.
 pub(super) fn record(door: &Door, id: &str) -> Result<Record, Failure> {
-    let client = Client { socket: socket(door)? };
+    let client = Client::new(socket(door)?);
     runtime()?.block_on(perform::record(id, &client))
 }
 

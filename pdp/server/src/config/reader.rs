@@ -18,12 +18,13 @@ use countersign_sdk_types::{Digest, Host, PepId, Seconds, Tenant};
 use ipnet::IpNet;
 
 use super::settings::{self, Settings};
-use super::{Config, ConfigError, Enforcer, LeaseTerms, Listeners, Patience, Site, StepUp, TlsFiles, text};
+use super::{Config, ConfigError, Enforcer, Listeners, Patience, Site, StepUp, TlsFiles, text};
 use crate::adapter::certificate::CertificateHeader;
 use crate::adapter::identity::IdentityHeaders;
 use crate::control::OperatorKey;
 
 mod authzen;
+mod lease;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
@@ -64,6 +65,7 @@ impl Reader<'_> {
         let step_up = settings.step_up.and_then(|step_up| self.step_up(step_up, &sites, settings.listen.public.is_some()));
         let patience = self.patience(&settings.decision);
         let authzen = self.authzen(settings.authzen);
+        let lease = self.lease(settings.lease);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
@@ -104,7 +106,7 @@ impl Reader<'_> {
             step_up,
             patience,
             authzen,
-            lease: LeaseTerms::default(),
+            lease,
             weights,
             store: self.folder.join(settings.store.dir),
             audit: match settings.audit.mode {

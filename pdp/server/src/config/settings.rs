@@ -11,7 +11,7 @@ use countersign_pdp_engine::keys::algorithm_name;
 use countersign_risk::Weights;
 use serde::Deserialize;
 
-use super::{AuthzenUse, Patience};
+use super::{AuthzenUse, LeaseTerms, Patience};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -44,6 +44,8 @@ pub(super) struct Settings {
     pub(super) decision: DecisionSettings,
     #[serde(default)]
     pub(super) authzen: AuthzenSettings,
+    #[serde(default)]
+    pub(super) lease: LeaseSettings,
     #[serde(default)]
     pub(super) risk: Weights,
     #[serde(default)]
@@ -325,6 +327,30 @@ impl Default for DecisionSettings {
         let Patience { deadline, policy } = Patience::default();
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self { deadline_ms: ms(deadline), policy_budget_ms: ms(policy) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LeaseSettings {
+    /// The longest time for which an allow may be repeated without asking again; 0 gives no leases.
+    pub(super) ttl_ms: u64,
+    /// How long an enforcement point may use a lease without a living watch.
+    pub(super) floor_ms: u64,
+    /// A watch hears something at least this often.
+    pub(super) heartbeat_ms: u64,
+    /// Only an allow with less risk than this is leased.
+    pub(super) risk_below: u8,
+    /// Actions whose allows are never leased.
+    pub(super) never: BTreeSet<String>,
+    /// The most watches at once.
+    pub(super) watches: usize,
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        let LeaseTerms { ttl, floor, heartbeat, risk_below, never, watches } = LeaseTerms::default();
+        Self { ttl_ms: ttl.0, floor_ms: floor.0, heartbeat_ms: heartbeat.0, risk_below: risk_below.value(), never, watches }
     }
 }
 

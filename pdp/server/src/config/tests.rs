@@ -182,3 +182,22 @@ fn authzen_has_bounds_and_an_identifier_by_https() {
         assert!(problems.iter().any(|problem| problem.starts_with(&format!("authzen.{key}: "))), "{key} is not in {problems:?}");
     }
 }
+
+#[test]
+fn leases_are_bounded() {
+    let with = |more: &str| format!("{GOOD}\n[lease]\n{more}\n");
+    assert_eq!(load(GOOD).unwrap().lease, LeaseTerms::default());
+    let lease =
+        load(&with("ttl_ms = 60000\nfloor_ms = 1000\nheartbeat_ms = 5000\nrisk_below = 20\nnever = [\"pay\"]\nwatches = 5")).unwrap().lease;
+    assert_eq!((lease.ttl.0, lease.floor.0, lease.heartbeat.0, lease.risk_below.value(), lease.watches), (60_000, 1_000, 5_000, 20, 5));
+    assert!(lease.never.contains("pay"));
+    assert_eq!(load(&with("ttl_ms = 0")).unwrap().lease.ttl.0, 0);
+    refused(&with("ttl_ms = 300001"), "lease.ttl_ms");
+    refused(&with("floor_ms = 30001\nttl_ms = 60000"), "lease.floor_ms");
+    refused(&with("ttl_ms = 1000"), "lease.floor_ms");
+    refused(&with("heartbeat_ms = 999"), "lease.heartbeat_ms");
+    refused(&with("heartbeat_ms = 60001"), "lease.heartbeat_ms");
+    refused(&with("risk_below = 101"), "lease.risk_below");
+    refused(&with("watches = 0"), "lease.watches");
+    refused(&with("watches = 1000001"), "lease.watches");
+}

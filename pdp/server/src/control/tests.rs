@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use countersign_pdp_engine::record::Record;
 use countersign_pdp_store::{AuditMode, RevocationQuery, StoredCredential, TokenName};
-use countersign_sdk_types::{CredentialId, DecisionId, DenialCode, DeviceId, Digest, SessionId, SubjectId};
+use countersign_sdk_types::{Consistency, CredentialId, DecisionId, DenialCode, DeviceId, Digest, SessionId, SubjectId};
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -269,6 +269,40 @@ async fn each_target_is_revoked_listed_and_given_back() {
         desk.check(Method::DELETE, "/revocations", named.clone(), StatusCode::NO_CONTENT).await;
         assert!(!revoked(), "{target}");
         desk.check(Method::DELETE, "/revocations", named, StatusCode::NOT_FOUND).await;
+    }
+}
+
+#[tokio::test]
+async fn every_change_says_how_fresh_a_decision_must_be_to_have_seen_it_and_nothing_else_does() {
+    let desk = Desk::new();
+    desk.put(passkey("c1"));
+    let revoke = json!({ "target": { "subject": who() }, "reason": "stolen" });
+    let target = json!({ "target": { "subject": who() } });
+    let changes = [
+        (Method::POST, "/revocations", revoke.clone()),
+        (Method::DELETE, "/revocations", target.clone()),
+        (Method::PUT, "/devices/d1", json!({ "compliant": true })),
+        (Method::PUT, "/users/alice", json!({ "role": "admin", "roles": [] })),
+        (Method::DELETE, "/credentials/c1", Value::Null),
+        (Method::POST, "/enroll-codes", json!({ "subject": who() })),
+        (Method::POST, "/break-glass", json!({ "subject": who(), "minutes": 5, "reason": "fire" })),
+    ];
+    for (method, path, body) in changes {
+        let before = desk.store.position();
+        let answer = desk.ask(method.clone(), path, body).await;
+        let told = answer.headers.get(CONSISTENCY).unwrap_or_else(|| panic!("{method} {path}")).to_str().unwrap().to_owned();
+        assert_eq!(told, Consistency { chain: 0, seq: before + 1 }.to_string(), "{method} {path}");
+        assert_eq!(desk.store.position(), before + 1);
+        match &answer.body {
+            Value::Null => assert_eq!(answer.status, StatusCode::NO_CONTENT),
+            body => assert_eq!(body["consistency"], told, "{method} {path}"),
+        }
+    }
+    let others =
+        [(Method::GET, "/devices", Value::Null), (Method::DELETE, "/revocations", target), (Method::POST, "/revocations", json!({}))];
+    for (method, path, body) in others {
+        let answer = desk.ask(method, path, body).await;
+        assert!(answer.headers.get(CONSISTENCY).is_none() && answer.body.get("consistency").is_none(), "{path}: {}", answer.body);
     }
 }
 

@@ -14,7 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 
-use super::{Door, Peer, Stream};
+use super::{Door, Hangup, Line, Peer, Stream};
 
 /// Calls in flight on one connection.
 const STREAMS: u32 = 100;
@@ -30,9 +30,13 @@ const OUR_RESETS: usize = 100;
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 
-/// gRPC is `POST` and nothing else; a tunnel least of all.
+/// gRPC is `POST`, and a watch is the one `GET`; a tunnel is nothing.
 pub(super) fn is_call(request: &Request) -> bool {
-    request.method() == Method::POST
+    match *request.method() {
+        Method::POST => true,
+        Method::GET => request.uri().path() == crate::adapter::watch::PATH,
+        _ => false,
+    }
 }
 
 fn builder() -> http2::Builder<TokioExecutor> {
@@ -54,9 +58,13 @@ impl Door {
         let limits = self.limits;
         let spoke = Arc::new(AtomicBool::new(false));
         let speaks = Arc::clone(&spoke);
-        let service = tower::service_fn(move |request: Request<hyper::body::Incoming>| {
+        let (leave, leaving) = watch::channel(false);
+        let hangup = Hangup::default();
+        let line = Line::new(leaving, hangup.clone());
+        let service = tower::service_fn(move |mut request: Request<hyper::body::Incoming>| {
             let (door, peer) = (Arc::clone(&self), peer.clone());
             speaks.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(line.clone());
             async move { Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await) }
         });
         let own = GracefulShutdown::new();
@@ -70,9 +78,12 @@ impl Door {
         // A connection that breaks is the client's affair; there is nobody left to tell.
         tokio::select! {
             _ = &mut connection => return,
+            () = hangup.wanted() => return,
             () = old => {}
             _ = stopping.wait_for(|stop| *stop) => {}
         }
+        // What goes on is told first, so that it comes to its end.
+        let _ = leave.send(true);
         // The client is told to go; what it has asked already is answered, within a bound.
         let _ = tokio::time::timeout(limits.drain_within, async { tokio::join!(own.shutdown(), connection) }).await;
     }

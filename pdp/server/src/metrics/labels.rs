@@ -43,6 +43,20 @@ labels! {
         EnvoyGrpc = "envoy_grpc",
     }
 
+    /// What was told to watches.
+    WatchTold {
+        /// Leases on something ended.
+        Ended = "ended",
+        /// Another policy is active.
+        Policy = "policy",
+        /// Every lease ended.
+        Reset = "reset",
+        /// A watch was asked to go to another decision point.
+        Draining = "draining",
+        /// A watch began.
+        Hello = "hello",
+    }
+
     /// Which listener.
     ListenerName {
         /// Browsers on the protected hosts and the auth origin.

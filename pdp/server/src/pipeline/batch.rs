@@ -8,10 +8,11 @@ use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::Decision;
 use countersign_pdp_engine::facts::Facts;
 use countersign_pdp_engine::identify::{Identified, IdentifyError};
-use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck};
+use countersign_pdp_engine::request::{AccessRequest, Credentials};
 use countersign_sdk_types::{DenialCode, SubjectId};
 
-use super::{Answer, Patient, Pdp};
+use super::lease::Seen;
+use super::{Answer, Patient, Pdp, Question};
 use crate::clock::Stopwatch;
 use crate::metrics::Door;
 
@@ -20,6 +21,8 @@ use crate::metrics::Door;
 /// attempts.
 pub(super) struct Batch {
     is_shared: bool,
+    /// How long a lease of one of its answers may be held.
+    pub(super) leases: Option<Duration>,
     last: Option<Look>,
     refused: BTreeSet<SubjectId>,
     is_forged: bool,
@@ -30,35 +33,38 @@ struct Look {
     identified: Identified,
     credentials: Credentials,
     facts: Option<Arc<Facts>>,
+    /// Before anything of it was read. What is told or written later may be missing in it.
+    seen: Seen,
 }
 
 impl Batch {
     /// One question, which shares nothing.
-    pub(super) const fn of_one() -> Self {
-        Self { is_shared: false, last: None, refused: BTreeSet::new(), is_forged: false }
+    pub(super) const fn of_one(leases: Option<Duration>) -> Self {
+        Self { is_shared: false, leases, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 
-    const fn of_many() -> Self {
-        Self { is_shared: true, last: None, refused: BTreeSet::new(), is_forged: false }
+    pub(super) const fn of_many(leases: Option<Duration>) -> Self {
+        Self { is_shared: true, leases, last: None, refused: BTreeSet::new(), is_forged: false }
     }
 
-    /// Who asks: whoever asked the last question, where the same is presented.
+    /// Who asks: whoever asked the last question, where the same is presented; and what was seen before that was found out.
     pub(super) fn identify(
         &mut self,
         request: AccessRequest,
         credentials: &Credentials,
+        seen: Seen,
         identify: impl FnOnce(AccessRequest) -> Result<Identified, IdentifyError>,
-    ) -> Result<Identified, IdentifyError> {
+    ) -> Result<(Identified, Seen), IdentifyError> {
         let last = self.last.as_ref().filter(|last| last.credentials == *credentials);
-        if let Some(again) = last.and_then(|last| last.identified.asking(&request)) {
+        if let Some(again) = last.and_then(|last| last.identified.asking(&request).map(|again| (again, last.seen))) {
             return Ok(again);
         }
         self.last = None;
         let identified = identify(request)?;
         if self.is_shared {
-            self.last = Some(Look { identified: identified.clone(), credentials: credentials.clone(), facts: None });
+            self.last = Some(Look { identified: identified.clone(), credentials: credentials.clone(), facts: None, seen });
         }
-        Ok(identified)
+        Ok((identified, seen))
     }
 
     /// What is known of whom [`Batch::identify`] found.
@@ -90,15 +96,17 @@ impl Pdp {
     pub async fn check_all(
         &self,
         door: Door,
-        questions: impl IntoIterator<Item = Result<RawCheck, Denial>>,
+        questions: Vec<Question>,
         goes_on: impl Fn(&Decision) -> bool,
         deadline: Duration,
     ) -> Vec<Answer> {
         let patience = Patient { watch: Stopwatch::start(), deadline };
-        let (mut batch, mut pending) = (Batch::of_many(), Vec::new());
+        let questions = self.all_fresh(questions, deadline / 2).await;
+        let leases = self.leases(questions.iter().map(|question| &question.wanted), deadline);
+        let (mut batch, mut pending) = (Batch::of_many(leases), Vec::new());
         for question in questions {
             let late = || Denial::new(DenialCode::Deadline, "the batch took too long before its turn came");
-            let question = if patience.is_over() { Err(late()) } else { question };
+            let question = if patience.is_over() { Question { raw: Err(late()), ..question } } else { question };
             let settled = self.settle(question, patience, &mut batch).await;
             let ends = !goes_on(&settled.answer.decision);
             pending.push(settled);
@@ -121,5 +129,16 @@ impl Pdp {
             }
         }
         answers
+    }
+
+    /// Waits once, before anything is looked up that questions share, and for some of the time only: what cannot be answered as freshly as it wants takes
+    /// nothing from the others.
+    async fn all_fresh(&self, questions: Vec<Question>, within: Duration) -> Vec<Question> {
+        let patience = Patient { watch: Stopwatch::start(), deadline: within };
+        let mut fresh = Vec::with_capacity(questions.len());
+        for question in questions {
+            fresh.push(self.fresh(question, patience.left()).await);
+        }
+        fresh
     }
 }

@@ -2,9 +2,10 @@
 
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::identify::{Given, Identified, IdentifyError, LinkedSession, identify};
+use countersign_pdp_engine::lease::tag;
 use countersign_pdp_engine::request::{AccessRequest, Credentials, RawCheck, normalize};
 use countersign_pdp_store::{Expect, StateEvent};
-use countersign_sdk_types::{DenialCode, Digest, Host, SubjectId, Timestamp};
+use countersign_sdk_types::{DenialCode, Digest, Ending, Host, SubjectId, Timestamp};
 
 use super::{Patient, Pdp, unavailable};
 use crate::clock::Stopwatch;
@@ -62,8 +63,13 @@ impl Pdp {
         let expires = token.expires.ok_or_else(|| Denial::new(DenialCode::InvalidToken, "a session is linked by a token"))?;
         let claims = serde_json::to_value(token).map_err(unavailable)?;
         let (tenant, cookie) = (subject.tenant.clone(), session_digest(cookie));
+        let before = self.store.view().session_link(&tenant, &host, &cookie, now).map_err(unavailable)?;
         let event = StateEvent::SessionLinked { tenant, host, cookie, subject: subject.clone(), claims, expires };
         self.store.append(event, Expect::Any).await.map_err(unavailable)?;
+        // Whose cookie it was until now.
+        if let Some(before) = before.filter(|before| before.subject != subject) {
+            self.hub.end(Ending::Subject, vec![tag::subject(&before.subject)]);
+        }
         Ok(subject)
     }
 
@@ -78,7 +84,7 @@ impl Pdp {
 }
 
 /// A session cookie at rest.
-fn session_digest(cookie: &str) -> Digest {
+pub(super) fn session_digest(cookie: &str) -> Digest {
     Digest(*blake3::Hasher::new_derive_key("countersign session cookie 1").update(cookie.as_bytes()).finalize().as_bytes())
 }
 

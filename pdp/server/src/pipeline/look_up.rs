@@ -170,7 +170,8 @@ pub(crate) fn grant_digest(secret: &str) -> Digest {
     Digest(*blake3::hash(secret.as_bytes()).as_bytes())
 }
 
-fn fresh() -> Option<[u8; 32]> {
+/// What nobody can guess.
+pub(crate) fn fresh() -> Option<[u8; 32]> {
     let mut fresh = [0; 32];
     aws_lc_rs::rand::fill(&mut fresh).ok().map(|()| fresh)
 }

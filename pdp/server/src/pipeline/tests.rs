@@ -8,7 +8,7 @@ use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RawHttp};
 use countersign_risk::{Salts, SubjectSalt};
-use countersign_sdk_types::{Acr, Fault, PepId, Place, PlaceGap, Revision};
+use countersign_sdk_types::{Acr, Epoch, Fault, PepId, Place, PlaceGap, Revision, RiskScore};
 use serde_json::json;
 
 use super::*;
@@ -22,8 +22,11 @@ fn without_its_record_no_answer_can_pass_not_even_as_a_report() {
     ];
     for decision in decisions {
         let ceremony = Some("https://app.example/.countersign/step-up?d=x".to_owned());
-        let answer = Answer { id: "main.1.1".to_owned(), decision, subject: None, level: None, asked: None, ceremony };
+        let (epoch, risk_below) = (Epoch { life: 1, seq: 1 }, RiskScore::clamp(30.0));
+        let lease = Lease { ttl: Millis(1), epoch, revision: Revision::new("r").unwrap(), risk_below, depends_on: Vec::new() };
+        let answer = Answer { ceremony, lease: Some(lease), ..Answer::of("main.1.1".to_owned(), decision) };
         let left = answer.unrecorded();
+        assert_eq!(left.lease, None);
         // What is our own fault is never reported: it is refused.
         let Decision::Deny(denial) = &left.decision else { panic!("{left:?}") };
         assert_eq!((denial.code(), denial.fault(), left.ceremony), (DenialCode::AuditUnavailable, Fault::Unavailable, None));
@@ -39,7 +42,7 @@ async fn nobody_waits_for_a_record_longer_than_for_the_answer() {
     assert_eq!(written(None::<std::future::Ready<Result<(), ()>>>, Duration::MAX).await, Written::Never);
     let decision = Decision::StepUp(Demand { acr: Acr::phr(), max_age: Seconds(300), reasons: Vec::new() });
     let ceremony = Some("https://app.example/.countersign/step-up?d=x".to_owned());
-    let left = Answer { id: "main.1.1".to_owned(), decision, subject: None, level: None, asked: None, ceremony }.late();
+    let left = Answer { ceremony, ..Answer::of("main.1.1".to_owned(), decision) }.late();
     let Decision::Deny(denial) = &left.decision else { panic!("{left:?}") };
     assert_eq!((denial.code(), denial.fault(), left.ceremony), (DenialCode::Deadline, Fault::Unavailable, None));
 }
@@ -91,6 +94,23 @@ fn proving(thumbprint: &str, now: Timestamp) -> Identified {
     let (request, credentials) = normalize(raw, &rules).unwrap();
     let given = Given { issuers: &issuers, proofs: &ProofRules::default(), linked: None, introspected: Some(&said), now };
     identify(request, &credentials, given).unwrap().confirm(|_| Ok(())).unwrap()
+}
+
+#[test]
+fn what_a_batch_shares_was_seen_no_later_than_it_was_read() {
+    let now = Timestamp(1_800_000_000_000);
+    let (own, other) = (proving("own", now), proving("another", now));
+    let at = |seq: u64| Seen { epoch: Epoch { life: 1, seq }, consistency: Consistency { chain: 1, seq } };
+    let credentials = Credentials { token: Some((Scheme::Bearer, "t".to_owned())), ..Credentials::default() };
+    let mut batch = Batch::of_many(None);
+    let mut ask = |of: &Identified, seen: u64| {
+        let (_, seen) = batch.identify(of.request().clone(), &credentials, at(seen), |_| Ok(of.clone())).unwrap();
+        (seen.epoch.seq, seen.consistency.seq)
+    };
+    assert_eq!(ask(&own, 3), (3, 3));
+    assert_eq!(ask(&own, 5), (3, 3), "what was told meanwhile may be missing in what was read before");
+    assert_eq!(ask(&other, 6), (6, 6));
+    assert_eq!(ask(&own, 7), (7, 7));
 }
 
 #[test]

@@ -58,11 +58,11 @@ async fn prove(ceremony: &str, visit: &Auth, body: &[u8]) -> Result<Response, Tr
         Ok(proved) => proved,
         Err(failure) => {
             if is_proof_failure(&failure) {
-                pdp.attempts.failed(&subject, visit.address(), now);
+                pdp.failed(&subject, visit.address(), now);
             }
             tracing::warn!(subject = subject.sub, %failure, "step-up proof is refused");
             if let Failure::CounterRegressed { credential } = failure {
-                pdp.attempts.regressed(&subject, credential);
+                pdp.regressed(&subject, credential);
             }
             return Err(Trouble::Refused);
         }

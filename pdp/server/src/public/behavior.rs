@@ -41,5 +41,7 @@ async fn taken(visit: &Protected, body: &[u8]) -> Result<(), Trouble> {
     if witnessed.facts.is_barred(now) {
         return Err(Trouble::NotAllowed);
     }
-    pdp.behaviors.take(Whose::from(&witnessed.identified), &batch, now).map_err(|TooMany| Trouble::TooMany)
+    let whose = Whose::from(&witnessed.identified);
+    pdp.behaviors.take(whose.clone(), &batch, now).map_err(|TooMany| Trouble::TooMany)?;
+    Ok(pdp.moved(&witnessed.identified, &whose)?)
 }

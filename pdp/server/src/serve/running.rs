@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::{Decider, Parts, assemble, control_router, grpc_router, public_router, router};
+use crate::adapter::decision_point;
 use crate::config::Config;
 use crate::ext_authz::SERVICE;
 use crate::front_door::{self, Limits, Listener, Protocol};
@@ -27,6 +28,8 @@ use crate::tls::Tls;
 const REFRESH: Duration = Duration::from_secs(2);
 /// How often the policy folder is looked at. A change counts from the second look that shows it.
 const LOOK: Duration = Duration::from_secs(1);
+/// Connections of the decision listener, its watches included.
+const MOST_CONNECTIONS: usize = 16_384;
 /// Walking over the journal takes as long as the journal is.
 const CONTROL: Duration = Duration::from_secs(600);
 
@@ -65,11 +68,14 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
         let key_sets = Arc::clone(&key_sets);
         Arc::new(move || key_sets.ready())
     };
-    let health = Health::new(&[SERVICE], Arc::clone(&draining), Arc::clone(&readiness));
+    let health = Health::new(&[SERVICE, decision_point::SERVICE], Arc::clone(&draining), Arc::clone(&readiness));
     let observed = operations::router(Arc::clone(&draining), readiness, Arc::clone(&metrics));
     let mut doors = JoinSet::new();
     let (usual, operating) = (Limits::default(), Limits { answer_within: CONTROL, ..Limits::default() });
-    doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), usual, stopped.clone()));
+    // Over HTTP/1.1 a watch holds a connection: beside them there is room for as many others as elsewhere.
+    let watched = usual.connections.saturating_add(decider.pdp.lease.watches).min(MOST_CONNECTIONS);
+    let watched = Limits { connections: watched, ..usual };
+    doors.spawn(front_door::serve(encrypted(decision, ListenerName::Decision), router(Arc::clone(&decider)), watched, stopped.clone()));
     doors.spawn(front_door::serve(encrypted(operations_at, ListenerName::Operations), observed, usual, stopped.clone()));
     doors.spawn(front_door::serve(socket, control_router(&decider, Vec::new()), operating, stopped.clone()));
     // Calls of Envoy are counted, and refused in its own terms, where they are answered.
@@ -88,6 +94,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     }
     let mut looks = JoinSet::new();
     looks.spawn(key_sets.run(stopped.clone()));
+    looks.spawn(Arc::clone(&decider.pdp.hub).run());
     looks.spawn(refresh(Arc::clone(&decider), tls.clone()));
     looks.spawn(watch_policies(Arc::clone(&decider)));
     if let Some(opa) = &opa {
@@ -174,8 +181,10 @@ async fn refresh(decider: Arc<Decider>, tls: Option<Arc<Tls>>) {
         ticks.tick().await;
         let (decider, tls) = (Arc::clone(&decider), tls.clone());
         let look = move || {
-            decider.pdp.places.refresh();
             let pdp = &decider.pdp;
+            if pdp.places.refresh() {
+                pdp.hub.reset();
+            }
             if let Err(error) = pdp.behaviors.follow(pdp.store.view(), &pdp.tenant, pdp.clock.now()) {
                 tracing::warn!(%error, "the population of pointers was not made anew");
             }
@@ -200,6 +209,7 @@ async fn watch_policies(decider: Arc<Decider>) {
         let look = move || {
             let before = policies.status();
             policies.refresh(&decider.pdp.snapshot, &decider.pdp.store);
+            decider.pdp.hub.activated(&decider.pdp.snapshot.load().revision);
             let after = policies.status();
             let digest = |status: &PolicyStatus| status.candidate.as_ref().map(|candidate| candidate.digest);
             if after.revision != before.revision {

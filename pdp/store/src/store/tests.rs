@@ -11,6 +11,43 @@ use serde_json::json;
 
 use super::*;
 
+#[tokio::test]
+async fn the_view_shows_what_is_reached_and_never_less_than_was_acknowledged() {
+    let store = Store::memory().unwrap();
+    let before = store.position();
+    let later = store.clone();
+    let waits = tokio::spawn(async move {
+        later.reached(before + 2).await;
+        later.view().credentials(&subject("alice")).unwrap().len()
+    });
+    for id in ["c1", "c2"] {
+        let committed = store.append(added("alice", id), Expect::Any).await.unwrap();
+        assert_eq!(Some(store.position()), committed.head.map(|head| head.seq));
+    }
+    assert_eq!(waits.await.unwrap(), 2);
+    store.reached(before).await;
+    let never = tokio::time::timeout(std::time::Duration::from_millis(20), store.reached(before + 3)).await;
+    assert!(never.is_err(), "what was not written is not waited for in vain and then taken as written");
+}
+
+#[test]
+fn a_chain_keeps_its_name_and_position_and_no_two_share_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Store::open(folder.path(), Options::default(), Timestamp(1)).unwrap();
+    let first = open();
+    let name = first.chain(&tenant(), || Some([1; 32])).unwrap();
+    first.append(added("alice", "c1"), Expect::Any).wait().unwrap();
+    let position = first.position();
+    drop(first);
+    let again = open();
+    assert_eq!(again.chain(&tenant(), || Some([2; 32])).unwrap(), name);
+    // The new incarnation is one record.
+    assert_eq!(again.position(), position + 1);
+    let other = Store::memory().unwrap();
+    assert_ne!(other.chain(&tenant(), || Some([2; 32])).unwrap(), name);
+    assert!(Store::memory().unwrap().chain(&tenant(), || None).is_err());
+}
+
 #[test]
 fn the_folder_is_nobody_else_s() {
     let folder = tempfile::tempdir().unwrap();

@@ -43,7 +43,7 @@ pub(in crate::adapter) fn deny(code: DenialCode) -> Decision {
 fn answer(decision: Decision, asked: Option<Asked>) -> Answer {
     let opens = asked.as_ref().is_some_and(|asked| matches!(asked.kind, ClientKind::Navigation | ClientKind::Script));
     let ceremony = (opens && matches!(decision, Decision::StepUp(_))).then(|| CEREMONY.to_owned());
-    Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, asked, ceremony }
+    Answer { asked, ceremony, ..Answer::of("main.1.2".to_owned(), decision) }
 }
 
 #[track_caller]

@@ -20,11 +20,11 @@ use crate::tls::ClientCertificate;
 
 /// The enforcement point that calls.
 #[derive(Debug)]
-pub(super) struct Caller(pub(super) Enforcer);
+pub(in crate::adapter) struct Caller(pub(in crate::adapter) Enforcer);
 
 impl Caller {
     /// Whether it may use an API.
-    pub(super) fn may(&self, asked: AuthzenUse) -> Result<(), Refusal> {
+    pub(in crate::adapter) fn may(&self, asked: AuthzenUse) -> Result<(), Refusal> {
         if self.0.authzen >= asked {
             return Ok(());
         }

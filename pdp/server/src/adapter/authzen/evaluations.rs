@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::Decision;
-use countersign_pdp_engine::request::RawCheck;
 use countersign_sdk_types::strict::Limits;
-use countersign_sdk_types::{DenialCode, EvaluationResponse};
+use countersign_sdk_types::{DenialCode, EvaluationResponse, Wanted};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -18,6 +16,7 @@ use super::caller::Caller;
 use super::{Refusal, evaluation};
 use crate::config::AuthzenUse;
 use crate::metrics::Door;
+use crate::pipeline::Question;
 use crate::serve::Decider;
 
 /// The members that an item takes from the request where it has none of its own; whole, never in part.
@@ -55,9 +54,17 @@ impl Semantic {
     }
 }
 
-#[derive(Serialize)]
-struct Evaluations {
-    evaluations: Vec<EvaluationResponse>,
+/// What came of a request: where it has no items, it is one question.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(in crate::adapter) enum Evaluated {
+    /// The one answer.
+    One(EvaluationResponse),
+    /// An answer for each item that was asked.
+    Many {
+        /// In their order.
+        evaluations: Vec<EvaluationResponse>,
+    },
 }
 
 /// Answers many questions.
@@ -65,22 +72,27 @@ pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,
     caller: Caller,
     Document(members): Document,
-) -> Result<Response, Refusal> {
+) -> Result<Json<Evaluated>, Refusal> {
+    many(&decider, &caller, &members).await.map(Json)
+}
+
+/// The one way to many decisions, whichever wire the questions came by.
+pub(in crate::adapter) async fn many(decider: &Decider, caller: &Caller, members: &Map<String, Value>) -> Result<Evaluated, Refusal> {
     caller.may(AuthzenUse::Evaluate)?;
-    let request = Members(&members);
+    let request = Members(members);
     let semantic = Semantic::of(request)?;
     let items = items(request, decider.authzen.settings.most_evaluations)?;
     if items.is_empty() {
-        return evaluation::one(&decider, &caller, request).await.map(IntoResponse::into_response);
+        return evaluation::one(decider, caller, members).await.map(Evaluated::One);
     }
     for name in DEFAULTS {
         request.object(name)?;
     }
-    if spelled_out(&items, &members) > MOST_BYTES {
+    if spelled_out(&items, members) > MOST_BYTES {
         return Err(Refusal::malformed(format!("the defaults in each item that takes them make more than {MOST_BYTES} bytes")));
     }
-    let evaluations = decide(&decider, &caller, semantic, items.into_iter().map(|item| with_defaults(item, &members))).await;
-    Ok(Json(Evaluations { evaluations }).into_response())
+    let evaluations = decide(decider, caller, semantic, items.into_iter().map(|item| with_defaults(item, members))).await;
+    Ok(Evaluated::Many { evaluations })
 }
 
 fn items(request: Members<'_>, most: usize) -> Result<Vec<&Map<String, Value>>, Refusal> {
@@ -118,12 +130,15 @@ async fn decide(
     items: impl Iterator<Item = Map<String, Value>>,
 ) -> Vec<EvaluationResponse> {
     let parse = |item: Map<String, Value>| evaluation::parse(decider, &caller.0.pep, Members(&item).question()?);
-    let parsed: Vec<Result<RawCheck, Refusal>> = items.map(parse).collect();
+    let parsed: Vec<_> = items.map(parse).collect();
     let refusals: Vec<Option<Refusal>> = parsed.iter().map(|parsed| parsed.as_ref().err().cloned()).collect();
     let denied = |refusal: Refusal| Denial::new(DenialCode::MalformedRequest, refusal.message);
-    let questions = parsed.into_iter().map(|parsed| parsed.map_err(denied));
+    let questions = parsed.into_iter().map(|parsed| match parsed {
+        Ok((check, wanted)) => Question { raw: Ok(check), wanted },
+        Err(refusal) => Question { raw: Err(denied(refusal)), wanted: Wanted::default() },
+    });
     let goes_on = |decision: &Decision| semantic.goes_on(matches!(decision, Decision::Allow(_)));
-    let answers = decider.pdp.check_all(Door::Authzen, questions, goes_on, decider.authzen.settings.deadline).await;
+    let answers = decider.pdp.check_all(Door::Authzen, questions.collect(), goes_on, decider.authzen.settings.deadline).await;
     let told = answers.iter().zip(refusals).map(|(answer, refusal)| {
         let rendered = refusal.map_or_else(|| evaluation::render(answer), Err);
         rendered.unwrap_or_else(|refusal| failed(&refusal, &answer.id))

@@ -56,7 +56,13 @@ async fn search(
         SearchKind::Subject => asked.subject.kind.clone(),
         SearchKind::Resource | SearchKind::Action => asked.resource.kind.clone(),
     };
-    let raw = evaluation::parse(&decider, &caller.0.pep, asked)?;
+    let (raw, of_answer) = evaluation::parse(&decider, &caller.0.pep, asked)?;
+    if of_answer.lease.is_some() {
+        return Err(Refusal::malformed("what a search finds is not leased"));
+    }
+    if let Some(floor) = of_answer.at_least {
+        decider.pdp.reach(floor, decider.pdp.deadline).await.map_err(|denial| failed(&denial))?;
+    }
     let query = Query::of(kind, &raw);
     let after = wanted.token.as_deref().map(|token| decider.authzen.seal.open(token, &query)).transpose()?.unwrap_or_default();
     let most = decider.authzen.settings.most_candidates;

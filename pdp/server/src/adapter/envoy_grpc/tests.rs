@@ -17,7 +17,7 @@ use crate::pipeline::Answer;
 use scene::{Scene, denied, get, header, metadata, passed};
 
 fn rendered(decision: Decision) -> CheckResponse {
-    let answer = Answer { id: "main.1.2".to_owned(), decision, subject: None, level: None, asked: None, ceremony: None };
+    let answer = Answer::of("main.1.2".to_owned(), decision);
     let metadata = render::metadata(&answer);
     let identity = IdentityHeaders::default();
     render::render(reply(answer, &std::collections::BTreeMap::new(), &identity), metadata, &identity)

@@ -1,10 +1,12 @@
 //! One request over the local socket: HTTP/1.1, with a bound on time and size.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::{Method, Request, StatusCode, header};
+use countersign_sdk_types::Consistency;
 use countersign_sdk_types::strict::{self, Limits};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
@@ -17,11 +19,13 @@ use tokio::net::UnixStream;
 
 use super::Failure;
 use crate::cli::USAGE;
-use crate::control::{BASE, ProblemDocument};
+use crate::control::{BASE, CONSISTENCY, ProblemDocument};
 
 /// A server, by its socket.
 pub(super) struct Client {
-    pub(super) socket: PathBuf,
+    socket: PathBuf,
+    /// What the last change came to: how fresh a decision must be to have seen it.
+    consistency: Cell<Option<Consistency>>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +42,15 @@ struct Answer {
 }
 
 impl Client {
+    pub(super) const fn new(socket: PathBuf) -> Self {
+        Self { socket, consistency: Cell::new(None) }
+    }
+
+    /// How fresh a decision must be to have seen what was changed, if anything was.
+    pub(super) const fn consistency(&self) -> Option<Consistency> {
+        self.consistency.get()
+    }
+
     pub(super) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ask(Method::GET, path, Value::Null, PATIENCE).await?.read()
     }
@@ -75,6 +88,10 @@ impl Client {
         let connection = tokio::spawn(connection);
         let response = sender.send_request(request(method, path, &body)?).await.map_err(|error| broken(&error))?;
         let status = response.status();
+        let told = response.headers().get(CONSISTENCY).and_then(|told| told.to_str().ok());
+        if let Some(told) = told.and_then(|told| Consistency::try_from(told.to_owned()).ok()) {
+            self.consistency.set(Some(told));
+        }
         let body = Limited::new(response.into_body(), ANSWER.bytes).collect().await.map_err(|error| broken(&error))?.to_bytes();
         connection.abort();
         Ok(Answer { status, body })

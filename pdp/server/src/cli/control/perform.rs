@@ -16,7 +16,16 @@ use crate::control::inventory::{Device, Devices as DeviceList, User};
 use crate::control::records::{Calibrated, Soundness, Status, Walked, Why};
 use crate::control::revocations::{Revocations, Revoked};
 
+/// The answer says how fresh a decision must be to have seen what was changed.
 pub(super) async fn perform(command: &ControlCommand, client: &Client) -> Result<Outcome, Failure> {
+    let mut outcome = answer(command, client).await?;
+    if let (Value::Object(members), Some(consistency)) = (&mut outcome.json, client.consistency()) {
+        members.insert("consistency".to_owned(), json!(consistency));
+    }
+    Ok(outcome)
+}
+
+async fn answer(command: &ControlCommand, client: &Client) -> Result<Outcome, Failure> {
     match command {
         ControlCommand::Revoke { what, .. } => revoke(what, client).await,
         ControlCommand::Devices { what: Devices::List, .. } => list_devices(client).await,
