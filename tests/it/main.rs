@@ -9,6 +9,7 @@
 )]
 
 mod authzen;
+mod axum_app;
 mod behavior;
 mod control;
 mod demo;
@@ -23,8 +24,10 @@ mod opa;
 mod opa_builtins;
 mod opa_negation;
 mod opa_oracle;
+mod pep;
 mod places;
 mod proxies;
+mod public_api;
 mod rego_suite;
 mod serving;
 mod step_up;

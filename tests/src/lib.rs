@@ -10,6 +10,7 @@
 
 pub mod authzen;
 pub mod browser;
+pub mod decision_points;
 pub mod direct;
 pub mod dpop;
 pub mod fuzz;
@@ -23,6 +24,7 @@ pub mod opa;
 pub mod oracle;
 pub mod process;
 pub mod proxy;
+pub mod public_api;
 pub mod stage;
 pub mod storm;
 pub mod upstream;

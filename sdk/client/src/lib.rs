@@ -1,4 +1,4 @@
-//! Asks a decision point over HTTP, within a deadline. Anything but a clean allow is no allow.
+//! Asks a decision point, within a deadline. Anything but a clean allow is no allow.
 //!
 //! ```no_run
 //! # async fn ask(question: countersign_sdk_client::Question) -> Result<(), countersign_sdk_client::Error> {
@@ -14,14 +14,34 @@
 //! # }
 //! ```
 //!
-//! The application names itself in `X-Countersign-Pep: <id>:<secret>`. Redirects are not followed, and no answer is kept.
+//! - Several addresses are asked in the order in which they were given, those that fail are left alone for a while ([`Builder::circuit`]).
+//! - Allows are kept where the client is built to ([`Builder::leases`]), for as long as the decision point leases them, and never after it said that they ended.
+//! - Redirects are not followed.
+//!
+//! Features: `tls` (on unless turned off), `grpc`.
 
+mod address;
 mod answer;
+mod breaker;
+mod builder;
 mod client;
+mod clock;
 mod error;
+#[cfg(test)]
+mod fake;
+mod key;
+mod lease;
 mod question;
+mod sse;
+mod status;
+#[cfg(feature = "tls")]
+mod tls;
+mod watch;
+mod wire;
 
 pub use answer::{Allow, Answer, Deny, StepUp};
-pub use client::{Builder, Client, UNLEASED};
+pub use builder::Builder;
+pub use client::{Client, UNLEASED};
 pub use error::{Error, ErrorKind};
 pub use question::Question;
+pub use status::{AddressStatus, Circuit, Status, Watching};

@@ -5,11 +5,28 @@ use std::future::Future;
 use countersign_sdk_client::{Allow, Answer, Client, Error, Question};
 
 /// Answers questions. An [`Answer`] is only ever read from a response ([`Answer::from_response`]).
+///
+/// ```
+/// use countersign_sdk_client::{Allow, Answer, Error, ErrorKind, Question};
+/// use countersign_sdk_pep::DecisionPoint;
+///
+/// /// Nothing passes here.
+/// #[derive(Clone)]
+/// struct Closed;
+///
+/// impl DecisionPoint for Closed {
+///     async fn evaluate(&self, _question: &Question) -> Result<Answer, Error> {
+///         Err(Error::new(ErrorKind::Unavailable, "closed"))
+///     }
+///
+///     async fn ended(&self, _allow: &Allow) {}
+/// }
+/// ```
 pub trait DecisionPoint: Clone + Send + Sync + 'static {
-    /// Answers one question.
+    /// Answers one question. Once an allow has [ended](Self::ended), it is not the answer to a later question.
     fn evaluate(&self, question: &Question) -> impl Future<Output = Result<Answer, Error>> + Send;
 
-    /// Waits until an allow must not be relied on any longer without asking again.
+    /// Waits until an allow must not be relied on any longer without asking again. That time runs from the answer, not from this call.
     fn ended(&self, allow: &Allow) -> impl Future<Output = ()> + Send;
 }
 

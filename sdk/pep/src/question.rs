@@ -14,10 +14,25 @@ const SHOWN: [&str; 8] =
 
 /// The address of the client, as the application knows it from its connection. Put it into the request's extensions, never from a header
 /// that a client can send.
+///
+/// ```
+/// use countersign_sdk_pep::ClientAddress;
+///
+/// let mut request = http::Request::new(());
+/// let peer: std::net::SocketAddr = "203.0.113.9:50000".parse()?;
+/// request.extensions_mut().insert(ClientAddress(peer.ip()));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
 /// Scheme and host under which the application is published. It is configured, because a `Host` header is the client's word.
+///
+/// ```
+/// use countersign_sdk_pep::Origin;
+///
+/// assert!("https://payroll.example".parse::<Origin>().is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
@@ -25,6 +40,12 @@ pub struct Origin {
 }
 
 /// Why a text is not an origin.
+///
+/// ```
+/// use countersign_sdk_pep::{Origin, OriginError};
+///
+/// assert_eq!("https://payroll.example/".parse::<Origin>(), Err(OriginError));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("origin is not `http` or `https`, a host, and nothing else")]
 pub struct OriginError;

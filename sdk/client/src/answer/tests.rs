@@ -7,10 +7,14 @@ use crate::{Error, ErrorKind, Question};
 
 /// Read as the answer to a question that supports no obligation.
 fn parse(body: &[u8]) -> Result<Answer, Error> {
+    parse_supporting(body, &[])
+}
+
+fn parse_supporting(body: &[u8], types: &[&str]) -> Result<Answer, Error> {
     let entity = || Entity { kind: "k".to_owned(), id: "i".to_owned(), properties: serde_json::Map::new() };
     let action = Action { name: "a".to_owned(), properties: serde_json::Map::new() };
     let asked = EvaluationRequest { subject: entity(), action, resource: entity(), context: serde_json::Map::new() };
-    Answer::parse(body, &Question::new(asked))
+    Answer::from_response(&super::response(body)?, &Question::new(asked).supporting(types.iter().copied()))
 }
 
 /// `allow`, `deny`, `step-up`, or `error`.
@@ -40,6 +44,24 @@ fn only_a_clean_true_is_an_allow() {
     check(r#"{"decision":true,"context":{"obligations":{}}}"#, "error");
     check(r#"{"decision":true,"context":{"obligations":[{"type":"x"}]}}"#, "error");
     check(r#"{"decision":true,"context":null}"#, "error");
+}
+
+#[test]
+fn nobody_carries_out_a_step_up_with_an_allow() {
+    let body = br#"{"decision":true,"context":{"obligations":[{"id":"o","type":"step-up","properties":{"acr_value":"phr"}}]}}"#;
+    assert!(matches!(parse_supporting(body, &["step-up"]), Ok(Answer::Deny(_))));
+}
+
+#[test]
+fn the_nonce_for_the_next_proof_is_read() {
+    let Ok(Answer::Deny(deny)) = parse(br#"{"decision":false,"context":{"reason":"use_dpop_nonce","dpop_nonce":"n-1"}}"#) else {
+        panic!("no deny")
+    };
+    assert_eq!(deny.dpop_nonce(), Some("n-1"));
+    let step_up = br#"{"decision":false,"context":{"dpop_nonce":"n-2","obligations":[{"id":"o","type":"step-up","properties":{"acr_value":"phr"}}]}}"#;
+    let Ok(Answer::StepUp(step_up)) = parse(step_up) else { panic!("no step-up") };
+    assert_eq!(step_up.dpop_nonce(), Some("n-2"));
+    check(r#"{"decision":false,"context":{"dpop_nonce":5}}"#, "error");
 }
 
 #[test]

@@ -8,6 +8,12 @@
     reason = "a test fails by panicking, with what it saw"
 )]
 
+mod leases;
+mod many;
+#[cfg(feature = "tls")]
+mod secure;
+mod several;
+
 use std::time::Duration;
 
 use crate::{Answer, Client, ErrorKind, Question};
@@ -140,6 +146,9 @@ fn what_cannot_work_is_refused_at_build() {
     refused(Client::builder("http://127.0.0.1").pep("a:b", "s"));
     refused(Client::builder("http://127.0.0.1").pep("app", ""));
     refused(Client::builder("http://127.0.0.1").pep("app", "line\nbreak"));
+    refused(Client::builder("http://127.0.0.1").bearer(""));
+    refused(Client::builder("http://127.0.0.1").bearer("two words"));
+    refused(Client::builder("http://127.0.0.1").address("http://pdp.example").pep("app", "s"));
     assert!(Client::builder("http://pdp.example").pep("app", "s").dangerous_plain_http().build().is_ok());
 }
 
