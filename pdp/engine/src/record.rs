@@ -11,9 +11,11 @@ use crate::identify::{Identified, IdentifiedBy, TokenFacts};
 use crate::request::AccessRequest;
 use crate::snapshot::Snapshot;
 
+mod edge;
 mod explanation;
 mod search;
 
+pub use edge::{EDGE_BATCH, EDGE_NAME, EdgeBatch, EdgeGap, EdgeKnown, EdgeLine, EdgeRecord, edge_id};
 pub use explanation::{Asked, Explanation, explain, rfc3339};
 pub use search::{SearchKind, SearchRecord, Told};
 

@@ -159,6 +159,12 @@ impl Sealed {
         }
     }
 
+    /// The same, made at no time: what two documents are compared by.
+    #[must_use]
+    pub fn timeless(&self) -> Self {
+        Self { made: Timestamp(0), expires: Timestamp(0), consistency: None, ..self.clone() }
+    }
+
     /// Signs it.
     ///
     /// # Errors
