@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod policy;
 mod risk;
+mod snapshot;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +61,9 @@ enum Command {
     /// Measure the risk engine.
     #[command(subcommand)]
     Risk(risk::RiskCommand),
+    /// Sign a snapshot for who decides in-process, or look at one.
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
     /// Run a file of other people's cases, and say which passed.
     #[command(subcommand)]
     Conformance(conformance::ConformanceCommand),
@@ -114,6 +118,7 @@ fn run_command(command: Command) -> ExitCode {
         Command::Eval(eval) => policy::eval(&eval),
         Command::Doctor(command) => doctor::run(&command),
         Command::Risk(command) => risk::run(&command),
+        Command::Snapshot(command) => snapshot::run(command),
         Command::Conformance(command) => conformance::run(&command),
         Command::Version { json } => policy::version(json),
         Command::Jail { size, library } => jail::run(if library { Kind::Library } else { Kind::Policy }, size),

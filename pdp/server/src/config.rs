@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use countersign_pdp_engine::claimed::ClaimMap;
 use countersign_pdp_engine::identify::Issuers;
 use countersign_pdp_engine::path::CanonicalPath;
 use countersign_pdp_engine::request::{Pep, RequestRules};
@@ -25,11 +26,13 @@ mod authzen;
 mod lease;
 mod reader;
 mod settings;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use authzen::{Authzen, AuthzenUse, CertificateName};
 pub use lease::LeaseTerms;
+pub use snapshot::SnapshotTerms;
 
 /// An enforcement point as it authenticates.
 #[derive(Debug, Clone)]
@@ -89,19 +92,6 @@ pub struct Site {
     pub report: Vec<CanonicalPath>,
     /// CORS preflights reach the application undecided.
     pub passes_preflights: bool,
-}
-
-/// Which claims of an issuer stand in for what the directory and the inventory do not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClaimMap {
-    /// A text: the one role.
-    pub role: Option<String>,
-    /// A text or a list of texts: all roles.
-    pub roles: Option<String>,
-    /// A boolean: the device meets the rules.
-    pub device_compliant: Option<String>,
-    /// A boolean: the organisation manages the device.
-    pub device_managed: Option<String>,
 }
 
 /// The step-up: where ceremonies run, and what they leave.
@@ -221,6 +211,8 @@ pub struct Config {
     pub authzen: Authzen,
     /// On which terms decisions are leased.
     pub lease: LeaseTerms,
+    /// On which terms snapshots and facts are handed out.
+    pub snapshot: SnapshotTerms,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.

@@ -12,6 +12,7 @@ pub mod control;
 pub mod demo;
 pub mod directory;
 pub mod doctor;
+pub mod edge;
 pub mod evaluation;
 mod ext_authz;
 mod files;

@@ -1,6 +1,7 @@
 //! One request from what an adapter read to a decision with a record: the steps of the decision point, in order.
 
 mod batch;
+mod edge;
 mod identify;
 mod lease;
 mod look_up;
@@ -48,6 +49,7 @@ use crate::trails::{Step, Trails};
 use crate::watch::Hub;
 
 use batch::Batch;
+pub use edge::Shown;
 use identify::{Need, unasked, unknown_key};
 use lease::Seen;
 pub(crate) use look_up::{fresh, grant_digest, salts};
@@ -398,6 +400,7 @@ impl Pdp {
                 let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
                 let record = record.leased(lease.as_ref().map(|lease| lease.ttl));
                 let step = self.trails.follow(&identified, &decided);
+                batch.show(|| Shown::new(&identified, &credentials, &facts, &decided, seen.epoch));
                 let lesson = if step == Step::Begins { lesson(&identified, &facts, &decided) } else { None };
                 let ceremony = match &decided.decision {
                     Decision::StepUp(demand) => {

@@ -25,9 +25,10 @@ use crate::adapter::{authzen, caddy, decision_point, envoy, envoy_grpc, haproxy,
 use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
-use crate::config::{Authzen, ClaimMap, Config, Enforcer, LeaseTerms, Patience, Site, StepUp as StepUpConfig, TlsFiles};
+use crate::config::{Authzen, ClaimMap, Config, Enforcer, LeaseTerms, Patience, Site, SnapshotTerms, StepUp as StepUpConfig, TlsFiles};
 use crate::control::{self, ControlService, OperatorKey};
 use crate::directory::Directory;
+use crate::edge::Edges;
 use crate::grpc;
 use crate::grpc::health::Health;
 use crate::introspection::{self, Introspection};
@@ -60,6 +61,8 @@ pub struct Decider {
     pub identity: IdentityHeaders,
     /// What AuthZEN's APIs share.
     pub authzen: authzen::Offer,
+    /// What edges are given and tell.
+    pub edges: Edges,
 }
 
 /// Everything that a decision point is made of.
@@ -100,6 +103,8 @@ pub struct Parts {
     pub authzen: Authzen,
     /// On which terms decisions are leased.
     pub lease: LeaseTerms,
+    /// On which terms snapshots and facts are handed out.
+    pub snapshot_terms: SnapshotTerms,
     /// The weights of the risk model.
     pub weights: Weights,
     /// The data folder.
@@ -135,6 +140,7 @@ impl Parts {
             patience: Patience::default(),
             authzen: Authzen::default(),
             lease: LeaseTerms::default(),
+            snapshot_terms: SnapshotTerms::default(),
             weights: Weights::default(),
             store,
             audit: AuditMode::Required,
@@ -168,6 +174,7 @@ impl Parts {
             patience: config.patience,
             authzen: config.authzen,
             lease: config.lease,
+            snapshot_terms: config.snapshot,
             weights: config.weights,
             store: config.store,
             audit: config.audit,
@@ -231,6 +238,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
         tenant: parts.tenant,
         identity: parts.identity,
         authzen,
+        edges: Edges::new(parts.snapshot_terms),
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_pdp_engine::decide::{Decided, Decision};
 use countersign_pdp_engine::identify::{Identified, IdentifiedBy};
-use countersign_risk::{SessionTag, Trail};
+use countersign_risk::{SessionTag, Sighting, Trail};
 use countersign_sdk_types::{RiskLevel, SubjectId};
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
@@ -41,6 +41,21 @@ impl Trails {
     #[must_use]
     pub fn of(&self, identified: &Identified) -> Option<Trail> {
         self.0.get(&key(identified)?)
+    }
+
+    /// A session that has a trail goes on at an edge, at low risk.
+    pub fn goes_on(&self, identified: &Identified, sighting: &Sighting) {
+        let Some(key) = key(identified) else { return };
+        let _ = self.0.entry(key).and_compute_with(|old| match old.map(moka::Entry::into_value) {
+            Some(mut trail) => {
+                // What is told late takes nobody back.
+                if trail.last.as_ref().is_none_or(|last| last.at < sighting.at) {
+                    trail.pass(sighting);
+                }
+                Op::Put(trail)
+            }
+            None => Op::Nop,
+        });
     }
 
     /// A session goes on from where it was let through at low risk, counting the grants of this browser. What was refused, or let through in spite of its risk,

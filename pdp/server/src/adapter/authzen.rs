@@ -4,6 +4,7 @@
 
 mod body;
 pub(super) mod caller;
+mod edge;
 pub(super) mod evaluation;
 pub(super) mod evaluations;
 mod metadata;
@@ -24,6 +25,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use self::metadata::Metadata;
+pub(crate) use self::obligations::offered;
 use self::search::Seal;
 use crate::config::{Authzen, AuthzenUse, Enforcer};
 use crate::serve::Decider;
@@ -48,7 +50,7 @@ impl Offer {
     /// # Errors
     /// When the metadata cannot be signed, or there is no randomness.
     pub fn new(settings: Authzen, enforcers: &[Enforcer], now: Timestamp) -> Result<Self, String> {
-        let obligations = obligations::offered(&settings.obligations);
+        let obligations = offered(&settings.obligations);
         let is_searched = enforcers.iter().any(|enforcer| enforcer.authzen == AuthzenUse::Search);
         let metadata = Metadata::new(&settings, &obligations, is_searched, now)?;
         Ok(Self { settings, obligations, metadata, seal: Seal::new()?, searches: Semaphore::new(MOST_SEARCHES) })
@@ -63,7 +65,10 @@ pub fn router() -> Router<Arc<Decider>> {
         .route("/access/v1/search/subject", post(search::subjects))
         .route("/access/v1/search/resource", post(search::resources))
         .route("/access/v1/search/action", post(search::actions))
+        .route("/countersign/v1/edge/evaluation", post(edge::evaluate))
+        .route("/countersign/v1/edge/records", post(edge::records))
         .layer(middleware::from_fn(uncached))
+        .route("/countersign/v1/snapshot", get(edge::snapshot))
         .route(metadata::WELL_KNOWN, get(metadata::serve))
         .route(metadata::WELL_KNOWN_OF_A_PATH, get(metadata::serve))
         .method_not_allowed_fallback(not_allowed)

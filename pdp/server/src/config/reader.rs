@@ -25,6 +25,7 @@ use crate::control::OperatorKey;
 
 mod authzen;
 mod lease;
+mod snapshot;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
     let mut reader = Reader { folder, problems: Vec::new(), dangers: Vec::new() };
@@ -66,6 +67,7 @@ impl Reader<'_> {
         let patience = self.patience(&settings.decision);
         let authzen = self.authzen(settings.authzen);
         let lease = self.lease(settings.lease);
+        let snapshot = self.snapshot(settings.snapshot, &enforcers);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
@@ -107,6 +109,7 @@ impl Reader<'_> {
             patience,
             authzen,
             lease,
+            snapshot,
             weights,
             store: self.folder.join(settings.store.dir),
             audit: match settings.audit.mode {
@@ -193,7 +196,17 @@ impl Reader<'_> {
         let may = settings.may_assert;
         let links_sessions = may.session;
         let pep = Pep { id: id?, asserts_subject: may.subject, asserts_client: may.client_address, asserts: may.names };
-        Some(Enforcer { pep, secret, bearer, certificates, authzen: settings.authzen, from, links_sessions, certificate, is_edge: false })
+        Some(Enforcer {
+            pep,
+            secret,
+            bearer,
+            certificates,
+            authzen: settings.authzen,
+            from,
+            links_sessions,
+            certificate,
+            is_edge: settings.edge,
+        })
     }
 
     fn certificate_header(&mut self, key: &str, kind: Option<String>, name: Option<String>) -> Option<CertificateHeader> {

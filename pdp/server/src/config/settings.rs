@@ -51,6 +51,24 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) request: RequestSettings,
     pub(super) opa: Option<opa::OpaSettings>,
+    pub(super) snapshot: Option<SnapshotSettings>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SnapshotSettings {
+    /// A private key on P-256, PEM, by which snapshots are signed.
+    pub(super) signing_key_file: PathBuf,
+    /// How long a snapshot is good.
+    #[serde(default = "day")]
+    pub(super) life_seconds: u64,
+    /// How long an edge may hold the facts of a subject, while its watch lives.
+    #[serde(default = "quarter_of_an_hour_ms")]
+    pub(super) facts_ttl_ms: u64,
+}
+
+const fn quarter_of_an_hour_ms() -> u64 {
+    900_000
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +128,9 @@ pub(super) struct PepSettings {
     pub(super) from: Vec<String>,
     #[serde(default)]
     pub(super) may_assert: MayAssert,
+    /// It may hold the facts of subjects, and decide what is plainly safe by itself.
+    #[serde(default)]
+    pub(super) edge: bool,
     /// How it hands on the certificates of its clients.
     pub(super) client_certificate: Option<String>,
     /// The header in which it does, where it is not the usual one.

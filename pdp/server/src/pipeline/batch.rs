@@ -12,7 +12,7 @@ use countersign_pdp_engine::request::{AccessRequest, Credentials};
 use countersign_sdk_types::{DenialCode, SubjectId};
 
 use super::lease::Seen;
-use super::{Answer, Patient, Pdp, Question};
+use super::{Answer, Patient, Pdp, Question, Shown};
 use crate::clock::Stopwatch;
 use crate::metrics::Door;
 
@@ -26,6 +26,8 @@ pub(super) struct Batch {
     last: Option<Look>,
     refused: BTreeSet<SubjectId>,
     is_forged: bool,
+    shows: bool,
+    shown: Option<Box<Shown>>,
 }
 
 /// A subject, as the last question presented it.
@@ -40,11 +42,28 @@ struct Look {
 impl Batch {
     /// One question, which shares nothing.
     pub(super) const fn of_one(leases: Option<Duration>) -> Self {
-        Self { is_shared: false, leases, last: None, refused: BTreeSet::new(), is_forged: false }
+        Self { is_shared: false, leases, last: None, refused: BTreeSet::new(), is_forged: false, shows: false, shown: None }
     }
 
     pub(super) const fn of_many(leases: Option<Duration>) -> Self {
-        Self { is_shared: true, leases, last: None, refused: BTreeSet::new(), is_forged: false }
+        Self { is_shared: true, leases, last: None, refused: BTreeSet::new(), is_forged: false, shows: false, shown: None }
+    }
+
+    /// The same, of which it is to be shown what its decision was made of.
+    pub(super) fn showing(self) -> Self {
+        Self { shows: true, ..self }
+    }
+
+    /// Keeps what a decision was made of, where that is wanted.
+    pub(super) fn show(&mut self, shown: impl FnOnce() -> Shown) {
+        if self.shows {
+            self.shown = Some(Box::new(shown()));
+        }
+    }
+
+    /// What the decision was made of.
+    pub(super) fn take_shown(self) -> Option<Box<Shown>> {
+        self.shown
     }
 
     /// Who asks: whoever asked the last question, where the same is presented; and what was seen before that was found out.

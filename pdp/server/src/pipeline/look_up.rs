@@ -10,7 +10,6 @@ use countersign_pdp_engine::request::Credentials;
 use countersign_pdp_store::{GrantRecord, KeyringError, RevocationQuery, Store, StoredCredential, TokenName, ViewError};
 use countersign_risk::{Organisation, Salts, SubjectSalt};
 use countersign_sdk_types::{Acr, Digest, Ladder, SubjectId, Tenant, Timestamp};
-use serde_json::Value;
 
 use super::{Pdp, unavailable};
 use crate::behavior::Whose;
@@ -99,10 +98,7 @@ impl Pdp {
     }
 
     fn claimed_user(&self, identified: &Identified) -> Option<DirectoryUser> {
-        let map = self.claim_maps.get(&identified.token().iss)?;
-        let role = claim(identified, map.role.as_deref()).and_then(Value::as_str).map(ToOwned::to_owned);
-        let roles = claim(identified, map.roles.as_deref()).map(texts);
-        (role.is_some() || roles.is_some()).then(|| DirectoryUser::new(role, roles.unwrap_or_default()))
+        self.claim_maps.get(&identified.token().iss)?.user(identified)
     }
 
     fn inventory(&self, identified: &Identified) -> Result<Option<Inventory>, Denial> {
@@ -113,10 +109,7 @@ impl Pdp {
     }
 
     fn claimed_inventory(&self, identified: &Identified) -> Option<Inventory> {
-        let map = self.claim_maps.get(&identified.token().iss)?;
-        let flag = |name: &Option<String>| claim(identified, name.as_deref()).and_then(Value::as_bool);
-        let (compliant, managed) = (flag(&map.device_compliant), flag(&map.device_managed));
-        (compliant.is_some() || managed.is_some()).then_some(Inventory { compliant, managed })
+        self.claim_maps.get(&identified.token().iss)?.inventory(identified)
     }
 
     /// The live grant of this secret, if it is this subject's and the passkey that made it is still enrolled: whoever lost a passkey lost its grants.
@@ -174,19 +167,6 @@ pub(crate) fn grant_digest(secret: &str) -> Digest {
 pub(crate) fn fresh() -> Option<[u8; 32]> {
     let mut fresh = [0; 32];
     aws_lc_rs::rand::fill(&mut fresh).ok().map(|()| fresh)
-}
-
-fn claim<'a>(identified: &'a Identified, name: Option<&str>) -> Option<&'a Value> {
-    identified.token().claims.get(name?)
-}
-
-/// A text or a list of texts; what is neither names no role.
-fn texts(value: &Value) -> BTreeSet<String> {
-    match value {
-        Value::String(one) => BTreeSet::from([one.clone()]),
-        Value::Array(many) => many.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
-        _ => BTreeSet::new(),
-    }
 }
 
 /// Every name by which the token may be revoked.

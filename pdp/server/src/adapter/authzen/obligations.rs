@@ -16,7 +16,7 @@ pub(super) const SUPPORTED: &str = "supported_obligations";
 const TYPES: [&str; 4] = [STEP_UP, "notification", "session_termination", "break-glass"];
 
 /// Every type that an answer may carry, by the profile or by configuration.
-pub(super) fn offered(configured: &BTreeSet<String>) -> BTreeSet<String> {
+pub(crate) fn offered(configured: &BTreeSet<String>) -> BTreeSet<String> {
     TYPES.into_iter().map(ToOwned::to_owned).chain(configured.iter().cloned()).collect()
 }
 

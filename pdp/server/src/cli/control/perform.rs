@@ -1,7 +1,7 @@
 //! Each command as its requests, and the answer in words.
 
 use axum::http::Method;
-use countersign_pdp_engine::record::{Record, SearchRecord};
+use countersign_pdp_engine::record::{EdgeGap, EdgeRecord, Record, SearchRecord};
 use countersign_risk::Calibration;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -211,8 +211,11 @@ pub(super) async fn record(id: &str, client: &Client) -> Result<Record, Failure>
 async fn why(id: &str, client: &Client) -> Result<Outcome, Failure> {
     let why: Why = client.read(&format!("/decisions/{}", segment(id))).await?;
     let another = || "another version of the engine wrote this record; `--json` prints it as it is kept".to_owned();
-    let search = || serde_json::from_value::<SearchRecord>(why.record.clone()).map_or_else(|_| another(), |search| search.to_string());
-    let text = why.explanation.as_ref().map_or_else(search, ToString::to_string);
+    let search = || serde_json::from_value::<SearchRecord>(why.record.clone()).map(|search| search.to_string());
+    let edge = || serde_json::from_value::<EdgeRecord>(why.record.clone()).map(|line| line.to_string());
+    let gap = || serde_json::from_value::<EdgeGap>(why.record.clone()).map(|gap| gap.to_string());
+    let other = || search().or_else(|_| edge()).or_else(|_| gap()).unwrap_or_else(|_| another());
+    let text = why.explanation.as_ref().map_or_else(other, ToString::to_string);
     outcome(&why, clean(&text))
 }
 

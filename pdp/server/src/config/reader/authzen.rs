@@ -31,7 +31,7 @@ impl Reader<'_> {
         }
         Authzen {
             identifier: identifier.and_then(|text| self.noted("authzen.identifier", identifier_of(&text))),
-            signing_key: signing_key.and_then(|file| self.signing_key(&file)),
+            signing_key: signing_key.and_then(|file| self.signing_key("authzen.signing_key", &file)),
             obligations,
             deadline: Duration::from_millis(deadline_ms),
             most_evaluations,
@@ -39,8 +39,8 @@ impl Reader<'_> {
         }
     }
 
-    fn signing_key(&mut self, file: &Path) -> Option<SigningKey> {
-        let (key, file) = ("authzen.signing_key", self.folder.join(file));
+    pub(super) fn signing_key(&mut self, key: &str, file: &Path) -> Option<SigningKey> {
+        let file = self.folder.join(file);
         let pem = files::read(&file, LARGEST).map_err(|error| format!("cannot read `{}`: {error}", file.display()));
         let pem = self.noted(key, pem)?;
         self.noted(key, SigningKey::from_pem(&pem))
