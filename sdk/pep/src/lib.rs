@@ -7,6 +7,10 @@
 mod answer;
 mod asker;
 mod duty;
+#[cfg(feature = "embed")]
+pub mod edge;
+#[cfg(feature = "embed")]
+pub mod embed;
 #[cfg(test)]
 mod fake;
 mod guarded;

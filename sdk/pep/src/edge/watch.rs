@@ -1,0 +1,196 @@
+//! What an edge knows of what ended: which life of the decision point it hears, whether it hears it, and what it was told.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign_sdk_types::{Epoch, Lease, Millis, Revision, Tag, WatchEvent};
+use tokio::sync::watch;
+
+#[cfg(test)]
+mod tests;
+
+/// Endings that are remembered; beyond them, what is older is taken to have ended.
+const REMEMBERED: usize = 65_536;
+/// After so many heartbeats of silence a watch is lost. Two and a half.
+const SILENT: (u32, u32) = (5, 2);
+
+/// The state of a watch. Times are of a clock that only runs forward.
+#[derive(Debug)]
+pub struct Watch {
+    state: Mutex<State>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The life that was greeted last, and what it says of itself.
+    greeted: Option<Greeted>,
+    /// When something was heard last, while it lives.
+    heard: Option<Duration>,
+    /// When it was lost.
+    lost: Duration,
+    /// What was seen.
+    seq: u64,
+    /// What must be seen before it lives: the position at the greeting.
+    behind: u64,
+    /// What ended, and at which position last.
+    ended: HashMap<Tag, u64>,
+    /// What was granted before this has ended.
+    forgotten: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Greeted {
+    life: u64,
+    heartbeat: Duration,
+    floor: Duration,
+    revision: Revision,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { state: Mutex::default(), changes: watch::channel(0).0 }
+    }
+}
+
+impl Watch {
+    /// The watch tells an event, at its position. The first of a connection is its `hello`.
+    pub fn told(&self, now: Duration, at: Epoch, event: &WatchEvent) {
+        let mut state = self.lock();
+        if let WatchEvent::Hello { heartbeat, floor, revision } = event {
+            state.greet(at, *heartbeat, *floor, revision);
+        } else if state.greeted.as_ref().is_none_or(|greeted| greeted.life != at.life) {
+            return;
+        } else {
+            // A number that was passed over is an event that was missed.
+            if at.seq > state.seq.saturating_add(1) {
+                state.forget(at.seq);
+            }
+            state.seq = state.seq.max(at.seq);
+        }
+        match event {
+            WatchEvent::Ended { depends_on, .. } => state.end(at.seq, depends_on),
+            WatchEvent::Policy { revision } => {
+                if let Some(greeted) = &mut state.greeted {
+                    greeted.revision = revision.clone();
+                }
+            }
+            WatchEvent::Reset {} => state.forget(at.seq),
+            WatchEvent::Hello { .. } | WatchEvent::Draining { .. } => {}
+        }
+        state.heard = Some(now);
+        drop(state);
+        self.changed();
+    }
+
+    /// A heartbeat.
+    pub fn heard(&self, now: Duration) {
+        let mut state = self.lock();
+        // Whatever was lost meanwhile is lost: only a greeting begins anew.
+        if state.is_alive(now) {
+            state.heard = Some(now);
+        }
+    }
+
+    /// The connection is gone.
+    pub fn lost(&self, now: Duration) {
+        let mut state = self.lock();
+        if let Some(heard) = state.heard.take() {
+            // What was silent for long was lost long ago.
+            state.lost = state.silent_after(heard).min(now);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// Where a new connection goes on.
+    #[must_use]
+    pub fn position(&self) -> Option<Epoch> {
+        let state = self.lock();
+        state.greeted.as_ref().map(|greeted| Epoch { life: greeted.life, seq: state.seq })
+    }
+
+    /// The policy that is active at the decision point, as it said last.
+    pub(crate) fn revision(&self) -> Option<Revision> {
+        self.lock().greeted.as_ref().map(|greeted| greeted.revision.clone())
+    }
+
+    /// Whether everything that ends is heard of.
+    #[must_use]
+    pub fn is_alive(&self, now: Duration) -> bool {
+        self.lock().is_alive(now)
+    }
+
+    /// How much longer what was asked at `asked` may be believed; `None` when it has ended.
+    #[must_use]
+    pub fn left(&self, now: Duration, asked: Duration, lease: &Lease) -> Option<Duration> {
+        let state = self.lock();
+        let greeted = state.greeted.as_ref()?;
+        let is_current = greeted.life == lease.epoch.life && greeted.revision == lease.revision;
+        let is_told = |tag: &Tag| state.ended.get(tag).is_some_and(|seq| *seq > lease.epoch.seq);
+        if !is_current || lease.epoch.seq < state.forgotten || lease.depends_on.iter().any(is_told) {
+            return None;
+        }
+        let mut end = asked.saturating_add(Duration::from_millis(lease.ttl.0));
+        if !state.is_alive(now) {
+            let silent = state.heard.filter(|_| state.seq >= state.behind);
+            let lost = silent.map_or(state.lost, |heard| state.silent_after(heard));
+            end = end.min(asked.max(lost).saturating_add(greeted.floor));
+        }
+        end.checked_sub(now).filter(|left| !left.is_zero())
+    }
+
+    /// Sees every change.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn greet(&mut self, at: Epoch, heartbeat: Millis, floor: Millis, revision: &Revision) {
+        let is_same = self.greeted.as_ref().is_some_and(|greeted| greeted.life == at.life);
+        if !is_same {
+            *self = Self { seq: at.seq, lost: self.lost, ..Self::default() };
+        }
+        self.greeted = Some(Greeted {
+            life: at.life,
+            heartbeat: Duration::from_millis(heartbeat.0),
+            floor: Duration::from_millis(floor.0),
+            revision: revision.clone(),
+        });
+        // What was told between is still on its way, and the watch does not live before it is here.
+        self.behind = at.seq;
+    }
+
+    fn end(&mut self, seq: u64, tags: &[Tag]) {
+        for tag in tags {
+            self.ended.insert(*tag, seq);
+        }
+        if self.ended.len() > REMEMBERED {
+            self.forget(seq);
+        }
+    }
+
+    fn forget(&mut self, seq: u64) {
+        self.forgotten = self.forgotten.max(seq);
+        self.ended.clear();
+    }
+
+    fn silent_after(&self, heard: Duration) -> Duration {
+        let heartbeat = self.greeted.as_ref().map_or(Duration::ZERO, |greeted| greeted.heartbeat);
+        heard.saturating_add(heartbeat.saturating_mul(SILENT.0) / SILENT.1)
+    }
+
+    fn is_alive(&self, now: Duration) -> bool {
+        self.seq >= self.behind && self.heard.is_some_and(|heard| now < self.silent_after(heard))
+    }
+}
