@@ -14,6 +14,8 @@ mod behavior;
 mod control;
 mod demo;
 mod doctor;
+mod edge;
+mod embedded;
 mod fuzz_replay;
 mod grpc_decision_point;
 mod hostile_policies;

@@ -13,6 +13,7 @@ pub mod browser;
 pub mod decision_points;
 pub mod direct;
 pub mod dpop;
+pub mod edge_day;
 pub mod fuzz;
 pub mod http;
 pub mod inputs;
