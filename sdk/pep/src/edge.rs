@@ -296,7 +296,7 @@ impl<U: Upstream> Edge<U> {
         Counted {
             local: counts.local.load(Ordering::Relaxed),
             asked: asked.filter(|(_, count)| *count > 0).collect(),
-            lost: self.shared.records.lost(),
+            lost: self.shared.records.lost_ever(),
         }
     }
 

@@ -143,6 +143,10 @@ impl Shape {
                 ask(later + 25_000, "DELETE", format!("/api/{section}/{}", chance.u32(1..5000)));
             }
             at = later + ((-self.think * chance.f64().max(1e-9).ln()).clamp(2.0, 600.0) * 1000.0) as i64;
+            // Whose session is revoked is told so with the next page, and goes.
+            if visit.ends && page > pages / 2 {
+                break;
+            }
             if visit.ends && page == pages / 2 {
                 all.push(Request { at: Timestamp(at), visit, method: "", path: String::new(), is_end: true });
             }

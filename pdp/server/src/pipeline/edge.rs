@@ -55,9 +55,10 @@ impl Pdp {
         let mut batch = Batch::of_one(Some(held).filter(|_| self.lease.ttl > Millis(0))).showing();
         let lost = self.store.decisions().lost();
         let pending = self.settle(question, patience, &mut batch).await;
-        let is_recorded = self.store.decisions().lost() == lost;
+        // What it teaches ends its own facts in a moment: the next request gets those that are good for longer.
+        let is_lasting = self.store.decisions().lost() == lost && pending.lesson.is_none();
         let answer = self.finish(door, pending, patience).await;
-        let shown = batch.take_shown().filter(|_| is_recorded);
+        let shown = batch.take_shown().filter(|_| is_lasting);
         let granted = shown.and_then(|shown| Some((self.granted(&answer, &shown, within)?, shown)));
         (answer, granted)
     }

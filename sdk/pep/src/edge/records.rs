@@ -160,7 +160,7 @@ impl Records {
     }
 
     /// Decisions without a record, ever.
-    pub(super) fn lost(&self) -> u64 {
+    pub(super) fn lost_ever(&self) -> u64 {
         self.book().lost_ever
     }
 
