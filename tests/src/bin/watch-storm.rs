@@ -1,6 +1,6 @@
 //! `cargo run --release -p countersign-tests --bin watch-storm -- --streams 100000`: a storm of watches on a server of its own, measured.
 //!
-//! Build the server of the same profile first: `cargo build --release -p countersign-pdp-server`. Exits 1 when a bar is missed, 2 when it could not measure.
+//! Build the server with it: `cargo build --release -p countersign-pdp-server -p countersign-tests`. Exits 1 when a bar is missed, 2 when it could not measure.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
