@@ -126,8 +126,8 @@ fn look(schema: &Value, path: &[String]) -> Looked {
                 (Some(named), _) => found.push(named),
                 (None, Some(Value::Bool(false))) => {}
                 (None, other) => {
-                    is_open |=
-                        schema.get("type").is_none_or(|kind| kind == "object") && (other.is_some() || schema.get("properties").is_none())
+                    let is_object = schema.get("type").is_none_or(|kind| kind == "object");
+                    is_open |= is_object && (other.is_some() || schema.get("properties").is_none());
                 }
             }
         }
