@@ -9,7 +9,7 @@ use super::tally::{Group, Report};
 
 /// The page.
 #[derive(Template)]
-#[template(path = "diff.html")]
+#[template(path = "report/diff.html")]
 struct Page<'a> {
     old: &'a str,
     new: &'a str,

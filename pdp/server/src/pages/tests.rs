@@ -99,7 +99,8 @@ async fn nothing_is_inline() {
 #[test]
 fn nothing_is_inline_in_the_templates() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    // What no browser gets from here, such as reports for people's own files, lies in folders of its own.
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let read: Vec<_> = files.map(|path| nothing_inline(&path.display().to_string(), &std::fs::read_to_string(path).unwrap())).collect();
     assert_eq!(read.len(), 7);
 }
