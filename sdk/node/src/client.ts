@@ -226,7 +226,9 @@ export class Client {
     const kept = this.#wantsLeases ? this.#leases.keep(question, answer, asked, this.#clock.now()) : "unkept";
     if (kept === "over") return false;
     const held = kept === "unkept" ? undefined : kept;
-    this.#ends.set(answer, { held, until: asked + Math.min(UNLEASED_MS, answer.lease?.ttlMs ?? Infinity) });
+    // Nobody tells of a lease that is not kept.
+    const unkept = answer.lease === undefined ? UNLEASED_MS : Math.min(answer.lease.ttlMs, this.#leases.floor);
+    this.#ends.set(answer, { held, until: asked + unkept });
     if (answer.lease !== undefined && answer.lease.epoch.life !== this.#leases.position?.life) this.#watch.follow(address);
     return true;
   }

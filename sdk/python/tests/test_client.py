@@ -244,6 +244,14 @@ def test_an_address_that_fails_is_left_alone(fake: Fake, other: Fake, question: 
         assert client.status[fake.url] is BreakerState.CLOSED
 
 
+def test_a_floor_that_is_not_reached_is_no_failure_of_the_address(fake: Fake, question: Question) -> None:
+    fake.answer = lambda _path, _asked: answered({}, 503)
+    with make(fake) as client:
+        for _ in range(8):
+            assert kind_of(client, question.fresh(f"{'0' * 16}-9")) is ErrorKind.UNAVAILABLE
+        assert client.status[fake.url] is BreakerState.CLOSED
+
+
 def test_when_all_are_left_alone_there_is_no_answer(fake: Fake, question: Question) -> None:
     fake.answer = lambda _path, _asked: answered({}, 500)
     with make(fake) as client:
@@ -462,6 +470,9 @@ def test_a_watch_goes_elsewhere_when_its_decision_point_ends(fake: Fake, other: 
 
 
 def test_a_proof_that_holds_once_is_never_kept(fake: Fake) -> None:
+    for headers, is_once in [([["authorization", "dpop t"]], True), ([["DPoP", "p"]], True), ([["a"]], True), ([["authorization", "Bearer t"]], False)]:
+        asked = Question(("token", "presented"), "GET", ("route", "a/b"), {"http": {"headers": headers}})
+        assert asked.is_single_use is is_once, headers
     http = {"headers": [["Authorization", "DPoP t"], ["DPoP", "p"]]}
     once = Question(("token", "presented"), "GET", ("route", "a/b"), {"http": http})
     fake.answer = lambda _path, _asked: allow(lease=lease(fake.seq))

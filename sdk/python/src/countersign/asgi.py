@@ -27,6 +27,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 __all__ = ["EnforceMiddleware", "Permitted"]
 
+_PACE = 0.2
+
 
 class BrokenOffError(Exception):
     """A response was broken off, because it is not allowed any more."""
@@ -135,7 +137,10 @@ class EnforceMiddleware:
 
     async def _until_not_allowed(self, question: Question, allow: Allow) -> None:
         while True:
+            asked = asyncio.get_running_loop().time()
             await self._client.ended(allow)
+            # An answer may be over before it is here: that is no reason to ask without pause.
+            await asyncio.sleep(max(0.0, asked + _PACE - asyncio.get_running_loop().time()))
             answer = await self._ask(question, anew=True)
             if not isinstance(answer, Allow):
                 return
