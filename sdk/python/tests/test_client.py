@@ -470,7 +470,12 @@ def test_a_watch_goes_elsewhere_when_its_decision_point_ends(fake: Fake, other: 
 
 
 def test_a_proof_that_holds_once_is_never_kept(fake: Fake) -> None:
-    for headers, is_once in [([["authorization", "dpop t"]], True), ([["DPoP", "p"]], True), ([["a"]], True), ([["authorization", "Bearer t"]], False)]:
+    for headers, is_once in [
+        ([["authorization", "dpop t"]], True),
+        ([["DPoP", "p"]], True),
+        ([["a"]], True),
+        ([["authorization", "Bearer t"]], False),
+    ]:
         asked = Question(("token", "presented"), "GET", ("route", "a/b"), {"http": {"headers": headers}})
         assert asked.is_single_use is is_once, headers
     http = {"headers": [["Authorization", "DPoP t"], ["DPoP", "p"]]}
