@@ -364,6 +364,8 @@ function rank({ breaker }: Place): number {
 }
 
 function answered({ status, type, body }: Reply): Uint8Array {
+  // Too many requests, or too slow a one, say nothing against the question: another address may answer.
+  if (status === 408 || status === 429) throw new CountersignError("unavailable", "decision point cannot answer now");
   if (status >= 400 && status < 500) throw new CountersignError("refused", "decision point refused the question or the caller");
   if (status >= 500 && status < 600) throw new CountersignError("unavailable", "decision point cannot answer now");
   if (status !== 200) throw malformed("decision point answered with an unexpected status");

@@ -70,6 +70,8 @@ def test_what_is_wanted_is_said(fake: Fake, question: Question) -> None:
     [
         (answered({}, 400), ErrorKind.REFUSED),
         (answered({}, 401), ErrorKind.REFUSED),
+        (answered({}, 408), ErrorKind.UNAVAILABLE),
+        (answered({}, 429), ErrorKind.UNAVAILABLE),
         (answered(allow(), 403), ErrorKind.REFUSED),
         (answered(allow(), 500), ErrorKind.UNAVAILABLE),
         (answered(allow(), 503), ErrorKind.UNAVAILABLE),

@@ -28,6 +28,8 @@ _MOST = 64 * 1024
 _MOST_OF_MANY = 1024 * 1024
 _MANY = 100
 _MANY_BYTES = 192 * 1024
+_BUSY = (408, 429)
+"""What says nothing against the question: another address may answer."""
 _PEP = re.compile(r"[!-9;-~]{1,64}\Z")
 _SECRET = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?\Z")
 _BEARER = re.compile(r"[!-~]{1,512}\Z")
@@ -267,9 +269,9 @@ class Engine:
 
 
 def _checked(head: _http.Head, body: bytes, most: int) -> Any:
-    if 400 <= head.status < 500:
+    if 400 <= head.status < 500 and head.status not in _BUSY:
         raise CountersignError(ErrorKind.REFUSED, "decision point refused the question or the caller")
-    if head.status >= 500:
+    if head.status >= 500 or head.status in _BUSY:
         raise CountersignError(ErrorKind.UNAVAILABLE, "decision point cannot answer now")
     if head.status != 200:
         raise CountersignError(ErrorKind.MALFORMED, "decision point answered with an unexpected status")
