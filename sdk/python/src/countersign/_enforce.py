@@ -269,4 +269,6 @@ class Obligations:
         return is_done
 
     def _due(self, guard: Permitted, before: tuple[Obligation, ...]) -> list[Obligation]:
-        return [obligation for obligation in guard.obligations if obligation.type != BREAK_GLASS and obligation not in before]
+        due = (obligation for obligation in guard.obligations if obligation not in before)
+        # There is nothing to carry out in an emergency, but for who wants to.
+        return [obligation for obligation in due if obligation.type != BREAK_GLASS or BREAK_GLASS in self._handlers]
