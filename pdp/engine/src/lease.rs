@@ -63,7 +63,7 @@ pub struct Made<'a> {
 pub struct Leased {
     /// How long, from when the question was asked.
     pub ttl: Millis,
-    /// What ends it: the subject, its session, device and token, the user of the directory, and the client's address.
+    /// What ends it: the subject, its session, device and token, the user of the directory, and the client's address and network.
     pub depends_on: Vec<Tag>,
 }
 
@@ -130,7 +130,7 @@ pub fn tags(identified: &Identified) -> Vec<Tag> {
     let jti = token.jti.as_deref().map(|jti| tag::token_id(tenant, &token.iss, jti));
     let digest = token.digest.as_ref().map(|digest| tag::token(tenant, digest));
     let device = identified.device.as_ref().map(|device| tag::device(tenant, device));
-    let address = identified.request.client_address.map(|address| tag::address(tenant, address));
+    let addresses = identified.request.client_address.map(|address| [tag::address(tenant, address), tag::network(tenant, address)]);
     let always = [tag::subject(subject), tag::session(tenant, &identified.session), tag::user(tenant, &subject.sub)];
-    always.into_iter().chain(device).chain(jti).chain(digest).chain(address).collect()
+    always.into_iter().chain(device).chain(jti).chain(digest).chain(addresses.into_iter().flatten()).collect()
 }

@@ -46,12 +46,8 @@ pub struct Attempts {
 /// Subjects whose proofs failed from one network, with the last time.
 type Tried = BTreeMap<Digest, Timestamp>;
 
-/// The /24 of an IPv4 address, the /48 of an IPv6 one.
-pub(crate) fn network(address: IpAddr) -> IpNet {
-    let address = address.to_canonical();
-    let bits = if address.is_ipv4() { 24 } else { 48 };
-    IpNet::new(address, bits).map_or_else(|_| address.into(), |net| net.trunc())
-}
+/// By which failures are gathered: leases rest on the same.
+pub(crate) use countersign_pdp_engine::lease::tag::network_of as network;
 
 #[derive(Debug, Clone, Copy)]
 struct Count {

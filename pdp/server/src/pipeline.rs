@@ -27,7 +27,7 @@ use countersign_pdp_engine::request::{
 };
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store, ViewError};
-use countersign_risk::{Sighting, Strength};
+use countersign_risk::{Sighting, Strength, Told};
 use countersign_sdk_types::{
     Acr, Consistency, CredentialId, DecisionId, DenialCode, DeviceId, Digest, Host, Lease, Millis, RiskLevel, Seconds, SubjectId, Tag,
     Tenant, Timestamp, Wanted, WantedLease, WatchName,
@@ -35,7 +35,7 @@ use countersign_sdk_types::{
 use tokio::time::timeout;
 
 use crate::attempts::{Attempts, MOST_CONTEXTS};
-use crate::behavior::{Behaviors, Whose};
+use crate::behavior::{Behaviors, TooMany, Whose};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ClaimMap, LeaseTerms, Site};
 use crate::directory::Directory;
@@ -460,11 +460,11 @@ impl Pdp {
         self.hub.stir(&tags);
     }
 
-    /// A proof of this subject did not hold.
+    /// A proof of this subject did not hold: that counts against the subject, the address, and the network from which several are tried.
     pub(crate) fn failed(&self, subject: &SubjectId, address: Option<IpAddr>, now: Timestamp) {
         self.attempts.failed(subject, address, now);
-        let address = address.map(|address| tag::address(&subject.tenant, address));
-        let tags: Vec<Tag> = address.into_iter().chain([tag::subject(subject)]).collect();
+        let addresses = address.map(|address| [tag::address(&subject.tenant, address), tag::network(&subject.tenant, address)]);
+        let tags: Vec<Tag> = addresses.into_iter().flatten().chain([tag::subject(subject)]).collect();
         self.hub.stir(&tags);
     }
 
@@ -478,6 +478,16 @@ impl Pdp {
     pub(crate) fn moved(&self, identified: &Identified, whose: &Whose) -> Result<(), ViewError> {
         let raised = self.behaviors.judge(whose, self.store.view())?.is_some_and(|behavior| behavior.nats > 0.0 || behavior.is_replay);
         if raised {
+            self.stir(identified);
+        }
+        Ok(())
+    }
+
+    /// A page's script told what the device looks like, and it is not what it told before: it may not be the known one any more.
+    pub(crate) fn looked(&self, identified: &Identified, whose: Whose, told: Told, now: Timestamp) -> Result<(), TooMany> {
+        let before = self.behaviors.looks(&whose);
+        self.behaviors.look(whose, told, now)?;
+        if before != Some(told) {
             self.stir(identified);
         }
         Ok(())

@@ -428,7 +428,14 @@ impl State {
                 self.forget_before(at);
                 return Err(Broken);
             }
-            WatchEvent::Reset {} => self.forget_before(Epoch { seq: at.seq.max(position.seq).max(self.missing.known()), ..at }),
+            WatchEvent::Reset {} => {
+                let missing = self.missing;
+                self.forget_before(Epoch { seq: at.seq.max(position.seq).max(missing.known()), ..at });
+                // It may be one of what was missed, with more behind it.
+                if missing == Missing::Unknown {
+                    self.missing = missing;
+                }
+            }
             // It was heard before.
             _ if at.seq <= position.seq => {}
             _ if at.seq - position.seq > 1 => {

@@ -226,7 +226,9 @@ export class Client {
     const kept = this.#wantsLeases ? this.#leases.keep(question, answer, asked, this.#clock.now()) : "unkept";
     if (kept === "over") return false;
     const held = kept === "unkept" ? undefined : kept;
-    this.#ends.set(answer, { held, until: asked + Math.min(UNLEASED_MS, answer.lease?.ttlMs ?? Infinity) });
+    // Nobody tells of a lease that is not kept.
+    const unkept = answer.lease === undefined ? UNLEASED_MS : Math.min(answer.lease.ttlMs, this.#leases.floor);
+    this.#ends.set(answer, { held, until: asked + unkept });
     if (answer.lease !== undefined && answer.lease.epoch.life !== this.#leases.position?.life) this.#watch.follow(address);
     return true;
   }
@@ -362,6 +364,8 @@ function rank({ breaker }: Place): number {
 }
 
 function answered({ status, type, body }: Reply): Uint8Array {
+  // Too many requests, or too slow a one, say nothing against the question: another address may answer.
+  if (status === 408 || status === 429) throw new CountersignError("unavailable", "decision point cannot answer now");
   if (status >= 400 && status < 500) throw new CountersignError("refused", "decision point refused the question or the caller");
   if (status >= 500 && status < 600) throw new CountersignError("unavailable", "decision point cannot answer now");
   if (status !== 200) throw malformed("decision point answered with an unexpected status");

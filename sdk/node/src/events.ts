@@ -23,9 +23,9 @@ export class EventReader {
   #data: string[] = [];
   #endedWithReturn = false;
 
-  /** The events that a piece completes. */
-  read(chunk: Uint8Array): Event[] {
-    const events: Event[] = [];
+  /** The events that a piece completes, and the signs of life between them: a comment says that there is nothing to tell. */
+  read(chunk: Uint8Array): (Event | "alive")[] {
+    const events: (Event | "alive")[] = [];
     let text = this.#text.decode(chunk, { stream: true });
     // A line that ended with a carriage return ended already; the line feed belongs to it.
     if (this.#endedWithReturn && text.startsWith("\n")) text = text.slice(1);
@@ -40,9 +40,9 @@ export class EventReader {
     return events;
   }
 
-  #line(line: string): Event | undefined {
+  #line(line: string): Event | "alive" | undefined {
     if (line === "") return this.#dispatch();
-    if (line.startsWith(":")) return undefined;
+    if (line.startsWith(":")) return "alive";
     this.#size += line.length;
     if (this.#size > MOST_BYTES) throw new RangeError("event is too large");
     const [, field, value] = /^([^:]*)(?:: ?)?(.*)$/s.exec(line) ?? [];

@@ -5,6 +5,8 @@
  * 2. It is kept only where no ending that is told after its epoch can have been missed, and none that ends it was seen.
  * 3. `ended` ends those with any of its names, `policy` those of another revision, `reset` and another life end all.
  * 4. While no watch lives, a lease counts for the floor at most; when the watch is lost, all shrink to the floor from that moment.
+ *    A watch that goes on lives when it has heard what it missed. Its hello names the place where it goes on, not how far the stream is: a sign of life with
+ *    nothing to tell says that this was all, and the epoch of a question that was asked later says how much it is.
  * 5. Only allows are kept; none under break-glass, and none whose question carries a proof that counts once.
  *
  * Nothing here reads a clock or a network: time and events are told.
@@ -62,8 +64,8 @@ interface Known {
   seq: number;
   /** Endings after this one are all in `recent`. */
   from: number;
-  /** The watch has caught up when it reaches this. */
-  target: number;
+  /** The watch has caught up when it reaches this; `undefined` while nothing says how much was told meanwhile. */
+  target: number | undefined;
 }
 
 /** All leases of one client. */
@@ -82,6 +84,7 @@ export class Leases {
   #recentTags = 0;
   #isConnected = false;
   #heard = 0;
+  #greeted = 0;
   #heartbeat = 0;
 
   /** `longest` bounds every lease, `floor` those without a living watch; both in milliseconds. */
@@ -105,7 +108,12 @@ export class Leases {
   /** Whether every ending is heard as it is told. */
   isWatched(now: number): boolean {
     this.#tick(now);
-    return this.#isConnected && this.#known !== undefined && this.#known.seq >= this.#known.target;
+    return this.#isConnected && this.#known?.target !== undefined && this.#known.seq >= this.#known.target;
+  }
+
+  /** The longest that a lease counts without a living watch. */
+  get floor(): number {
+    return this.#floor;
   }
 
   /** The allow that may be repeated for this question. */
@@ -133,6 +141,8 @@ export class Leases {
   keep(question: Question, allow: Allow, asked: number, now: number): Kept {
     const { lease } = allow;
     if (lease === undefined || allow.glassIsBroken || question.isSingleUse) return "unkept";
+    this.#tick(now);
+    this.#learn(lease, asked);
     const isWatched = this.isWatched(now);
     if (this.#known?.life === lease.epoch.life) {
       if (lease.epoch.seq < this.#known.from || this.#recent.some(({ seq, ending }) => seq > lease.epoch.seq && ends(ending, lease))) return "over";
@@ -152,13 +162,13 @@ export class Leases {
     this.#floor = Math.min(this.#ownFloor, floor);
     this.#isConnected = true;
     this.#heartbeat = heartbeat;
-    this.#heard = now;
+    this.#heard = this.#greeted = now;
     if (this.#known?.life !== at.life || this.#known.seq > at.seq) {
       this.#startAt(at);
       return;
     }
-    // It goes on where it was: what was missed follows, up to here.
-    this.#known.target = at.seq;
+    // It goes on where it was: what was missed follows, up to here. Named is the very place: nobody said up to where.
+    this.#known.target = at.seq > this.#known.seq ? at.seq : undefined;
     for (const held of [...this.#all]) if (held.lease.epoch.life !== at.life) this.#end(held);
   }
 
@@ -167,6 +177,11 @@ export class Leases {
     this.#tick(now);
     if (this.#isConnected) this.#heard = now;
     return this.#isConnected;
+  }
+
+  /** The watch said that there is nothing to tell. */
+  quiet(): void {
+    if (this.#isConnected && this.#known !== undefined) this.#known.target ??= this.#known.seq;
   }
 
   /** An ending was told, as the event of this number of the life that the hello named. A gap before it may have held the end of anything. */
@@ -230,6 +245,11 @@ export class Leases {
     this.#release(held);
   }
 
+  /** What was told by when a question was answered that was asked after the hello: all of it that is not here yet is on its way. */
+  #learn({ epoch }: Lease, asked: number): void {
+    if (this.#isConnected && asked > this.#greeted && this.#known?.life === epoch.life) this.#known.target ??= epoch.seq;
+  }
+
   /** The moment at which the watch is lost, if nothing is heard until then. */
   #silence(): number {
     return this.#heard + PATIENCE * this.#heartbeat;
@@ -263,7 +283,8 @@ export class Leases {
 
   /** Nothing before this position is known: what rests on facts that were read earlier ends. */
   #startAt(at: Epoch): void {
-    const target = this.#known?.life === at.life ? Math.max(this.#known.target, at.seq) : at.seq;
+    const former = this.#known?.life === at.life ? this.#known.target : at.seq;
+    const target = former === undefined ? undefined : Math.max(former, at.seq);
     this.#known = { life: at.life, seq: at.seq, from: at.seq, target };
     this.#recent = [];
     this.#recentTags = 0;

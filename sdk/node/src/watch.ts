@@ -188,7 +188,10 @@ class Stream {
     // It was lost already: what was missed is told again when it goes on.
     if (this.#life !== undefined && !leases.heard(clock.now())) throw new Error("watch was silent for too long");
     try {
-      for (const event of this.#reader.read(chunk)) this.#event(event);
+      for (const event of this.#reader.read(chunk)) {
+        if (event === "alive") leases.quiet();
+        else this.#event(event);
+      }
     } catch (error) {
       this.isBroken = true;
       throw error;

@@ -68,7 +68,7 @@ test("a denial is a denial", async () => {
 
 test("another status is never an allow", async () => {
   const body = '{"decision":true}';
-  const cases: [number, ErrorKind][] = [[500, "unavailable"], [503, "unavailable"], [401, "refused"], [400, "refused"], [201, "malformed"], [204, "malformed"],
+  const cases: [number, ErrorKind][] = [[500, "unavailable"], [503, "unavailable"], [408, "unavailable"], [429, "unavailable"], [401, "refused"], [400, "refused"], [201, "malformed"], [204, "malformed"],
     [302, "malformed"], [307, "malformed"]];
   for (const [status, kind] of cases) {
     const pdp = await fake(reply(status, "application/json", body, { location: "http://127.0.0.1:1/" }), ALLOW);

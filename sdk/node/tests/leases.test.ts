@@ -152,6 +152,33 @@ test("a watch that goes on keeps leases, and is none until it has caught up", ()
   assert.equal(leases.find(third, 2_200), undefined);
 });
 
+test("a watch that goes on at the very place where it was is none until it says that nothing was missed", () => {
+  const leases = watched();
+  leases.lost(100);
+  leases.hello({ life: "1", seq: 10 }, 3_000, 2_000, 200);
+  assert.equal(leases.isWatched(200), false, "what was missed may be right behind");
+  leases.ending(11, { type: "ended", dependsOn: [OTHER_TAG] });
+  assert.equal(leases.isWatched(200), false, "and more behind that");
+  leases.keep(question, allowed("1-11"), 200, 200);
+  leases.quiet();
+  assert.equal(leases.isWatched(200), true);
+  assert.equal(leases.find(question, 2_200), undefined, "it came when nothing lived");
+});
+
+test("the epoch of a later question says what was missed", () => {
+  const leases = watched();
+  const other = new Question(about("8"));
+  leases.lost(100);
+  leases.hello({ life: "1", seq: 10 }, 3_000, 2_000, 200);
+  leases.keep(question, allowed("1-10"), 200, 300);
+  assert.equal(leases.isWatched(300), false, "it was not asked after the hello");
+  leases.keep(other, allowed("1-12"), 201, 300);
+  leases.ending(11, { type: "ended", dependsOn: [OTHER_TAG] });
+  assert.equal(leases.isWatched(300), false, "12 is on its way");
+  leases.reset({ life: "1", seq: 12 });
+  assert.equal(leases.isWatched(300), true);
+});
+
 test("the first hello keeps what cannot have missed anything", () => {
   const leases = new Leases({ entries: 100, bytes: 1e6 }, 60_000, 2_000);
   const [before, other] = [new Question(about("8")), new Question(about("9"))];

@@ -70,7 +70,7 @@ class Course {
   readonly #leases = new Leases({ entries: 3, bytes: 1e6 }, LONGEST, FLOOR);
   readonly #given = new Map<Allow, Flying>();
   /** The watch: whose it is, and what of it was delivered. */
-  #watch: { readonly life: Life; readonly target: number; delivered: number; heard: number } | undefined;
+  #watch: { readonly life: Life; readonly greeted: number; target: number | undefined; delivered: number; heard: number } | undefined;
   /** For each life, every event that the client has processed. */
   readonly #delivered = new Map<string, Set<number>>();
   /** When the watch was lost last; it counts as lost from the start. */
@@ -96,7 +96,7 @@ class Course {
         return;
       case "deliver": for (let left = one.count; left > 0; left -= 1) this.#deliver(); return;
       case "beat":
-        if (this.#watch !== undefined && this.#watch.life === this.#life) this.#hear();
+        if (this.#watch !== undefined && this.#watch.life === this.#life) this.#beat();
         return;
       case "connect": this.#connect(); return;
       case "disconnect": this.#disconnect(); return;
@@ -116,6 +116,7 @@ class Course {
       depends_on: flying.tags.map((tag) => TAGS[tag]!) };
     const question = QUESTIONS[flying.question]!;
     const allow = read(Buffer.from(JSON.stringify({ decision: true, context: { lease } })), question) as Allow;
+    this.#learn(flying);
     const kept = this.#leases.keep(question, allow, flying.asked, this.#now);
     // What is over when it arrives is not given at all.
     if (kept === "over") return;
@@ -127,10 +128,36 @@ class Course {
     if (this.#watch !== undefined) return;
     const position = this.#leases.position;
     const { name, told } = this.#life;
-    const resumed = position?.life === name && position.seq <= told.length ? position.seq : told.length;
-    this.#watch = { life: this.#life, target: told.length, delivered: resumed, heard: this.#now };
-    this.#leases.hello({ life: name, seq: told.length }, HEARTBEAT, FLOOR, this.#now);
-    if (resumed === told.length) this.#lost = undefined;
+    // What goes on names the place where it does, and not how far it is.
+    const resumed = position?.life === name && position.seq <= told.length ? position.seq : undefined;
+    const at = resumed ?? told.length;
+    this.#watch = { life: this.#life, greeted: this.#now, target: resumed === undefined ? at : undefined, delivered: at, heard: this.#now };
+    this.#leases.hello({ life: name, seq: at }, HEARTBEAT, FLOOR, this.#now);
+    this.#catchUp();
+  }
+
+  /** A sign of life is told only where there is nothing else to tell. */
+  #beat(): void {
+    const watch = this.#watch;
+    if (watch === undefined || watch.delivered < watch.life.told.length) return;
+    this.#hear();
+    if (this.#watch !== watch) return;
+    this.#leases.quiet();
+    watch.target ??= watch.delivered;
+    this.#catchUp();
+  }
+
+  /** A question that was asked after the hello knows how far the stream was. */
+  #learn({ life, seq, asked }: Flying): void {
+    const watch = this.#watch;
+    const hears = watch !== undefined && this.#now <= watch.heard + 2.5 * HEARTBEAT;
+    if (!hears || watch.life.name !== life || asked <= watch.greeted) return;
+    watch.target ??= seq;
+    this.#catchUp();
+  }
+
+  #catchUp(): void {
+    if (this.#watch?.target !== undefined && this.#watch.delivered >= this.#watch.target) this.#lost = undefined;
   }
 
   #deliver(): void {
@@ -145,7 +172,7 @@ class Course {
     else this.#leases.ending(at.seq, event.type === "ended" ? { type: "ended", dependsOn: [TAGS[event.tag]!] } : event);
     const delivered = this.#delivered.get(at.life) ?? new Set();
     this.#delivered.set(at.life, delivered.add(at.seq));
-    if (watch.delivered >= watch.target) this.#lost = undefined;
+    this.#catchUp();
   }
 
   #hear(): void {

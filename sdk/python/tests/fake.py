@@ -104,9 +104,13 @@ class Fake:
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         hello = {"type": "hello", "heartbeat_ms": self.heartbeat, "floor_ms": self.floor, "revision": "r1"}
-        _write(writer, "hello", f"{self.life}-{self.seq}", hello)
+        # On a resume it names the place where it goes on; what was missed follows, and then that there is no more.
+        last, _, seq = headers.get("last-event-id", "").partition("-")
+        at = int(seq) if last == str(self.life) and int(seq) <= self.seq else self.seq
+        _write(writer, "hello", f"{self.life}-{at}", hello)
         for kind, name, told in self.greeting(headers):
             _write(writer, kind, name, told)
+        writer.write(b"3\r\n:\n\n\r\n")
         await writer.drain()
         self._writers.append(writer)
 

@@ -216,6 +216,23 @@ def test_a_stream_that_is_still_allowed_goes_on(fake: Fake, served: str) -> None
             assert next(parts)
 
 
+def test_a_stream_that_obliges_to_more_goes_on_only_when_that_is_carried_out(fake: Fake, served: str) -> None:
+    fake.answer = lambda _path, _asked: allow(lease=lease(fake.seq))
+    send(served, "/")
+    wait_for(lambda: fake.watches > 0, "watched")
+    with httpx.stream("GET", f"http://{served}/stream", timeout=20) as response:
+        parts = response.iter_raw()
+        next(parts)
+        for number, fails in enumerate([False, True]):
+            duty = {"id": str(number), "type": "notification", "properties": {"fail": fails}}
+            fake.answer = lambda _path, _asked, duty=duty: allow(lease=lease(fake.seq), obligations=[duty])  # type: ignore[misc]
+            fake.tell("ended", reason="risk", depends_on=["a" * 32])
+            wait_for(lambda number=number: len(DONE) > number, "carried out")  # type: ignore[misc]
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in parts:
+                pass
+
+
 def test_a_websocket_ends_with_its_decision(fake: Fake, served: str) -> None:
     fake.answer = lambda _path, _asked: deny("policy_denied")
     with pytest.raises(InvalidStatus) as refused:

@@ -70,6 +70,8 @@ def test_what_is_wanted_is_said(fake: Fake, question: Question) -> None:
     [
         (answered({}, 400), ErrorKind.REFUSED),
         (answered({}, 401), ErrorKind.REFUSED),
+        (answered({}, 408), ErrorKind.UNAVAILABLE),
+        (answered({}, 429), ErrorKind.UNAVAILABLE),
         (answered(allow(), 403), ErrorKind.REFUSED),
         (answered(allow(), 500), ErrorKind.UNAVAILABLE),
         (answered(allow(), 503), ErrorKind.UNAVAILABLE),
@@ -241,6 +243,14 @@ def test_an_address_that_fails_is_left_alone(fake: Fake, other: Fake, question: 
         fake.answer = lambda _path, _asked: allow()
         wait_for(lambda: client.status[fake.url] is BreakerState.HALF_OPEN, "half open")
         assert isinstance(client.evaluate(question), Allow)
+        assert client.status[fake.url] is BreakerState.CLOSED
+
+
+def test_a_floor_that_is_not_reached_is_no_failure_of_the_address(fake: Fake, question: Question) -> None:
+    fake.answer = lambda _path, _asked: answered({}, 503)
+    with make(fake) as client:
+        for _ in range(8):
+            assert kind_of(client, question.fresh(f"{'0' * 16}-9")) is ErrorKind.UNAVAILABLE
         assert client.status[fake.url] is BreakerState.CLOSED
 
 
@@ -462,6 +472,14 @@ def test_a_watch_goes_elsewhere_when_its_decision_point_ends(fake: Fake, other: 
 
 
 def test_a_proof_that_holds_once_is_never_kept(fake: Fake) -> None:
+    for headers, is_once in [
+        ([["authorization", "dpop t"]], True),
+        ([["DPoP", "p"]], True),
+        ([["a"]], True),
+        ([["authorization", "Bearer t"]], False),
+    ]:
+        asked = Question(("token", "presented"), "GET", ("route", "a/b"), {"http": {"headers": headers}})
+        assert asked.is_single_use is is_once, headers
     http = {"headers": [["Authorization", "DPoP t"], ["DPoP", "p"]]}
     once = Question(("token", "presented"), "GET", ("route", "a/b"), {"http": http})
     fake.answer = lambda _path, _asked: allow(lease=lease(fake.seq))

@@ -144,6 +144,20 @@ def test_a_stream_ends_with_its_decision(fake: Fake, get: Get) -> None:
         wait_for(lambda: not next(reading), "broken off")
 
 
+def test_a_stream_that_obliges_to_more_goes_on_only_when_that_is_carried_out(fake: Fake, get: Get) -> None:
+    fake.answer = lambda _path, _asked: allow(lease=lease(fake.seq))
+    get()
+    wait_for(lambda: fake.watches > 0, "watched")
+    reading = iter(get("/stream")[2])
+    assert next(reading)
+    duty = {"id": "1", "type": "notification", "properties": {"fail": True}}
+    fake.answer = lambda _path, _asked: allow(lease=lease(fake.seq), obligations=[duty])
+    fake.tell("ended", reason="risk", depends_on=["a" * 32])
+    with pytest.raises(BrokenOffError):
+        wait_for(lambda: not next(reading), "broken off")
+    assert django_site.DONE == ["payroll.example/stream"]
+
+
 def test_settings_are_needed() -> None:
     for missing in ({}, {"addresses": "http://127.0.0.1:1"}, {"origin": "https://a.example"}):
         with override_settings(COUNTERSIGN=missing), pytest.raises(CountersignError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from countersign import CountersignError, Deny, ErrorKind, StepUp
-from countersign._enforce import AmbiguousError, Obligations, Origin, Permitted, plain_path, refusal
+from countersign._answer import Allow, read
+from countersign._enforce import AmbiguousError, Obligations, Origin, Permitted, permitted, plain_path, refusal
 from countersign._enforce import request as read_request
 
 ORIGIN = Origin.of("https://payroll.example")
@@ -161,3 +162,14 @@ def test_an_obligation_has_a_handler() -> None:
     for wrong in ({"step-up": lambda _p, _g: None}, {"notification": 5}):
         with pytest.raises(CountersignError):
             Obligations(wrong)  # type: ignore[arg-type]
+
+
+def test_an_emergency_obliges_whoever_says_so() -> None:
+    response = {"decision": True, "context": {"obligations": [{"id": "b", "type": "break-glass"}]}}
+    allow = read(response, frozenset(), 0.0)
+    assert isinstance(allow, Allow)
+    guard = permitted(allow, read_request(ORIGIN, "GET", b"/a", b"", []))
+    assert Obligations({}).carry_out_now(guard)
+    told: list[str] = []
+    assert Obligations({"break-glass": lambda _properties, guard: told.append(guard.resource)}).carry_out_now(guard)
+    assert told == ["payroll.example/a"]

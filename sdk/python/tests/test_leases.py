@@ -174,6 +174,42 @@ def test_a_resumed_watch_lives_when_it_has_heard_what_it_missed() -> None:
     assert leases.find("q") is None, "it came when nothing lived"
 
 
+def test_a_watch_that_goes_on_where_it_was_does_not_live_before_it_says_that_nothing_was_missed() -> None:
+    clock, leases = kept()
+    leases.lost()
+    leases.hello(Epoch(LIFE, 10), heartbeat=10.0, floor=1.0)
+    assert not leases.is_watched, "what was missed may be right behind"
+    keep(leases, clock, seq=10)
+    leases.ended(Epoch(LIFE, 11), frozenset({B}))
+    assert not leases.is_watched, "and more behind that"
+    leases.heard()
+    assert leases.is_watched
+    clock.now += 1.1
+    assert leases.find("q") is None, "it came when nothing lived"
+
+
+def test_the_epoch_of_a_later_question_says_what_was_missed() -> None:
+    clock, leases = kept()
+    leases.lost()
+    leases.hello(Epoch(LIFE, 10), heartbeat=10.0, floor=1.0)
+    keep(leases, clock, "before", seq=10)
+    assert not leases.is_watched, "it was not asked after the greeting"
+    clock.now += 0.1
+    keep(leases, clock, "after", seq=12)
+    assert not leases.is_watched, "11 and 12 are on their way"
+    leases.ended(Epoch(LIFE, 11), frozenset({B}))
+    leases.ended(Epoch(LIFE, 12), frozenset({B}))
+    assert leases.is_watched
+
+
+def test_what_is_not_kept_is_not_relied_on_for_longer_than_its_lease() -> None:
+    clock, leases = kept()
+    for ttl, expected in [(30_000, 1.0), (500, 0.5), (1, 0.25)]:
+        assert leases.remaining(keep(leases, clock, seq=10, life=8, ttl=ttl)) == expected
+    leases.ended(Epoch(LIFE, 11), frozenset({A}))
+    assert leases.remaining(keep(leases, clock, seq=10)) == 0, "it has ended"
+
+
 def test_glass_that_is_broken_is_never_kept() -> None:
     clock, leases = kept()
     glass = allow(lease=lease(seq=10), obligations=[{"id": "b", "type": "break-glass"}])
@@ -206,6 +242,12 @@ def test_events_are_remembered_within_bounds() -> None:
     assert leases.find("q") is None, "what was told after 100 is not all known any more"
     keep(leases, clock, seq=5_000)
     assert leases.find("q")
+    many = frozenset(f"{tag:032x}" for tag in range(1_000))
+    for seq in range(5_011, 5_211):
+        leases.ended(Epoch(LIFE, seq), many)
+    keep(leases, clock, "many", seq=5_020)
+    assert leases.find("many") is None, "their names are bounded as well"
+    assert len(leases._recent) < 100
 
 
 def test_a_floor_of_freshness_is_kept() -> None:
@@ -295,7 +337,8 @@ class Model(RuleBasedStateMachine):
         if self.listening:
             return
         resumed = self.leases.position
-        self.leases.hello(Epoch(self.life, self.seq), heartbeat=1000.0, floor=1.0)
+        at = resumed.seq if resumed is not None and resumed.life == self.life else self.seq
+        self.leases.hello(Epoch(self.life, at), heartbeat=1000.0, floor=1.0)
         self.listening, self.lost_at = True, None
         if resumed is not None and resumed.life == self.life:
             if self.seq > resumed.seq:
@@ -303,6 +346,11 @@ class Model(RuleBasedStateMachine):
         elif resumed is not None:
             self.leases.reset(Epoch(self.life, self.seq))
         self.delivered = self.seq
+
+    @rule()
+    def beats(self) -> None:
+        if self.listening:
+            self.leases.heard()
 
     # The client: questions are answered late.
 

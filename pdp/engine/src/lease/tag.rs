@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use countersign_sdk_types::{DeviceId, Digest, Host, SessionId, SubjectId, Tag, Tenant};
+use ipnet::IpNet;
 
 /// Everything of a subject.
 #[must_use]
@@ -52,6 +53,20 @@ pub fn address(tenant: &Tenant, address: IpAddr) -> Tag {
     of("address", tenant, &[address.to_canonical().to_string().as_bytes()])
 }
 
+/// What was counted against the network of a client's address.
+#[must_use]
+pub fn network(tenant: &Tenant, address: IpAddr) -> Tag {
+    of("network", tenant, &[network_of(address).to_string().as_bytes()])
+}
+
+/// The /24 of an IPv4 address, the /48 of an IPv6 one.
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
+    let bits = if address.is_ipv4() { 24 } else { 48 };
+    IpNet::new(address, bits).map_or_else(|_| address.into(), |net| net.trunc())
+}
+
 /// Every part with its length, so that no two things have one name.
 fn of(kind: &str, tenant: &Tenant, parts: &[&[u8]]) -> Tag {
     let mut hasher = blake3::Hasher::new_derive_key("countersign lease tag 1");
@@ -98,6 +113,8 @@ mod tests {
             link(&main, &host, &Digest([0; 32])),
             address(&main, IpAddr::from([192, 0, 2, 1])),
             address(&main, IpAddr::from([192, 0, 2, 2])),
+            network(&main, IpAddr::from([192, 0, 2, 1])),
+            network(&main, IpAddr::from([192, 0, 3, 1])),
         ];
         assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), tags.len());
     }
@@ -106,6 +123,7 @@ mod tests {
     fn an_address_has_one_name_in_both_of_its_forms() {
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
         assert_eq!(address(&tenant("main"), mapped), address(&tenant("main"), IpAddr::from([192, 0, 2, 1])));
+        assert_eq!(network(&tenant("main"), mapped), network(&tenant("main"), IpAddr::from([192, 0, 2, 2])));
     }
 
     #[test]

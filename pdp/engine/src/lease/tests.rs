@@ -167,11 +167,12 @@ fn a_lease_names_everything_that_it_rests_on_and_names_tell_nothing() {
         tag::user(&tenant, "alice"),
         tag::device(&tenant, &device),
     ];
-    let address = tag::address(&tenant, "192.0.2.10".parse().unwrap());
-    assert_eq!(without, [always.as_slice(), &[address]].concat());
+    let address = "192.0.2.10".parse().unwrap();
+    let addresses = [tag::address(&tenant, address), tag::network(&tenant, address)];
+    assert_eq!(without, [always.as_slice(), &addresses].concat());
     let token = [tag::token_id(&tenant, &subject.iss, "t1"), tag::token(&tenant, &Digest([3; 32]))];
-    assert_eq!(tags, [always.as_slice(), &token, &[address]].concat());
-    assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), 7, "each thing has a name of its own");
+    assert_eq!(tags, [always.as_slice(), &token, &addresses].concat());
+    assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), 8, "each thing has a name of its own");
 }
 
 #[test]

@@ -52,5 +52,6 @@ async fn taken(visit: &Protected, body: &[u8]) -> Result<(), Trouble> {
     if witnessed.facts.is_barred(now) {
         return Err(Trouble::NotAllowed);
     }
-    pdp.behaviors.look(Whose::from(&witnessed.identified), told, now).map_err(|TooMany| Trouble::TooMany)
+    let whose = Whose::from(&witnessed.identified);
+    pdp.looked(&witnessed.identified, whose, told, now).map_err(|TooMany| Trouble::TooMany)
 }

@@ -286,6 +286,12 @@ fn a_hello_that_does_not_say_how_far_the_stream_is_waits_for_a_sign() {
         check(&rules, at(5_000), &question, false);
         (rules, question)
     };
+    // What was missed may have been a reset, and more after it.
+    let (rules, _) = lost();
+    rules.told(at(5_001), position(11), &WatchEvent::Reset {}).unwrap();
+    assert!(!rules.lives(at(5_001)));
+    rules.quiet();
+    assert!(rules.lives(at(5_001)));
     // A sign of life comes only when there is nothing to tell.
     let (rules, question) = lost();
     rules.quiet();

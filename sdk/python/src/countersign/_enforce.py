@@ -76,6 +76,11 @@ def permitted(allow: Allow, request: Request) -> Permitted:
     return Permitted(request.method, resource, allow.decision_id, allow.obligations, allow.glass_is_broken, _GUARD)
 
 
+def permitted_again(guard: Permitted, allow: Allow) -> Permitted:
+    """Make the guard of what is allowed once more."""
+    return Permitted(guard.action, guard.resource, allow.decision_id, allow.obligations, allow.glass_is_broken, _GUARD)
+
+
 @dataclass(frozen=True)
 class Request:
     """An HTTP request as its server read it."""
@@ -238,10 +243,10 @@ class Obligations:
         """The types that are carried out."""
         return frozenset(self._handlers)
 
-    async def carry_out(self, guard: Permitted) -> bool:
-        """Carry out everything; if one fails, the others are done all the same, and the request is refused."""
+    async def carry_out(self, guard: Permitted, before: tuple[Obligation, ...] = ()) -> bool:
+        """Carry out everything that was not before; if one fails, the others are done all the same, and the request is refused."""
         is_done = True
-        for obligation in self._due(guard):
+        for obligation in self._due(guard, before):
             try:
                 pending = self._handlers[obligation.type](obligation.properties, guard)
                 if inspect.isawaitable(pending):
@@ -250,10 +255,10 @@ class Obligations:
                 is_done = False
         return is_done
 
-    def carry_out_now(self, guard: Permitted) -> bool:
+    def carry_out_now(self, guard: Permitted, before: tuple[Obligation, ...] = ()) -> bool:
         """Do the same without an event loop."""
         is_done = True
-        for obligation in self._due(guard):
+        for obligation in self._due(guard, before):
             try:
                 pending = self._handlers[obligation.type](obligation.properties, guard)
                 if inspect.iscoroutine(pending):
@@ -263,5 +268,7 @@ class Obligations:
                 is_done = False
         return is_done
 
-    def _due(self, guard: Permitted) -> list[Obligation]:
-        return [obligation for obligation in guard.obligations if obligation.type != BREAK_GLASS]
+    def _due(self, guard: Permitted, before: tuple[Obligation, ...]) -> list[Obligation]:
+        due = (obligation for obligation in guard.obligations if obligation not in before)
+        # There is nothing to carry out in an emergency, but for who wants to.
+        return [obligation for obligation in due if obligation.type != BREAK_GLASS or BREAK_GLASS in self._handlers]

@@ -28,6 +28,8 @@ _MOST = 64 * 1024
 _MOST_OF_MANY = 1024 * 1024
 _MANY = 100
 _MANY_BYTES = 192 * 1024
+_BUSY = (408, 429)
+"""What says nothing against the question: another address may answer."""
 _PEP = re.compile(r"[!-9;-~]{1,64}\Z")
 _SECRET = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?\Z")
 _BEARER = re.compile(r"[!-~]{1,512}\Z")
@@ -133,7 +135,9 @@ class Engine:
         self._begin()
         asked_at = self._clock()
         body = question.body(self._wanted(question)).encode("utf-8")
-        answered = await self._exchange(EVALUATION, body, _MOST, asked_at + self._settings.deadline, again=not question.is_single_use)
+        answered = await self._exchange(
+            EVALUATION, body, _MOST, asked_at + self._settings.deadline, again=not question.is_single_use, has_floor=question.at_least is not None
+        )
         answer = _answer.read(answered, question.supported, asked_at)
         return self._keep(question, answer, asked_at)
 
@@ -148,8 +152,9 @@ class Engine:
         for part in _parts(open_, bodies):
             body = '{"evaluations":[' + ",".join(bodies[at] for at in part) + "]}"
             again = not any(questions[at].is_single_use for at in part)
+            has_floor = any(questions[at].at_least is not None for at in part)
             try:
-                answered = await self._exchange(EVALUATIONS, body.encode("utf-8"), _MOST_OF_MANY, until, again=again)
+                answered = await self._exchange(EVALUATIONS, body.encode("utf-8"), _MOST_OF_MANY, until, again=again, has_floor=has_floor)
                 told = _evaluations(answered, len(part))
             except CountersignError as error:
                 told = [error] * len(part)
@@ -225,7 +230,7 @@ class Engine:
         except CountersignError as error:
             return error
 
-    async def _exchange(self, path: str, body: bytes, most: int, until: float, *, again: bool) -> Any:
+    async def _exchange(self, path: str, body: bytes, most: int, until: float, *, again: bool, has_floor: bool) -> Any:
         headers = {**self._headers, "Content-Type": "application/json", "Accept": "application/json"}
         last = CountersignError(ErrorKind.UNAVAILABLE, "every decision point is left alone for a while after it failed")
         late = CountersignError(ErrorKind.DEADLINE, "decision point did not answer in time")
@@ -247,7 +252,11 @@ class Engine:
                 if error.kind is ErrorKind.REFUSED:
                     breaker.succeeded()
                     raise
-                breaker.failed()
+                if has_floor and error.kind is ErrorKind.UNAVAILABLE:
+                    # It may be that only nothing so fresh is there: whoever asks for what is not must not open the circuit for all.
+                    breaker.abandoned()
+                else:
+                    breaker.failed()
                 last = error
             except BaseException:
                 # Whoever asked gave up: that says nothing of the address.
@@ -260,9 +269,9 @@ class Engine:
 
 
 def _checked(head: _http.Head, body: bytes, most: int) -> Any:
-    if 400 <= head.status < 500:
+    if 400 <= head.status < 500 and head.status not in _BUSY:
         raise CountersignError(ErrorKind.REFUSED, "decision point refused the question or the caller")
-    if head.status >= 500:
+    if head.status >= 500 or head.status in _BUSY:
         raise CountersignError(ErrorKind.UNAVAILABLE, "decision point cannot answer now")
     if head.status != 200:
         raise CountersignError(ErrorKind.MALFORMED, "decision point answered with an unexpected status")

@@ -4,6 +4,8 @@ A lease counts from before the question was sent, on a clock that only runs forw
 
 - It is refused on arrival when the watch is of another life, or when something was told (or may have been missed) after its epoch that ends it.
 - While no watch lives, it counts for the floor only; when the watch is lost, every lease shrinks to the floor from that moment.
+- A watch that goes on lives when it has heard what it missed. Its greeting names the place where it goes on, not how far the stream is: a sign of
+  life with nothing to tell says that this was all, and the epoch of a question that was asked later says how much it is.
 - ``ended`` drops what rests on any of its names, ``policy`` what another revision allowed, ``reset``, a gap and another life everything.
 """
 
@@ -19,7 +21,9 @@ from ._answer import Allow, Epoch, Lease, consistency, held
 UNLEASED = 5.0
 """How long, in seconds, an allow without a lease is relied on by whatever outlives its request."""
 
+_PACE = 0.25
 _KEPT_EVENTS = 4096
+_KEPT_TAGS = 65_536
 _SILENCE = 2.5
 _EACH = 600
 
@@ -67,8 +71,10 @@ class Leases:
         self._life: int | None = None
         self._position = 0
         self._known_from = 0
-        self._caught_up_at = 0
+        self._caught_up_at: int | None = 0
+        self._greeted_at = 0.0
         self._recent: deque[_Told] = deque()
+        self._recent_tags = 0
         self._is_watched = False
         self._heard_at = 0.0
         self._heartbeat = 0.0
@@ -98,7 +104,12 @@ class Leases:
         with self._lock:
             now = self._clock()
             self._notice_silence(now)
+            self._learn(lease, asked_at)
             expires = self._expiry(lease, asked_at)
+            if self._is_ended(lease):
+                over = Held(key, lease, asked_at, asked_at)
+                over.what_ended = "told"
+                return held(allow, over)
             if expires is None or now >= expires:
                 return allow
             entry = Held(key, lease, asked_at, expires)
@@ -118,9 +129,12 @@ class Leases:
         if self._life is None:
             return asked_at + min(ttl, self._floor)
         is_other = lease.epoch.life != self._life
-        if is_other or lease.epoch.seq < self._known_from or any(told.ends(lease) for told in self._recent):
+        if is_other or lease.epoch.seq < self._known_from or self._is_ended(lease):
             return None
         return asked_at + (ttl if self._is_live() else min(ttl, self._floor))
+
+    def _is_ended(self, lease: Lease) -> bool:
+        return lease.epoch.life == self._life and any(told.ends(lease) for told in self._recent)
 
     def remaining(self, allow: Allow) -> float:
         """For how many seconds an allow may be relied on, as far as is known now; 0 when it has ended."""
@@ -129,8 +143,12 @@ class Leases:
             self._notice_silence(now)
             kept = allow._held
             if kept is None:
-                return max(0.0, allow._asked_at + UNLEASED - now)
+                return max(0.0, allow._asked_at + self._unkept(allow.lease) - now)
             return 0.0 if kept.what_ended is not None else max(0.0, kept.expires - now)
+
+    def _unkept(self, lease: Lease | None) -> float:
+        # Nobody tells of a lease that is not kept. Whoever asks again when it ends must not ask without pause.
+        return UNLEASED if lease is None else max(_PACE, min(lease.ttl_ms / 1000, self._floor))
 
     # What a watch tells.
 
@@ -158,6 +176,8 @@ class Leases:
         """Take the first event of a watch: what follows is everything after it, or after where it was left."""
         with self._lock:
             goes_on = self._life == epoch.life and epoch.seq >= self._position
+            # At the very place where it was left, nothing says how much was told meanwhile.
+            is_unknown = goes_on and epoch.seq == self._position
             if not goes_on:
                 # Where nobody listened before, what was allowed since this position has missed nothing.
                 is_first = self._life is None
@@ -165,8 +185,9 @@ class Leases:
                     if not is_first or kept.lease.epoch.life != epoch.life or kept.lease.epoch.seq < epoch.seq:
                         self._drop(kept, "another life")
                 self._life, self._position, self._known_from = epoch.life, epoch.seq, epoch.seq
-                self._recent.clear()
-            self._caught_up_at = epoch.seq
+                self._forget()
+            self._caught_up_at = None if is_unknown else epoch.seq
+            self._greeted_at = self._clock()
             self._heartbeat, self._floor = heartbeat, min(floor, self._own_floor)
             self._is_watched, self._heard_at = True, self._clock()
             self._shrink_unless_live()
@@ -186,19 +207,21 @@ class Leases:
             self._drop_all("reset")
             if epoch is not None and epoch.life == self._life:
                 self._position = max(self._position, epoch.seq)
-            self._position = max(self._position, self._caught_up_at)
+            self._position = max(self._position, self._caught_up_at or 0)
             self._known_from = self._position
-            self._recent.clear()
+            self._forget()
             self._heard_at = self._clock()
         self._changed()
 
     def heard(self) -> None:
-        """Note that the watch lives."""
+        """Note that the watch lives, and that there is nothing to tell."""
         with self._lock:
             now = self._clock()
             self._notice_silence(now)
             if self._is_watched:
                 self._heard_at = now
+                if self._caught_up_at is None:
+                    self._caught_up_at = self._position
 
     def lost(self) -> None:
         """Note that the watch is lost: from now on, the floor counts."""
@@ -222,7 +245,7 @@ class Leases:
                 # What is between was missed.
                 self._drop_all("missed")
                 self._life, self._known_from = epoch.life, epoch.seq
-                self._recent.clear()
+                self._forget()
                 self._position = epoch.seq
             else:
                 self._remember(told)
@@ -233,11 +256,24 @@ class Leases:
 
     def _remember(self, told: _Told) -> None:
         self._recent.append(told)
-        while len(self._recent) > _KEPT_EVENTS:
-            self._known_from = max(self._known_from, self._recent.popleft().seq)
+        self._recent_tags += len(told.tags)
+        while len(self._recent) > _KEPT_EVENTS or self._recent_tags > _KEPT_TAGS:
+            forgotten = self._recent.popleft()
+            self._recent_tags -= len(forgotten.tags)
+            self._known_from = max(self._known_from, forgotten.seq)
+
+    def _forget(self) -> None:
+        self._recent.clear()
+        self._recent_tags = 0
+
+    def _learn(self, lease: Lease, asked_at: float) -> None:
+        """Take from a question that was asked after the greeting how far the stream was: all of it that is not here yet is on its way."""
+        is_of_this = self._is_watched and self._caught_up_at is None and lease.epoch.life == self._life
+        if is_of_this and asked_at > self._greeted_at:
+            self._caught_up_at = lease.epoch.seq
 
     def _is_live(self) -> bool:
-        return self._is_watched and self._position >= self._caught_up_at
+        return self._is_watched and self._caught_up_at is not None and self._position >= self._caught_up_at
 
     def _notice_silence(self, now: float) -> None:
         until = self._heard_at + _SILENCE * self._heartbeat

@@ -108,5 +108,12 @@ def _is_single_use(context: Any) -> bool:
     headers = http.get("headers") if isinstance(http, Mapping) else None
     if not isinstance(headers, (list, tuple)):
         return False
-    names = [pair[0] for pair in headers if isinstance(pair, (list, tuple)) and pair]
-    return any(isinstance(name, str) and name.lower() == "dpop" for name in names)
+    return any(_is_proof(header) for header in headers)
+
+
+def _is_proof(header: Any) -> bool:
+    """Whether it is a proof, or a token under the scheme of those that need one. What is no pair of texts is for the decision point to refuse."""
+    if not isinstance(header, (list, tuple)) or len(header) != 2 or not all(isinstance(text, str) for text in header):
+        return True
+    name, value = str(header[0]).lower(), str(header[1]).lstrip().lower()
+    return name == "dpop" or (name == "authorization" and value.startswith("dpop "))

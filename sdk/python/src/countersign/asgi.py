@@ -14,7 +14,21 @@ from typing import Any
 
 from ._answer import Allow, Answer
 from ._client import AsyncClient
-from ._enforce import AMBIGUOUS, UNAVAILABLE, AmbiguousError, Handler, Obligations, Origin, Permitted, Refusal, Request, decoded, permitted, refusal
+from ._enforce import (
+    AMBIGUOUS,
+    UNAVAILABLE,
+    AmbiguousError,
+    Handler,
+    Obligations,
+    Origin,
+    Permitted,
+    Refusal,
+    Request,
+    decoded,
+    permitted,
+    permitted_again,
+    refusal,
+)
 from ._enforce import request as read_request
 from ._error import CountersignError
 from ._question import Question
@@ -26,6 +40,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 __all__ = ["EnforceMiddleware", "Permitted"]
+
+_PACE = 0.2
 
 
 class BrokenOffError(Exception):
@@ -72,7 +88,7 @@ class EnforceMiddleware:
         question, allow, guard = admitted
         state["permitted"] = guard
         try:
-            await self._run(scope, receive, send, question, allow)
+            await self._run(scope, receive, send, question, allow, guard)
         finally:
             state.pop("permitted", None)
 
@@ -111,9 +127,9 @@ class EnforceMiddleware:
             raise AmbiguousError("path")
         return asked
 
-    async def _run(self, scope: Scope, receive: Receive, send: Send, question: Question, allow: Allow) -> None:
+    async def _run(self, scope: Scope, receive: Receive, send: Send, question: Question, allow: Allow, guard: Permitted) -> None:
         application = asyncio.ensure_future(self._app(scope, receive, send))
-        guarding = asyncio.ensure_future(self._until_not_allowed(question, allow))
+        guarding = asyncio.ensure_future(self._until_not_allowed(question, allow, guard))
         try:
             await asyncio.wait({application, guarding}, return_when=asyncio.FIRST_COMPLETED)
             if not application.done():
@@ -133,11 +149,15 @@ class EnforceMiddleware:
                     task.cancel()
             await asyncio.gather(application, guarding, return_exceptions=True)
 
-    async def _until_not_allowed(self, question: Question, allow: Allow) -> None:
+    async def _until_not_allowed(self, question: Question, allow: Allow, guard: Permitted) -> None:
         while True:
+            asked = asyncio.get_running_loop().time()
             await self._client.ended(allow)
+            # An answer may be over before it is here: that is no reason to ask without pause.
+            await asyncio.sleep(max(0.0, asked + _PACE - asyncio.get_running_loop().time()))
             answer = await self._ask(question, anew=True)
-            if not isinstance(answer, Allow):
+            # An allow that obliges to more than the one before is one only when that is carried out.
+            if not isinstance(answer, Allow) or not await self._obligations.carry_out(permitted_again(guard, answer), allow.obligations):
                 return
             allow = answer
 

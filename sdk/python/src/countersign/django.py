@@ -17,7 +17,20 @@ from django.http.response import HttpResponseBase, StreamingHttpResponse
 
 from ._answer import Allow, Answer
 from ._client import Client
-from ._enforce import AMBIGUOUS, UNAVAILABLE, AmbiguousError, Obligations, Origin, Permitted, Refusal, Request, decoded, permitted, refusal
+from ._enforce import (
+    AMBIGUOUS,
+    UNAVAILABLE,
+    AmbiguousError,
+    Obligations,
+    Origin,
+    Permitted,
+    Refusal,
+    Request,
+    decoded,
+    permitted,
+    permitted_again,
+    refusal,
+)
 from ._enforce import request as read_request
 from ._error import CountersignError, ErrorKind
 from ._question import Question
@@ -63,7 +76,7 @@ class EnforceMiddleware:
             if response.is_async:
                 response.close()
                 raise CountersignError(ErrorKind.CONFIGURATION, "an asynchronous stream is served by `countersign.asgi`")
-            response.streaming_content = self._while_allowed(iter(response), question, allow)
+            response.streaming_content = self._while_allowed(iter(response), question, allow, guard)
         return response
 
     def _admit(self, request: HttpRequest) -> Refusal | tuple[Question, Allow, Permitted]:
@@ -106,11 +119,12 @@ class EnforceMiddleware:
             raise AmbiguousError("path")
         return asked
 
-    def _while_allowed(self, parts: Iterator[bytes], question: Question, allow: Allow) -> Iterator[bytes]:
+    def _while_allowed(self, parts: Iterator[bytes], question: Question, allow: Allow, guard: Permitted) -> Iterator[bytes]:
         for part in parts:
             if not self._client.is_alive(allow):
                 answer = self._ask(question, anew=True)
-                if not isinstance(answer, Allow):
+                # An allow that obliges to more than the one before is one only when that is carried out.
+                if not isinstance(answer, Allow) or not self._obligations.carry_out_now(permitted_again(guard, answer), allow.obligations):
                     raise BrokenOffError("the response is not allowed any more")
                 allow = answer
             yield part
