@@ -105,6 +105,9 @@ impl Git<'_> {
     /// What it answers, when it is content; else the first line that it says.
     fn ask(&self, arguments: &[&str], input: &str, most: u64) -> Result<Vec<u8>, String> {
         let mut command = Command::new("git");
+        // A repository can say where objects that it lacks come from, and by what command: nothing is fetched, from nowhere. Nor may it show one object for
+        // another.
+        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none").env("GIT_NO_REPLACE_OBJECTS", "1");
         command.arg("-C").arg(self.0).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("git cannot be run: {error}"))?;
         let (mut answer, stdin) = (Vec::new(), child.stdin.take());

@@ -96,7 +96,9 @@ impl Watch {
     /// The connection is gone.
     pub fn lost(&self, now: Duration) {
         let mut state = self.lock();
-        if let Some(heard) = state.heard.take() {
+        // Who never caught up heard nothing of what was missed: it is lost since before, however often it is greeted.
+        let was_caught_up = state.seq >= state.behind;
+        if let Some(heard) = state.heard.take().filter(|_| was_caught_up) {
             // What was silent for long was lost long ago.
             state.lost = state.silent_after(heard).min(now);
         }
@@ -109,6 +111,11 @@ impl Watch {
     pub fn position(&self) -> Option<Epoch> {
         let state = self.lock();
         state.greeted.as_ref().map(|greeted| Epoch { life: greeted.life, seq: state.seq })
+    }
+
+    /// Which life of the decision point is heard.
+    pub(crate) fn life(&self) -> Option<u64> {
+        self.lock().greeted.as_ref().map(|greeted| greeted.life)
     }
 
     /// The policy that is active at the decision point, as it said last.
@@ -159,7 +166,8 @@ impl State {
     fn greet(&mut self, at: Epoch, heartbeat: Millis, floor: Millis, revision: &Revision) {
         let is_same = self.greeted.as_ref().is_some_and(|greeted| greeted.life == at.life);
         if !is_same {
-            *self = Self { seq: at.seq, lost: self.lost, ..Self::default() };
+            // What this life told before is not told again: what was granted before it may have ended.
+            *self = Self { seq: at.seq, forgotten: at.seq, lost: self.lost, ..Self::default() };
         }
         self.greeted = Some(Greeted {
             life: at.life,

@@ -8,6 +8,7 @@ use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::super::control::clean;
 use super::super::risk::progress;
 use super::super::{COULD_NOT, fail, say};
 use crate::diff::{self, Budget, Budgets, Exceeded, Log, Report, Revision};
@@ -65,18 +66,18 @@ struct Printed<'a> {
 pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
     let report = match compare(asked) {
         Ok(report) => report,
-        Err(error) => return fail(COULD_NOT, &error),
+        Err(error) => return fail(COULD_NOT, &clean(&error)),
     };
     let exceeded = asked.budgets().exceeded(&report);
     if let Some(path) = &asked.html {
         let written = diff::page([&asked.old, &asked.new], &report, &asked.budgets())
             .and_then(|page| std::fs::write(path, page).map_err(|error| format!("cannot write `{}`: {error}", path.display())));
         if let Err(error) = written {
-            return fail(COULD_NOT, &error);
+            return fail(COULD_NOT, &clean(&error));
         }
     }
     let printed = Printed { old: &asked.old, new: &asked.new, report: &report, exceeded: &exceeded };
-    let _ = say(&if asked.json { serde_json::to_string_pretty(&printed).unwrap_or_default() } else { words(&report, &exceeded) });
+    let _ = say(&if asked.json { serde_json::to_string_pretty(&printed).unwrap_or_default() } else { clean(&words(&report, &exceeded)) });
     if exceeded.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

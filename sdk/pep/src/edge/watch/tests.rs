@@ -94,3 +94,23 @@ fn a_watch_that_comes_back_lives_when_it_has_caught_up() {
     check(&watch, 4 * SECOND, at(7), None);
     check(&watch, 4 * SECOND, Epoch { life: 9, seq: 0 }, Some(57));
 }
+
+#[test]
+fn a_watch_that_is_greeted_again_and_again_and_never_catches_up_has_only_the_first_floor() {
+    let watch = greeted();
+    watch.lost(2 * SECOND);
+    for second in 2..6 {
+        watch.told(second * SECOND, at(7), &hello("r1"));
+        watch.lost(second * SECOND);
+    }
+    check(&watch, 3 * SECOND, at(5), Some(1));
+    check(&watch, 5 * SECOND, at(5), None);
+}
+
+#[test]
+fn what_a_life_told_before_it_was_heard_may_have_ended_what_it_granted() {
+    let watch = greeted();
+    watch.told(2 * SECOND, Epoch { life: 9, seq: 8 }, &hello("r1"));
+    check(&watch, 2 * SECOND, Epoch { life: 9, seq: 7 }, None);
+    check(&watch, 2 * SECOND, Epoch { life: 9, seq: 8 }, Some(59));
+}
