@@ -1,6 +1,6 @@
 //! `policy diff`: what a change would have done to logged decisions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -71,7 +71,7 @@ pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
     let exceeded = asked.budgets().exceeded(&report);
     if let Some(path) = &asked.html {
         let written = diff::page([&asked.old, &asked.new], &report, &asked.budgets())
-            .and_then(|page| std::fs::write(path, page).map_err(|error| format!("cannot write `{}`: {error}", path.display())));
+            .and_then(|page| write(path, &page).map_err(|error| format!("cannot write `{}`: {error}", path.display())));
         if let Err(error) = written {
             return fail(COULD_NOT, &clean(&error));
         }
@@ -81,6 +81,14 @@ pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
     if exceeded.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Writes a file, and through no link: a repository may hold one where the report is to be.
+fn write(path: &Path, page: &str) -> std::io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|known| known.is_symlink()) {
+        return Err(std::io::Error::other("it is a link"));
+    }
+    std::fs::write(path, page)
+}
+
 impl Diff {
     const fn budgets(&self) -> Budgets {
         Budgets { new_denies: self.max_new_denies, new_allows: self.max_new_allows, new_step_ups: self.max_new_step_ups }
@@ -88,7 +96,8 @@ impl Diff {
 }
 
 fn compare(asked: &Diff) -> Result<Report, String> {
-    let load = |name: &str| Revision::named(name, &asked.repository, &asked.within).load(&asked.package);
+    let named = |name: &str| Revision::named(name, &asked.repository, &asked.within).map_err(|error| error.to_string());
+    let load = |name: &str| named(name)?.load(&asked.package);
     let (old, new) = (load(&asked.old)?, load(&asked.new)?);
     let in_words = |error: diff::LogError| format!("{}: {error}", asked.log.display());
     let bar: ProgressBar = progress(Log::size(&asked.log).map_err(in_words)?);
