@@ -230,7 +230,8 @@ impl Edges {
 
 /// A session that goes on at an edge is seen there.
 fn follow(pdp: &Pdp, issued: &Issued, at: Timestamp, line: &EdgeLine) {
-    let last = at.after(Millis(line.lasted.into()));
+    // An edge's clock may be ahead: a session is never seen in what is yet to come.
+    let last = at.after(Millis(line.lasted.into())).min(pdp.clock.now());
     if line.risk.level() == RiskLevel::Low && last > issued.sighting.at {
         pdp.trails.goes_on(&issued.identified, &Sighting { at: last, ..issued.sighting.clone() });
     }
