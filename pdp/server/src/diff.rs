@@ -69,7 +69,7 @@ fn work(queue: &Mutex<Receiver<Vec<Raw>>>, old: &Snapshot, new: &Snapshot, examp
     }
 }
 
-fn take(raw: &Raw, old: &Snapshot, new: &Snapshot, tally: &mut Tally) {
+fn take(raw: &[u8], old: &Snapshot, new: &Snapshot, tally: &mut Tally) {
     match log::read(raw) {
         Ok(Some(record)) => judge(&record, old, new, tally),
         Ok(None) => {}

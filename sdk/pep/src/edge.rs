@@ -20,7 +20,7 @@ use countersign_pdp_engine::capsule::{Granted, presentation};
 use countersign_pdp_engine::decide::Decision;
 use countersign_pdp_engine::record::edge_id;
 use countersign_sdk_client::{Allow, Answer, Error, Question, UNLEASED};
-use countersign_sdk_types::{DecisionId, EvaluationRequest, EvaluationResponse, Lease, Millis, Wanted, WantedLease, WatchName};
+use countersign_sdk_types::{DecisionId, EvaluationRequest, EvaluationResponse, Lease, Millis, Timestamp, Wanted, WantedLease, WatchName};
 use quick_cache::sync::Cache;
 use serde_json::{Map, json};
 
@@ -170,7 +170,7 @@ impl<U: Upstream> Builder<U> {
 struct Shares(Arc<dyn Clock>);
 
 impl Clock for Shares {
-    fn now(&self) -> countersign_sdk_types::Timestamp {
+    fn now(&self) -> Timestamp {
         self.0.now()
     }
 
