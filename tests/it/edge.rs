@@ -183,6 +183,8 @@ fn a_lost_watch_leaves_the_floor_and_another_policy_nothing() {
         assert_eq!(played.doubt(&get).await, Some(Doubt::Ended), "beyond it");
 
         played.hello();
+        // It goes on where it was; a sign of life says that there was nothing between.
+        played.edge.watch().heard(played.clock.elapsed());
         assert_eq!(played.doubt(&get).await, Some(Doubt::NoFacts));
         assert_eq!(played.doubt(&get).await, None);
         let Answer::Allow(allow) = played.ask(&get).await else { panic!("no allow") };

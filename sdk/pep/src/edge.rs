@@ -465,7 +465,7 @@ impl<U: Upstream> Shared<U> {
     fn sent(&self, question: &Question, now: Duration) -> EvaluationRequest {
         let mut asked = asked(question);
         let lease = || WantedLease { ttl: millis(self.facts), watch: Some(self.name.clone()) };
-        let wanted = Wanted { lease: self.watch.is_alive(now).then(lease), at_least: question.floor() };
+        let wanted = Wanted { lease: self.watch.is_heard(now).then(lease), at_least: question.floor() };
         if wanted != Wanted::default() {
             asked.context.insert("countersign".to_owned(), json!(wanted));
         }
@@ -482,6 +482,7 @@ impl<U: Upstream> Shared<U> {
         let Some(facts) = facts else { return response };
         let granted = serde_json::from_value::<Granted>(facts).ok();
         let (Some(under), Some(granted), true) = (under, granted, response.decision) else { return response };
+        self.watch.learned(begun, granted.lease.epoch);
         let Some(left) = self.watch.left(self.clock.elapsed(), begun, &granted.lease) else { return response };
         // What outlives its request hears of the end by the same lease.
         response.context.insert("lease".to_owned(), json!(Lease { ttl: millis(left.min(UNLEASED)), ..granted.lease.clone() }));
