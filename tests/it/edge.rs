@@ -183,10 +183,16 @@ fn a_lost_watch_leaves_the_floor_and_another_policy_nothing() {
         assert_eq!(played.doubt(&get).await, Some(Doubt::Ended), "beyond it");
 
         played.hello();
+        // It goes on where it was; a sign of life says that there was nothing between.
+        played.edge.watch().heard(played.clock.elapsed());
         assert_eq!(played.doubt(&get).await, Some(Doubt::NoFacts));
         assert_eq!(played.doubt(&get).await, None);
         let Answer::Allow(allow) = played.ask(&get).await else { panic!("no allow") };
         assert!(tokio::time::timeout(Duration::from_millis(50), played.edge.ended(&allow)).await.is_err(), "it holds");
+        played.clock.1.store(7_000, Ordering::SeqCst);
+        assert!(tokio::time::timeout(PATIENCE, played.edge.ended(&allow)).await.is_ok(), "its facts hold, and it is asked about again");
+        assert_eq!(played.doubt(&get).await, None);
+        let Answer::Allow(allow) = played.ask(&get).await else { panic!("no allow") };
         played.tell(played.lease.epoch.seq + 1, &WatchEvent::Policy { revision: Revision::new("another").unwrap() });
         assert!(tokio::time::timeout(PATIENCE, played.edge.ended(&allow)).await.is_ok(), "what outlives its request ends too");
         assert_eq!(played.doubt(&get).await, Some(Doubt::Ended));

@@ -142,6 +142,11 @@ fn revisions_of_a_repository_are_read_as_committed() {
     fs::remove_dir_all(scene.0.path().join("old")).unwrap();
     let again = json(&scene.diff(&["before", "main", "--within", "old/", "--log", "log.jsonl", "--json"]));
     assert_eq!(named["changes"], again["changes"], "the work tree has no say");
+    fs::create_dir(scene.0.path().join("main")).unwrap();
+    let refused = scene.diff(&["before", "main", "--within", "old", "--log", "log.jsonl"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("is a folder, and a revision that git knows"), "{said}");
+    fs::remove_dir(scene.0.path().join("main")).unwrap();
     assert!(named["new_denies"].as_u64().unwrap() > 0);
     for (wrong, says) in [("nowhere", "git knows no such revision"), ("--output=/tmp/x", "git knows no such revision")] {
         let refused = scene.diff(&["--log", "log.jsonl", "--within", "old", "--", "before", wrong]);

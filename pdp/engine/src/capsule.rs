@@ -49,6 +49,12 @@ impl Capsule {
         self.presentation
     }
 
+    /// What time it was at the decision point.
+    #[must_use]
+    pub const fn seen(&self) -> Timestamp {
+        self.sighting.at
+    }
+
     /// Decides another request of the same presentation; `None` for any other. Pure, and the same `decide` as everywhere.
     #[must_use]
     pub fn decide(&self, identified: &Identified, credentials: &Credentials, snapshot: &Snapshot, now: Timestamp) -> Option<Decided> {

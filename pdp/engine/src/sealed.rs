@@ -63,6 +63,8 @@ pub struct Sealed {
     pub edge: EdgeTerms,
     /// How much of the log it was made from.
     pub consistency: Option<Consistency>,
+    /// The life of the server that made it, as its watch names it; `None` where none did. An edge takes facts of this life only.
+    pub server: Option<u64>,
     /// When it was made: of two documents the later one counts.
     pub made: Timestamp,
     /// From when on it is nothing.
@@ -125,6 +127,8 @@ pub struct Parts {
     pub edge: EdgeTerms,
     /// How much of the log it was made from.
     pub consistency: Option<Consistency>,
+    /// The life of the server that makes it.
+    pub server: Option<u64>,
     /// When it is made.
     pub made: Timestamp,
     /// How long it is good.
@@ -135,7 +139,7 @@ impl Sealed {
     /// The document of a snapshot.
     #[must_use]
     pub fn new(snapshot: &Snapshot, parts: Parts) -> Self {
-        let Parts { tenant, pep, rules, issuers, claims, proofs, obligations, edge, consistency, made, life } = parts;
+        let Parts { tenant, pep, rules, issuers, claims, proofs, obligations, edge, consistency, server, made, life } = parts;
         Self {
             format: FORMAT,
             tenant,
@@ -154,6 +158,7 @@ impl Sealed {
             obligations,
             edge,
             consistency,
+            server,
             made,
             expires: made.after(life),
         }

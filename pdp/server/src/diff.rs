@@ -8,6 +8,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -49,7 +50,7 @@ pub fn run(old: &Snapshot, new: &Snapshot, log: &Path, examples: usize, progress
             let read = Log::open(log)?.batches(BATCH, progress, |batch| sender.send(batch).is_ok());
             // The end of the log is the end of the queue.
             drop(sender);
-            let tallies = started.into_iter().map(|worker| worker.join().map_err(|_| LogError::Panic));
+            let tallies = started.into_iter().map(|worker| worker.join().unwrap_or(Err(LogError::Panic)));
             let tally = tallies.collect::<Result<Vec<_>, _>>()?.into_iter().fold(Tally::new(examples), Tally::and);
             read.map(|()| tally)
         });
@@ -57,19 +58,22 @@ pub fn run(old: &Snapshot, new: &Snapshot, log: &Path, examples: usize, progress
     })
 }
 
-fn work(queue: &Mutex<Receiver<Vec<Raw>>>, old: &Snapshot, new: &Snapshot, examples: usize) -> Tally {
-    let mut tally = Tally::new(examples);
+fn work(queue: &Mutex<Receiver<Vec<Raw>>>, old: &Snapshot, new: &Snapshot, examples: usize) -> Result<Tally, LogError> {
+    let (mut tally, mut is_whole) = (Tally::new(examples), true);
     loop {
         // The lock is held for the length of a receive, not of the work.
         let next = queue.lock().ok().and_then(|queue| queue.recv().ok());
-        let Some(batch) = next else { return tally };
-        for raw in batch {
-            match log::read(&raw) {
-                Ok(Some(record)) => judge(&record, old, new, &mut tally),
-                Ok(None) => {}
-                Err(_) => tally.unreadable(),
-            }
-        }
+        let Some(batch) = next else { return if is_whole { Ok(tally) } else { Err(LogError::Panic) } };
+        // Whoever panicked goes on taking, or nobody might, and the reader would wait for good.
+        is_whole &= catch_unwind(AssertUnwindSafe(|| batch.iter().for_each(|raw| take(raw, old, new, &mut tally)))).is_ok();
+    }
+}
+
+fn take(raw: &[u8], old: &Snapshot, new: &Snapshot, tally: &mut Tally) {
+    match log::read(raw) {
+        Ok(Some(record)) => judge(&record, old, new, tally),
+        Ok(None) => {}
+        Err(_) => tally.unreadable(),
     }
 }
 

@@ -79,6 +79,8 @@ pub struct Around<'a> {
     pub audit: AuditMode,
     /// How much of the log of changes is known.
     pub consistency: Option<Consistency>,
+    /// Which life of a server makes it.
+    pub server: Option<u64>,
 }
 
 impl Around<'_> {
@@ -108,6 +110,7 @@ impl Around<'_> {
             obligations: self.obligations.clone(),
             edge,
             consistency: self.consistency,
+            server: self.server,
             made,
             life: terms.life,
         };
@@ -149,6 +152,7 @@ impl Edges {
             obligations,
             audit: pdp.audit,
             consistency: Some(pdp.position()),
+            server: Some(pdp.hub.epoch().life),
         };
         let issuers = Issuers::clone(&pdp.key_sets.current());
         // The time that nonces and the beginning of the book are of would make each document another one.
@@ -226,7 +230,8 @@ impl Edges {
 
 /// A session that goes on at an edge is seen there.
 fn follow(pdp: &Pdp, issued: &Issued, at: Timestamp, line: &EdgeLine) {
-    let last = at.after(Millis(line.lasted.into()));
+    // An edge's clock may be ahead: a session is never seen in what is yet to come.
+    let last = at.after(Millis(line.lasted.into())).min(pdp.clock.now());
     if line.risk.level() == RiskLevel::Low && last > issued.sighting.at {
         pdp.trails.goes_on(&issued.identified, &Sighting { at: last, ..issued.sighting.clone() });
     }

@@ -20,7 +20,7 @@ use countersign_pdp_engine::capsule::{Granted, presentation};
 use countersign_pdp_engine::decide::Decision;
 use countersign_pdp_engine::record::edge_id;
 use countersign_sdk_client::{Allow, Answer, Error, Question, UNLEASED};
-use countersign_sdk_types::{DecisionId, EvaluationRequest, EvaluationResponse, Lease, Millis, Wanted, WantedLease, WatchName};
+use countersign_sdk_types::{DecisionId, EvaluationRequest, EvaluationResponse, Lease, Millis, Timestamp, Wanted, WantedLease, WatchName};
 use quick_cache::sync::Cache;
 use serde_json::{Map, json};
 
@@ -44,8 +44,10 @@ pub enum Doubt {
     Never,
     /// It must be at least as fresh as something.
     Floor,
-    /// The snapshot is too old, or of another policy than the facts.
+    /// The snapshot is too old, or of another policy or another life of the decision point than the facts.
     Snapshot,
+    /// The clock here is not the decision point's.
+    Clock,
     /// It would be no allow, or one with something to carry out.
     NotAllowed,
     /// The risk is not low.
@@ -56,13 +58,14 @@ pub enum Doubt {
     Busy,
 }
 
-const DOUBTS: [Doubt; 10] = [
+const DOUBTS: [Doubt; 11] = [
     Doubt::NoFacts,
     Doubt::Ended,
     Doubt::Identity,
     Doubt::Never,
     Doubt::Floor,
     Doubt::Snapshot,
+    Doubt::Clock,
     Doubt::NotAllowed,
     Doubt::Risk,
     Doubt::Record,
@@ -167,7 +170,7 @@ impl<U: Upstream> Builder<U> {
 struct Shares(Arc<dyn Clock>);
 
 impl Clock for Shares {
-    fn now(&self) -> countersign_sdk_types::Timestamp {
+    fn now(&self) -> Timestamp {
         self.0.now()
     }
 
@@ -223,7 +226,7 @@ struct Shared<U> {
     counts: Counts,
 }
 
-/// An allow that was given: when it was asked for, and what ends it.
+/// An allow that was given: when it was decided, and what ends it sooner than its time.
 #[derive(Clone)]
 struct Given {
     asked: Duration,
@@ -233,9 +236,11 @@ struct Given {
 impl Given {
     /// How much longer it may be relied on.
     fn left(&self, watch: &Watch, now: Duration) -> Option<Duration> {
+        // Facts hold for long, and an allow does not: its token expires, and a policy looks at the time. Whatever goes on is asked about anew.
+        let left = self.asked.saturating_add(UNLEASED).checked_sub(now).filter(|left| !left.is_zero())?;
         match &self.held {
-            Some(held) => watch.left(now, held.asked, &held.granted.lease),
-            None => self.asked.saturating_add(UNLEASED).checked_sub(now).filter(|left| !left.is_zero()),
+            Some(held) => Some(watch.left(now, held.asked, &held.granted.lease)?.min(left)),
+            None => Some(left),
         }
     }
 }
@@ -373,7 +378,7 @@ impl<U: Upstream> DecisionPoint for Edge<U> {
         }
     }
 
-    /// As long as the facts of an allow hold; one without facts as long as an allow without a lease.
+    /// As long as an allow without a lease, and no longer than its facts hold: to decide again here costs nothing.
     async fn ended(&self, allow: &Allow) {
         let shared = &self.shared;
         // Of an answer that is not remembered, nothing is known: it has ended.
@@ -413,8 +418,12 @@ impl<U: Upstream> Shared<U> {
             self.capsules.remove(&key);
             return Err(Doubt::Ended);
         };
-        if lease.revision != loaded.snapshot.revision {
+        // Weights, terms and keys are no part of a revision: after a restart they may be others under the same one.
+        if lease.revision != loaded.snapshot.revision || sealed.server != Some(lease.epoch.life) {
             return Err(Doubt::Snapshot);
+        }
+        if !agree(now, held.granted.capsule.seen(), elapsed.saturating_sub(held.asked)) {
+            return Err(Doubt::Clock);
         }
         let decided = held.granted.capsule.decide(&identified, &credentials, &loaded.snapshot, now).ok_or(Doubt::NoFacts)?;
         let Decision::Allow(permit) = &decided.decision else { return Err(Doubt::NotAllowed) };
@@ -430,9 +439,9 @@ impl<U: Upstream> Shared<U> {
         let without = if terms.audit_required { Without::Refused } else { Without::Counted };
         let number = self.records.note(&allowed, without).ok_or(Doubt::Record)?;
         let id = edge_id(&sealed.tenant, &sealed.pep.id, self.records.life(), number).ok_or(Doubt::Record)?;
-        let lease = Lease { ttl: millis(left), ..lease.clone() };
+        let lease = Lease { ttl: millis(left.min(UNLEASED)), ..lease.clone() };
         // Decisions of one line have one id: the first is the one that ends first.
-        if self.given.get(&id).is_none() {
+        if self.given.get(&id).and_then(|given| given.left(&self.watch, elapsed)).is_none() {
             self.given.insert(id.clone(), Given { asked: elapsed, held: Some(Arc::clone(&held)) });
         }
         let context = Map::from_iter([("id".to_owned(), json!(id)), ("lease".to_owned(), json!(lease))]);
@@ -445,16 +454,18 @@ impl<U: Upstream> Shared<U> {
         self.telling.lock().await.as_ref().is_some_and(|stream| stream.is_over(now))
     }
 
-    /// The decision point decides by another policy by now.
+    /// The decision point decides by another policy by now, or was started anew.
     fn is_outdated(&self) -> bool {
-        self.watch.revision().is_some_and(|revision| revision != self.embedded.revision())
+        let loaded = self.embedded.core.loaded();
+        let is_other = self.watch.revision().is_some_and(|revision| revision != loaded.sealed.revision);
+        is_other || self.watch.life().is_some_and(|life| loaded.sealed.server != Some(life))
     }
 
     /// The question as it is sent: facts are wanted while it is heard when they end.
     fn sent(&self, question: &Question, now: Duration) -> EvaluationRequest {
         let mut asked = asked(question);
         let lease = || WantedLease { ttl: millis(self.facts), watch: Some(self.name.clone()) };
-        let wanted = Wanted { lease: self.watch.is_alive(now).then(lease), at_least: question.floor() };
+        let wanted = Wanted { lease: self.watch.is_heard(now).then(lease), at_least: question.floor() };
         if wanted != Wanted::default() {
             asked.context.insert("countersign".to_owned(), json!(wanted));
         }
@@ -471,14 +482,26 @@ impl<U: Upstream> Shared<U> {
         let Some(facts) = facts else { return response };
         let granted = serde_json::from_value::<Granted>(facts).ok();
         let (Some(under), Some(granted), true) = (under, granted, response.decision) else { return response };
+        self.watch.learned(begun, granted.lease.epoch);
         let Some(left) = self.watch.left(self.clock.elapsed(), begun, &granted.lease) else { return response };
         // What outlives its request hears of the end by the same lease.
-        response.context.insert("lease".to_owned(), json!(Lease { ttl: millis(left), ..granted.lease.clone() }));
+        response.context.insert("lease".to_owned(), json!(Lease { ttl: millis(left.min(UNLEASED)), ..granted.lease.clone() }));
         let held = Arc::new(Held { granted, under: under.clone(), asked: begun });
         self.given.insert(under, Given { asked: begun, held: Some(Arc::clone(&held)) });
         self.capsules.keep(held);
         response
     }
+}
+
+/// How far the clock of an edge may be from its decision point's.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+/// Whether the time of day is what it must be so long after the decision point said what time it was. A clock that was set back takes an expired token, and
+/// one that stood still while the machine slept, old facts.
+fn agree(now: Timestamp, seen: Timestamp, since: Duration) -> bool {
+    let then = seen.after(millis(since));
+    let apart = now.since(then).max(then.since(now));
+    apart <= millis(CLOCKS_DIFFER)
 }
 
 /// Allows of which it is remembered when they end.

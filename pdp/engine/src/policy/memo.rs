@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::PolicyError;
 use super::rewrite::Reads;
 
-/// The most verdicts that are kept; later ones are asked again.
-const MOST: usize = 1_000_000;
+/// The most verdicts that are kept; later ones are asked again. A policy may say much: this bounds what it takes.
+const MOST: usize = 200_000;
 
 /// What an input is to a policy: a hash over all that it reads.
 pub(super) type Key = [u8; 32];

@@ -53,6 +53,7 @@ fn sealed(made: Timestamp) -> Sealed {
         obligations: BTreeSet::new(),
         edge: EdgeTerms { risk_below: RiskScore::clamp(20.0), never: BTreeSet::new(), audit_required: true },
         consistency: None,
+        server: Some(u64::MAX),
         made,
         life: Seconds(600),
     };

@@ -85,6 +85,7 @@ fn export(config: Config, pep: &str) -> Result<String, String> {
         obligations: &offered(&parts.authzen.obligations),
         audit: parts.audit,
         consistency: None,
+        server: None,
     };
     let proofs = ProofRules { since: Timestamp(0), ..parts.proofs.rules };
     let sealed = around.seal(&snapshot, &pep, Issuers::clone(&keys.current()), proofs, &parts.snapshot_terms, clock::now());

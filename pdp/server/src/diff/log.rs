@@ -12,6 +12,9 @@ use crate::files::Stream;
 /// The longest line.
 const LONGEST: usize = 1024 * 1024;
 
+/// From so many bytes on a batch is full.
+const LARGEST: usize = 2 * 1024 * 1024;
+
 /// Why a log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -74,10 +77,13 @@ impl Log {
         mut take: impl FnMut(Vec<Raw>) -> bool,
     ) -> Result<(), LogError> {
         let mut batch = Vec::with_capacity(size);
-        let mut wants_more = true;
+        let (mut wants_more, mut bytes) = (true, 0);
         let mut add = |raw: Raw, read: u64| {
+            bytes += raw.len();
             batch.push(raw);
-            if batch.len() == size {
+            // Batches wait for whoever works: records as long as may be are handed on in few.
+            if batch.len() == size || bytes >= LARGEST {
+                bytes = 0;
                 progress(read);
                 wants_more = take(std::mem::replace(&mut batch, Vec::with_capacity(size)));
             }

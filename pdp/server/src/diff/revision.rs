@@ -23,6 +23,9 @@ pub enum RevisionError {
         /// What git said.
         said: String,
     },
+    /// It is both.
+    #[error("`{0}` is a folder, and a revision that git knows: write `./{0}` for the folder, or the commit")]
+    Ambiguous(String),
     /// It holds what no policy may hold.
     #[error("revision `{name}` is refused: {why}")]
     Refused {
@@ -51,13 +54,19 @@ pub enum Revision {
 
 impl Revision {
     /// A folder of that name, if there is one; else a revision of the repository.
-    #[must_use]
-    pub fn named(name: &str, repository: &Path, within: &str) -> Self {
+    ///
+    /// # Errors
+    /// When it may be either: whoever proposes a change must not decide by a folder named `main` what it is compared with.
+    pub fn named(name: &str, repository: &Path, within: &str) -> Result<Self, RevisionError> {
         let folder = PathBuf::from(name);
-        if folder.is_dir() {
-            return Self::Folder(folder);
+        if !folder.is_dir() {
+            return Ok(Self::Git { repository: repository.to_owned(), name: name.to_owned(), within: within.trim_matches('/').to_owned() });
         }
-        Self::Git { repository: repository.to_owned(), name: name.to_owned(), within: within.trim_matches('/').to_owned() }
+        let is_path = name.starts_with(['.', '/']);
+        if !is_path && Git(repository).ask(&["ls-tree", "--full-tree", "--end-of-options", name], "", LARGEST).is_ok() {
+            return Err(RevisionError::Ambiguous(name.to_owned()));
+        }
+        Ok(Self::Folder(folder))
     }
 
     /// Reads, checks and compiles it, as before activation.
@@ -105,6 +114,9 @@ impl Git<'_> {
     /// What it answers, when it is content; else the first line that it says.
     fn ask(&self, arguments: &[&str], input: &str, most: u64) -> Result<Vec<u8>, String> {
         let mut command = Command::new("git");
+        // A repository can say where objects that it lacks come from, and by what command: nothing is fetched, from nowhere. Nor may it show one object for
+        // another.
+        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none").env("GIT_NO_REPLACE_OBJECTS", "1");
         command.arg("-C").arg(self.0).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("git cannot be run: {error}"))?;
         let (mut answer, stdin) = (Vec::new(), child.stdin.take());

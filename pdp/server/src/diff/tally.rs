@@ -12,6 +12,8 @@ use serde::Serialize;
 const MOST_NAMES: usize = 10_000;
 /// Groups of one kind that a report shows.
 const SHOWN: usize = 20;
+/// The longest name that is counted by, in characters: a log may hold longer ones.
+const LONGEST: usize = 256;
 /// Where the names end.
 const OTHERS: &str = "(others)";
 
@@ -235,6 +237,10 @@ fn groups(counts: impl IntoIterator<Item = ((Change, String), u64)>) -> Vec<Grou
 }
 
 fn count(counts: &mut Counts, change: Change, name: String) {
+    let name = match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => name.get(..end).unwrap_or_default().to_owned() + "…",
+        None => name,
+    };
     let is_known = counts.len() < MOST_NAMES || counts.contains_key(&(change, name.clone()));
     let name = if is_known { name } else { OTHERS.to_owned() };
     *counts.entry((change, name)).or_default() += 1;

@@ -76,16 +76,20 @@ async fn watch<U: Upstream>(shared: Weak<Shared<U>>) {
 /// How often it is looked whether something is still there.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Until a watch that was alive hears nothing any more.
+/// How often it is looked before a watch that was never greeted is given up.
+const LOOKS: u32 = 20;
+
+/// Until a watch hears nothing any more, or was not greeted for long.
 async fn silence<U: Upstream>(shared: &Arc<Shared<U>>) {
-    let mut was_alive = false;
+    let (mut was_heard, mut looks) = (false, 0);
     loop {
         tokio::time::sleep(LOOK).await;
-        let is_alive = shared.watch.is_alive(shared.clock.elapsed());
-        if was_alive && !is_alive {
+        looks += 1;
+        let is_heard = shared.watch.is_heard(shared.clock.elapsed());
+        if !is_heard && (was_heard || looks >= LOOKS) {
             return;
         }
-        was_alive = is_alive;
+        was_heard = is_heard;
     }
 }
 

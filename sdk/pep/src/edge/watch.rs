@@ -34,6 +34,10 @@ struct State {
     seq: u64,
     /// What must be seen before it lives: the position at the greeting.
     behind: u64,
+    /// The greeting named the place where it goes on, and not how far the stream is: what was told meanwhile may be on its way, and nobody knows how much.
+    is_unsure: bool,
+    /// When it was greeted.
+    greeted_at: Duration,
     /// What ended, and at which position last.
     ended: HashMap<Tag, u64>,
     /// What was granted before this has ended.
@@ -58,8 +62,11 @@ impl Watch {
     /// The watch tells an event, at its position. The first of a connection is its `hello`.
     pub fn told(&self, now: Duration, at: Epoch, event: &WatchEvent) {
         let mut state = self.lock();
+        let mut is_in_time = state.is_heard(now);
         if let WatchEvent::Hello { heartbeat, floor, revision } = event {
             state.greet(at, *heartbeat, *floor, revision);
+            state.greeted_at = now;
+            is_in_time = true;
         } else if state.greeted.as_ref().is_none_or(|greeted| greeted.life != at.life) {
             return;
         } else {
@@ -76,27 +83,45 @@ impl Watch {
                     greeted.revision = revision.clone();
                 }
             }
-            WatchEvent::Reset {} => state.forget(at.seq),
+            WatchEvent::Reset {} => {
+                state.forget(at.seq);
+                state.is_unsure = false;
+            }
             WatchEvent::Hello { .. } | WatchEvent::Draining { .. } => {}
         }
-        state.heard = Some(now);
+        // Whatever was lost meanwhile is lost: only a greeting begins anew.
+        if is_in_time {
+            state.heard = Some(now);
+        }
         drop(state);
         self.changed();
     }
 
-    /// A heartbeat.
+    /// A heartbeat: there was nothing to tell.
     pub fn heard(&self, now: Duration) {
         let mut state = self.lock();
-        // Whatever was lost meanwhile is lost: only a greeting begins anew.
-        if state.is_alive(now) {
+        if state.is_heard(now) {
             state.heard = Some(now);
+            state.is_unsure = false;
+        }
+    }
+
+    /// What was asked at `asked` was answered at this position: all that was told before is on its way, and no more of it is missing.
+    pub(crate) fn learned(&self, asked: Duration, epoch: Epoch) {
+        let mut state = self.lock();
+        let is_later = state.greeted.as_ref().is_some_and(|greeted| greeted.life == epoch.life) && asked > state.greeted_at;
+        if state.is_unsure && is_later {
+            state.is_unsure = false;
+            state.behind = state.behind.max(epoch.seq);
         }
     }
 
     /// The connection is gone.
     pub fn lost(&self, now: Duration) {
         let mut state = self.lock();
-        if let Some(heard) = state.heard.take() {
+        // Who never caught up heard nothing of what was missed: it is lost since before, however often it is greeted.
+        let was_caught_up = state.has_caught_up();
+        if let Some(heard) = state.heard.take().filter(|_| was_caught_up) {
             // What was silent for long was lost long ago.
             state.lost = state.silent_after(heard).min(now);
         }
@@ -111,9 +136,19 @@ impl Watch {
         state.greeted.as_ref().map(|greeted| Epoch { life: greeted.life, seq: state.seq })
     }
 
+    /// Which life of the decision point is heard.
+    pub(crate) fn life(&self) -> Option<u64> {
+        self.lock().greeted.as_ref().map(|greeted| greeted.life)
+    }
+
     /// The policy that is active at the decision point, as it said last.
     pub(crate) fn revision(&self) -> Option<Revision> {
         self.lock().greeted.as_ref().map(|greeted| greeted.revision.clone())
+    }
+
+    /// Whether anything is heard.
+    pub(crate) fn is_heard(&self, now: Duration) -> bool {
+        self.lock().is_heard(now)
     }
 
     /// Whether everything that ends is heard of.
@@ -134,7 +169,7 @@ impl Watch {
         }
         let mut end = asked.saturating_add(Duration::from_millis(lease.ttl.0));
         if !state.is_alive(now) {
-            let silent = state.heard.filter(|_| state.seq >= state.behind);
+            let silent = state.heard.filter(|_| state.has_caught_up());
             let lost = silent.map_or(state.lost, |heard| state.silent_after(heard));
             end = end.min(asked.max(lost).saturating_add(greeted.floor));
         }
@@ -159,7 +194,8 @@ impl State {
     fn greet(&mut self, at: Epoch, heartbeat: Millis, floor: Millis, revision: &Revision) {
         let is_same = self.greeted.as_ref().is_some_and(|greeted| greeted.life == at.life);
         if !is_same {
-            *self = Self { seq: at.seq, lost: self.lost, ..Self::default() };
+            // What this life told before is not told again: what was granted before it may have ended.
+            *self = Self { seq: at.seq, forgotten: at.seq, lost: self.lost, ..Self::default() };
         }
         self.greeted = Some(Greeted {
             life: at.life,
@@ -169,6 +205,7 @@ impl State {
         });
         // What was told between is still on its way, and the watch does not live before it is here.
         self.behind = at.seq;
+        self.is_unsure = is_same && at.seq <= self.seq;
     }
 
     fn end(&mut self, seq: u64, tags: &[Tag]) {
@@ -191,6 +228,14 @@ impl State {
     }
 
     fn is_alive(&self, now: Duration) -> bool {
-        self.seq >= self.behind && self.heard.is_some_and(|heard| now < self.silent_after(heard))
+        self.has_caught_up() && self.is_heard(now)
+    }
+
+    fn is_heard(&self, now: Duration) -> bool {
+        self.heard.is_some_and(|heard| now < self.silent_after(heard))
+    }
+
+    const fn has_caught_up(&self) -> bool {
+        !self.is_unsure && self.seq >= self.behind
     }
 }

@@ -9,6 +9,7 @@ use countersign_pdp_engine::policy::lint::{Lint, lint};
 use countersign_pdp_engine::policy::{CandidateReport, DEFAULT_PACKAGE, PolicySource};
 use serde::Serialize;
 
+use super::super::control::clean;
 use super::super::{COULD_NOT, fail, say};
 use crate::{jail, policies};
 
@@ -41,19 +42,19 @@ struct Report<'a> {
 pub(in crate::cli) fn run(asked: &Check) -> ExitCode {
     let source = match policies::read(&asked.folder).and_then(|files| policies::source(&asked.package, files)) {
         Ok(source) => source,
-        Err(error) => return fail(COULD_NOT, &error),
+        Err(error) => return fail(COULD_NOT, &clean(&error)),
     };
     let candidate = jail::check(&source);
     // Only what the jail accepted is looked at here.
     let warnings = if candidate.problems.is_empty() { policies::deep(|| lint(&source)) } else { Ok(Ok(Lint::default())) };
     let warnings = match warnings.and_then(|linted| linted.map_err(|error| error.to_string())) {
         Ok(warnings) => warnings,
-        Err(error) => return fail(COULD_NOT, &error),
+        Err(error) => return fail(COULD_NOT, &clean(&error)),
     };
     let is_clean = warnings == Lint::default() || !asked.strict;
     let accepted = candidate.is_accepted() && is_clean;
     let report = Report { accepted, candidate: &candidate, warnings: &warnings };
-    let _ = say(&if asked.json { serde_json::to_string_pretty(&report).unwrap_or_default() } else { words(&report, &source) });
+    let _ = say(&if asked.json { serde_json::to_string_pretty(&report).unwrap_or_default() } else { clean(&words(&report, &source)) });
     if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -83,7 +84,7 @@ fn words(report: &Report<'_>, source: &PolicySource) -> String {
 fn shown(source: &PolicySource, file: Option<&str>, line: Option<usize>) -> String {
     let place = file.zip(line).and_then(|(path, line)| {
         let file = source.files.iter().find(|file| file.path == path)?;
-        Some((line, file.text.lines().nth(line.checked_sub(1)?)?))
+        Some((line, file.text.lines().nth(line.checked_sub(1)?)?.replace('\t', "    ")))
     });
     place.map(|(line, text)| format!("\n  {line:>4} | {text}")).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! `policy diff`: what a change would have done to logged decisions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,6 +8,7 @@ use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::super::control::clean;
 use super::super::risk::progress;
 use super::super::{COULD_NOT, fail, say};
 use crate::diff::{self, Budget, Budgets, Exceeded, Log, Report, Revision};
@@ -65,19 +66,27 @@ struct Printed<'a> {
 pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
     let report = match compare(asked) {
         Ok(report) => report,
-        Err(error) => return fail(COULD_NOT, &error),
+        Err(error) => return fail(COULD_NOT, &clean(&error)),
     };
     let exceeded = asked.budgets().exceeded(&report);
     if let Some(path) = &asked.html {
         let written = diff::page([&asked.old, &asked.new], &report, &asked.budgets())
-            .and_then(|page| std::fs::write(path, page).map_err(|error| format!("cannot write `{}`: {error}", path.display())));
+            .and_then(|page| write(path, &page).map_err(|error| format!("cannot write `{}`: {error}", path.display())));
         if let Err(error) = written {
-            return fail(COULD_NOT, &error);
+            return fail(COULD_NOT, &clean(&error));
         }
     }
     let printed = Printed { old: &asked.old, new: &asked.new, report: &report, exceeded: &exceeded };
-    let _ = say(&if asked.json { serde_json::to_string_pretty(&printed).unwrap_or_default() } else { words(&report, &exceeded) });
+    let _ = say(&if asked.json { serde_json::to_string_pretty(&printed).unwrap_or_default() } else { clean(&words(&report, &exceeded)) });
     if exceeded.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes a file, and through no link: a repository may hold one where the report is to be.
+fn write(path: &Path, page: &str) -> std::io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|known| known.is_symlink()) {
+        return Err(std::io::Error::other("it is a link"));
+    }
+    std::fs::write(path, page)
 }
 
 impl Diff {
@@ -87,7 +96,8 @@ impl Diff {
 }
 
 fn compare(asked: &Diff) -> Result<Report, String> {
-    let load = |name: &str| Revision::named(name, &asked.repository, &asked.within).load(&asked.package);
+    let named = |name: &str| Revision::named(name, &asked.repository, &asked.within).map_err(|error| error.to_string());
+    let load = |name: &str| named(name)?.load(&asked.package);
     let (old, new) = (load(&asked.old)?, load(&asked.new)?);
     let in_words = |error: diff::LogError| format!("{}: {error}", asked.log.display());
     let bar: ProgressBar = progress(Log::size(&asked.log).map_err(in_words)?);

@@ -94,3 +94,54 @@ fn a_watch_that_comes_back_lives_when_it_has_caught_up() {
     check(&watch, 4 * SECOND, at(7), None);
     check(&watch, 4 * SECOND, Epoch { life: 9, seq: 0 }, Some(57));
 }
+
+#[test]
+fn a_watch_that_is_greeted_again_and_again_and_never_catches_up_has_only_the_first_floor() {
+    let watch = greeted();
+    watch.lost(2 * SECOND);
+    for second in 2..6 {
+        watch.told(second * SECOND, at(7), &hello("r1"));
+        watch.lost(second * SECOND);
+    }
+    check(&watch, 3 * SECOND, at(5), Some(1));
+    check(&watch, 5 * SECOND, at(5), None);
+}
+
+#[test]
+fn what_a_life_told_before_it_was_heard_may_have_ended_what_it_granted() {
+    let watch = greeted();
+    watch.told(2 * SECOND, Epoch { life: 9, seq: 8 }, &hello("r1"));
+    check(&watch, 2 * SECOND, Epoch { life: 9, seq: 7 }, None);
+    check(&watch, 2 * SECOND, Epoch { life: 9, seq: 8 }, Some(59));
+}
+
+#[test]
+fn a_watch_that_goes_on_where_it_was_lives_when_there_is_nothing_more_to_tell() {
+    let watch = greeted();
+    watch.lost(2 * SECOND);
+    // As the decision point greets: by the place where it goes on.
+    watch.told(3 * SECOND, at(5), &hello("r1"));
+    assert!(!watch.is_alive(3 * SECOND), "what was told meanwhile may be on its way");
+    check(&watch, 3 * SECOND, at(5), Some(1));
+    check(&watch, 4 * SECOND, at(5), None);
+    watch.told(4 * SECOND, at(6), &ended(9));
+    assert!(!watch.is_alive(4 * SECOND), "and more behind it");
+    watch.heard(5 * SECOND);
+    check(&watch, 5 * SECOND, at(5), Some(56));
+}
+
+#[test]
+fn an_answer_tells_how_far_the_stream_is() {
+    let watch = greeted();
+    watch.lost(2 * SECOND);
+    watch.told(3 * SECOND, at(5), &hello("r1"));
+    watch.learned(2 * SECOND, at(6));
+    watch.learned(4 * SECOND, Epoch { life: 8, seq: 6 });
+    watch.told(4 * SECOND, at(6), &ended(9));
+    assert!(!watch.is_alive(4 * SECOND), "asked before the greeting, and of another life");
+    watch.learned(4 * SECOND, at(7));
+    assert!(!watch.is_alive(4 * SECOND));
+    watch.told(4 * SECOND, at(7), &ended(2));
+    assert!(watch.is_alive(4 * SECOND));
+    check(&watch, 4 * SECOND, at(5), None);
+}
