@@ -176,6 +176,8 @@ fn what_is_no_record_is_said_and_what_is_no_log_is_an_error() {
     fs::write(&log, format!("{text}not a record\n{{\"id\":\"x\"}}\n\n")).unwrap();
     let report = json(&scene.diff(&["old", "new", "--log", "log.jsonl", "--json"]));
     assert_eq!((&report["unreadable"], &report["decisions"]), (&2.into(), &COUNT.into()));
+    let budgeted = scene.diff(&["old", "new", "--log", "log.jsonl", "--max-new-denies", "100%"]);
+    assert_eq!(budgeted.status.code(), Some(1), "a budget holds for a log that was read whole: {budgeted:?}");
     fs::write(&log, "{}\n").unwrap();
     assert_eq!(scene.diff(&["old", "new", "--log", "log.jsonl"]).status.code(), Some(2), "nothing was compared, so nothing is proved");
     assert_eq!(scene.diff(&["old", "new", "--log", "nowhere"]).status.code(), Some(2));

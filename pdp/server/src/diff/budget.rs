@@ -89,10 +89,13 @@ impl Budgets {
     /// Those that do not hold.
     #[must_use]
     pub fn exceeded(&self, report: &Report) -> Vec<Exceeded> {
+        // What could not be read could be anything: a budget holds for a log that was read whole.
+        let readable = (*self != Self::default()).then_some(Budget::Count(0));
         let all = [
             ("new denies", self.new_denies, report.new_denies),
             ("new allows", self.new_allows, report.new_allows),
             ("new step-ups", self.new_step_ups, report.new_step_ups),
+            ("lines that could not be read", readable, report.unreadable),
         ];
         let exceeded = all.into_iter().filter_map(|(what, budget, changed)| {
             let budget = budget.filter(|budget| !budget.holds(changed, report.decisions))?;
