@@ -6,6 +6,7 @@
 
 mod capsules;
 mod link;
+mod packed;
 mod records;
 mod sse;
 mod tasks;

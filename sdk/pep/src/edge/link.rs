@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use countersign_pdp_engine::sealed::LONGEST;
 use countersign_sdk_client::{Error, ErrorKind};
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{Epoch, EvaluationRequest, EvaluationResponse, PepId, WatchEvent, WatchName};
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -23,6 +24,7 @@ use hyper_util::rt::TokioExecutor;
 
 use tokio::sync::mpsc;
 
+use super::packed::{DEFLATE, Packed, unpacked};
 use super::sse::Events;
 use super::tasks::STREAM;
 
@@ -72,7 +74,11 @@ pub enum Heard {
     Beat,
 }
 
-type Sent = BoxBody<Bytes, Infallible>;
+type Sent = BoxBody<Bytes, io::Error>;
+
+fn whole(body: Vec<u8>) -> Sent {
+    Full::from(body).map_err(|never| match never {}).boxed()
+}
 
 const PEP_HEADER: &str = "x-countersign-pep";
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -134,9 +140,12 @@ impl Link {
     }
 
     async fn post<T: serde::de::DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, Error> {
-        let request = self.request(Method::POST, path, Full::from(body).boxed(), &[(CONTENT_TYPE.as_str(), "application/json")])?;
-        let (_, _, body) = self.within(request, ANSWER.bytes, self.deadline).await?;
-        strict::from_slice(&body, ANSWER).map_err(|_| Error::new(ErrorKind::Malformed, "answer is not of its form"))
+        // The question is not compressed: a token stands in it beside a path that whoever makes the request chooses.
+        let more = [(CONTENT_TYPE.as_str(), "application/json"), (ACCEPT_ENCODING.as_str(), DEFLATE)];
+        let (_, headers, body) = self.within(self.request(Method::POST, path, whole(body), &more)?, ANSWER.bytes, self.deadline).await?;
+        let malformed = || Error::new(ErrorKind::Malformed, "answer is not of its form");
+        let body = unpacked(&headers, body, ANSWER.bytes).ok_or_else(malformed)?;
+        strict::from_slice(&body, ANSWER).map_err(|_| malformed())
     }
 
     async fn within(&self, request: Request<Sent>, most: usize, deadline: Duration) -> Result<(StatusCode, HeaderMap, Bytes), Error> {
@@ -159,13 +168,14 @@ impl Upstream for Link {
     }
 
     async fn record(&self, batches: Batches) -> Result<(), Error> {
-        let request = self.request(Method::POST, "/countersign/v1/edge/records", batches.boxed(), &[])?;
+        let packed = Packed::new(batches.0).boxed();
+        let request = self.request(Method::POST, "/countersign/v1/edge/records", packed, &[(CONTENT_ENCODING.as_str(), DEFLATE)])?;
         self.within(request, ANSWER.bytes, STREAM + self.deadline).await.map(drop)
     }
 
     async fn snapshot(&self, known: Option<&str>) -> Result<Option<Fetched>, Error> {
         let known: Vec<(&str, &str)> = known.map(|tag| (IF_NONE_MATCH.as_str(), tag)).into_iter().collect();
-        let request = self.request(Method::GET, "/countersign/v1/snapshot", Sent::default(), &known)?;
+        let request = self.request(Method::GET, "/countersign/v1/snapshot", whole(Vec::new()), &known)?;
         let (status, headers, body) = self.within(request, LONGEST, self.deadline).await?;
         if status == StatusCode::NOT_MODIFIED {
             return Ok(None);
@@ -185,7 +195,7 @@ impl Upstream for Link {
                 more.push((LAST_EVENT_ID, &from));
             }
             let path = format!("/countersign/v1/watch?watch={}", name.as_str());
-            let response = self.transport.send(self.request(Method::GET, &path, Sent::default(), &more)?).await?;
+            let response = self.transport.send(self.request(Method::GET, &path, whole(Vec::new()), &more)?).await?;
             check_status(response.status())?;
             Ok(response)
         };

@@ -71,7 +71,11 @@ fn words(report: &Report<'_>, source: &PolicySource) -> String {
     let (passed, all) = (report.candidate.tests.iter().filter(|test| test.passed).count(), report.candidate.tests.len());
     let warnings = report.warnings.unknown.len() + report.warnings.fails_open.len();
     let verdict = if report.accepted { "may be activated" } else { "is refused" };
-    let _ = write!(text, "the policy {verdict}: {} errors, {warnings} warnings, {passed} of {all} tests passed", report.candidate.problems.len());
+    let _ = write!(
+        text,
+        "the policy {verdict}: {} errors, {warnings} warnings, {passed} of {all} tests passed",
+        report.candidate.problems.len()
+    );
     text
 }
 
