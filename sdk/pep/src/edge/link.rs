@@ -29,6 +29,33 @@ use super::sse::Events;
 use super::tasks::STREAM;
 
 /// What an edge asks of a decision point, and tells it.
+///
+/// ```
+/// use countersign_sdk_client::{Error, ErrorKind};
+/// use countersign_sdk_pep::edge::{Batches, Fetched, Heard, Link, Upstream};
+/// use countersign_sdk_types::{Epoch, EvaluationRequest, EvaluationResponse, WatchName};
+///
+/// /// One decision point, and another for its snapshots.
+/// struct Two(Link, Link);
+///
+/// impl Upstream for Two {
+///     async fn evaluate(&self, asked: &EvaluationRequest) -> Result<EvaluationResponse, Error> {
+///         self.0.evaluate(asked).await
+///     }
+///
+///     async fn record(&self, batches: Batches) -> Result<(), Error> {
+///         self.0.record(batches).await
+///     }
+///
+///     async fn snapshot(&self, known: Option<&str>) -> Result<Option<Fetched>, Error> {
+///         self.1.snapshot(known).await
+///     }
+///
+///     async fn watch(&self, name: &WatchName, from: Option<Epoch>, hear: impl FnMut(Heard) + Send) -> Error {
+///         self.0.watch(name, from, hear).await
+///     }
+/// }
+/// ```
 pub trait Upstream: Send + Sync + 'static {
     /// Asks one question; with an allow may come the facts that it rests on.
     fn evaluate(&self, asked: &EvaluationRequest) -> impl Future<Output = Result<EvaluationResponse, Error>> + Send;
@@ -44,6 +71,15 @@ pub trait Upstream: Send + Sync + 'static {
 }
 
 /// Batches of records on their way: the body of one request, of which each batch is a line.
+///
+/// ```
+/// use countersign_sdk_client::Error;
+/// use countersign_sdk_pep::edge::{Batches, Link, Upstream as _};
+///
+/// async fn tell(link: &Link, batches: Batches) -> Result<(), Error> {
+///     link.record(batches).await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Batches(pub(super) mpsc::Receiver<Bytes>);
 
@@ -57,6 +93,15 @@ impl http_body::Body for Batches {
 }
 
 /// A snapshot that was fetched.
+///
+/// ```
+/// use countersign_sdk_pep::edge::Fetched;
+/// use countersign_sdk_pep::embed::{EmbedError, Embedded};
+///
+/// fn take(point: &Embedded, fetched: &Fetched) -> Result<(), EmbedError> {
+///     point.swap(&fetched.document).map(drop)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fetched {
     /// Its entity tag.
@@ -66,6 +111,18 @@ pub struct Fetched {
 }
 
 /// What a watch hears.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_sdk_pep::edge::{Heard, Watch};
+///
+/// fn hear(watch: &Watch, now: Duration, heard: Heard) {
+///     match heard {
+///         Heard::Event(at, event) => watch.told(now, at, &event),
+///         Heard::Beat => watch.heard(now),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// An event, at its position.
@@ -86,6 +143,13 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const ANSWER: Limits = Limits { bytes: 1024 * 1024, depth: 32, values: 100_000 };
 
 /// A decision point at an address.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_sdk_pep::edge::Link;
+///
+/// assert!(Link::new("http://127.0.0.1:8181", "edge-1", "the shared secret", Duration::from_millis(300)).is_ok());
+/// ```
 #[derive(Clone)]
 pub struct Link {
     transport: Transport,
@@ -108,6 +172,14 @@ enum Transport {
 
 impl Link {
     /// A way to the decision point at `url` for the edge `id`. `http:` is for loopback addresses only.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::Link;
+    ///
+    /// let plain_to_elsewhere = Link::new("http://pdp.example", "edge-1", "the shared secret", Duration::from_millis(300));
+    /// assert!(plain_to_elsewhere.is_err());
+    /// ```
     ///
     /// # Errors
     /// When the address, the name or the secret cannot work, or when the machine has no trusted roots.

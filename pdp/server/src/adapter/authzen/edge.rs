@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::record::EdgeBatch;
 use countersign_sdk_types::EvaluationResponse;
-use countersign_sdk_types::strict::{self, Limits};
+use countersign_sdk_types::strict;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use futures_util::StreamExt as _;
 use serde_json::json;
 
-use self::lines::{DEFLATE, Lines};
+use self::lines::{BATCH, DEFLATE, Lines};
 use super::Refusal;
 use super::body::{Document, Members};
 use super::caller::Caller;
@@ -150,7 +150,7 @@ pub(super) async fn records(
 }
 
 async fn keep(decider: &Decider, caller: &Caller, line: &[u8]) -> Result<(), Refusal> {
-    let batch: EdgeBatch = strict::from_slice(line, Limits::REQUEST).map_err(|error| Refusal::malformed(error.to_string()))?;
+    let batch: EdgeBatch = strict::from_slice(line, BATCH).map_err(|error| Refusal::malformed(error.to_string()))?;
     match decider.edges.keep(&decider.pdp, &caller.0.pep.id, batch).await {
         Ok(_) => Ok(()),
         Err(NotKept::Malformed(why)) => Err(Refusal::malformed(why)),

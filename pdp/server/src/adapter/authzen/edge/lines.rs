@@ -15,8 +15,10 @@ mod tests;
 pub(super) const DEFLATE: &str = "deflate";
 /// The most bytes of all lines of one body.
 const MOST: usize = 8 * 1024 * 1024;
-/// How often they may be more than was sent, once they are more than [`GRACE`]. Equal lines of the longest names come to half of it.
-const LARGEST_RATIO: usize = 100;
+/// One batch, however long the names in it are.
+pub(super) const BATCH: Limits = Limits { bytes: 1024 * 1024, ..Limits::REQUEST };
+/// How often they may be more than was sent, once they are more than [`GRACE`]. Lines of equal names, the longest that there may be, come to half of it.
+const LARGEST_RATIO: usize = 240;
 const GRACE: usize = 64 * 1024;
 /// What is unpacked at once.
 const PIECE: usize = 16 * 1024;
@@ -56,7 +58,7 @@ impl Lines {
         loop {
             let end = self.plain.iter().position(|byte| *byte == b'\n');
             self.line.extend_from_slice(&self.plain.split_to(end.map_or(self.plain.len(), |at| at + 1)));
-            if self.line.len() > Limits::REQUEST.bytes {
+            if self.line.len() > BATCH.bytes {
                 return Err(too_long());
             }
             if end.is_some() {
