@@ -127,7 +127,7 @@ fn look(schema: &Value, path: &[String]) -> Looked {
                 (None, Some(Value::Bool(false))) => {}
                 (None, other) => {
                     is_open |=
-                        schema.get("type").is_none_or(|kind| kind == "object") && (other.is_some() || schema.get("properties").is_none())
+                        schema.get("type").is_none_or(|kind| kind == "object") && (other.is_some() || schema.get("properties").is_none());
                 }
             }
         }
