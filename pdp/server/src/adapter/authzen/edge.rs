@@ -123,7 +123,7 @@ fn answered(headers: &HeaderMap, response: &EvaluationResponse) -> Result<Respon
     operation_id = "edge_records",
     summary = "Tells what an edge decided by itself.",
     description = "Batches of lines, each a line of JSON, as they come; plain, or with `Content-Encoding: deflate`.",
-    request_body(content = String, content_type = "application/x-ndjson"),
+    request_body(content = String, content_type = "text/plain"),
     responses(
         (status = 204, description = "All of them are kept."),
         (status = 415, description = "They are in another coding."),
