@@ -1,5 +1,6 @@
 //! An edge before the real decision point: what it decides by itself, what it asks about, and what is kept of it.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -239,20 +240,70 @@ fn every_decision_of_an_edge_is_kept_and_without_a_record_there_is_none() {
 }
 
 #[test]
+fn a_batch_is_kept_while_the_request_that_tells_it_goes_on() {
+    runtime().block_on(async {
+        // The clock of this edge stands still, so its request stays open until it is told to end.
+        let played = Played::start().await;
+        played.hello();
+        let get = played.question("GET", "203.0.113.9", CHROME);
+        played.ask(&get).await;
+        for _ in 0..3 {
+            let before = played.edge.counted().local;
+            let Answer::Allow(allow) = played.ask(&get).await else { panic!("no allow") };
+            assert_eq!(played.edge.counted().local, before + 1);
+            played.edge.send().await.unwrap();
+            let id = allow.decision_id().unwrap().as_str().to_owned();
+            let socket = played.scene.pdp.folder.path().join("data/control.sock");
+            let is_kept = move || {
+                std::process::Command::new(countersign()).args(["why", &id, "--socket"]).arg(&socket).output().unwrap().status.success()
+            };
+            assert!(tokio::task::spawn_blocking(move || wait_for(is_kept)).await.unwrap(), "it waits for the end of the request");
+        }
+        played.edge.flush().await.unwrap();
+        assert_eq!(played.edge.counted().lost, 0);
+    });
+}
+
+#[test]
+fn facts_come_deflated_to_who_takes_that() {
+    let scene = Scene::start();
+    let token = scene.issuer.token("bob", &json!({"sid": "s1"}));
+    let mut asked = serde_json::to_value(question(&token, "GET", "203.0.113.9", CHROME).asked()).unwrap();
+    asked["context"]["countersign"] = json!({"lease": {"ttl_ms": 60_000, "watch": "by-hand"}});
+    let (body, port) = (asked.to_string(), scene.pdp.url.rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap());
+    let length = |accepted: &str| {
+        let request = format!(
+            "POST /countersign/v1/edge/evaluation HTTP/1.1\r\nhost: pdp\r\nconnection: close\r\nx-countersign-pep: {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n{accepted}\r\n{body}",
+            Scene::caller(),
+            body.len()
+        );
+        let answer = http::raw(port, request.as_bytes(), |_| false);
+        let head = answer.split_once("\r\n\r\n").unwrap().0.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse::<usize>().unwrap();
+        (head.contains("content-encoding: deflate"), length)
+    };
+    let (plain, packed) = (length(""), length("accept-encoding: br, deflate\r\n"));
+    assert!(!plain.0 && packed.0 && packed.1 * 2 < plain.1, "{plain:?} {packed:?}");
+    assert!(!length("accept-encoding: gzip\r\n").0 && !length("accept-encoding: deflate;q=0\r\n").0);
+}
+
+#[test]
 fn what_edges_tell_is_read_strictly_and_once() {
     let scene = Scene::start();
     let url = format!("{}/countersign/v1/edge/records", scene.pdp.url);
-    let tell = |body: &Value| {
-        let body = format!("{body}\n");
+    let tell_in = |coding: &str, body: &[u8]| {
         let head = format!(
-            "POST /countersign/v1/edge/records HTTP/1.1\r\nhost: pdp\r\nconnection: close\r\nx-countersign-pep: {}\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /countersign/v1/edge/records HTTP/1.1\r\nhost: pdp\r\nconnection: close\r\nx-countersign-pep: {}\r\ncontent-length: {}\r\n{coding}\r\n",
             Scene::caller(),
             body.len()
         );
         let port = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
-        let answer = http::raw(port, head.as_bytes(), |_| false);
+        let answer = http::raw(port, &[head.as_bytes(), body].concat(), |_| false);
         answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
     };
+    let tell = |body: &Value| tell_in("", format!("{body}\n").as_bytes());
     let line = json!([1, 0, "GET", "route:h/a", 1, 0, 0, 3]);
     let now = SystemClock::default().now().0;
     let batch = |more: Value| {
@@ -278,6 +329,21 @@ fn what_edges_tell_is_read_strictly_and_once() {
     for more in refused {
         assert_eq!(tell(&batch(more.clone())), 400, "{more}");
     }
+    let packed = |body: &[u8]| {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    };
+    let deflate = "content-encoding: deflate\r\n";
+    let body = packed(format!("{}\n", batch(json!({"life": "00000000000000bb"}))).as_bytes());
+    assert_eq!(tell_in(deflate, &body), 204);
+    assert_eq!(tell_in(deflate, &body[..body.len() - 1]), 400, "it broke off");
+    assert_eq!(tell_in(deflate, &[&body[..], b"x"].concat()), 400, "something follows");
+    assert_eq!(tell_in(deflate, format!("{}\n", batch(json!({}))).as_bytes()), 400, "it is none");
+    assert_eq!(tell_in(deflate, &packed(&vec![b' '; 8 << 20])), 413, "a bomb");
+    assert_eq!(tell_in("content-encoding: gzip\r\n", &body), 415);
+    assert_eq!(tell_in("content-encoding: deflate, deflate\r\n", &packed(&body)), 415);
+    assert_eq!(tell_in(&deflate.repeat(2), &body), 415);
     assert_eq!(tell(&batch(json!({"lost": 7}))), 204);
     assert_eq!(tell(&batch(json!({"lost": 7}))), 204, "told again, kept once");
     let kept = || {

@@ -5,13 +5,14 @@ mod day;
 mod report;
 mod scene;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use countersign_pdp_server::clock::Stopwatch;
 use countersign_sdk_client::{Answer, Error};
 use countersign_sdk_types::{Millis, Timestamp};
 
-pub use self::day::{Day, Shape, Visit, Who, corpus, generated};
+pub use self::day::{Day, Request, Shape, Visit, Who, corpus, generated};
 pub use self::report::{Bytes, Latency, Report};
 use self::scene::Scene;
 
@@ -41,6 +42,7 @@ pub async fn replay(day: &Day) -> Report {
     scene.hear(scene::TOLD).await;
     scene.count_from_here();
     let (mut report, mut opened): (Report, Option<Timestamp>) = (Report::new(day), None);
+    let mut away: BTreeMap<&str, Away> = BTreeMap::new();
     for request in day.requests() {
         if opened.is_some_and(|since| request.at.since(since) >= Millis(10)) {
             scene.edge.send().await.unwrap();
@@ -49,6 +51,9 @@ pub async fn replay(day: &Day) -> Report {
         scene.go_to(request.at).await;
         if request.is_end {
             scene.revoke(&request).await;
+            continue;
+        }
+        if request.visit.who == Who::Owner && away.get(request.visit.session.as_str()).is_some_and(|away| away.is_from(&request)) {
             continue;
         }
         let question = scene.question(&request);
@@ -64,11 +69,35 @@ pub async fn replay(day: &Day) -> Report {
             // What the decision point saw may end what others hold.
             scene.hear(scene::TOLD).await;
         }
-        report.take(&request, is_local, (said(&ours) as u8, said(&theirs) as u8), (took, alone));
+        let (ours, theirs) = (said(&ours), said(&theirs));
+        if request.visit.who == Who::Owner && request.page.1 && theirs != Said::Yes {
+            away.entry(&request.visit.session).or_default().turn(request.page.0);
+            if theirs == Said::Prove {
+                scene.prove(request.visit);
+            }
+        }
+        report.take(&request, is_local, (ours as u8, theirs as u8), (took, alone));
     }
     scene.edge.flush().await.unwrap();
     report.end(&scene);
     report
+}
+
+/// Who is not let in: a page that is not shown asks for nothing more, and after the second one the person goes. A thief goes on.
+#[derive(Debug, Default)]
+struct Away {
+    page: u64,
+    times: u32,
+}
+
+impl Away {
+    fn turn(&mut self, page: u64) {
+        (self.page, self.times) = (page, self.times + 1);
+    }
+
+    fn is_from(&self, request: &Request<'_>) -> bool {
+        self.times >= 2 || request.page.0 == self.page
+    }
 }
 
 /// How far the clocks of a day go at once: within what a watch may be silent.

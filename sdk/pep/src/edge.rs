@@ -6,6 +6,7 @@
 
 mod capsules;
 mod link;
+mod packed;
 mod records;
 mod sse;
 mod tasks;
@@ -32,6 +33,15 @@ use crate::embed::{Clock, EmbedError, Embedded, SnapshotKey, SystemClock, asked,
 use crate::point::DecisionPoint;
 
 /// Why a question went to the decision point.
+///
+/// ```
+/// use countersign_sdk_pep::edge::{Counted, Doubt};
+///
+/// /// How often it was the risk.
+/// fn risky(counted: &Counted) -> u64 {
+///     counted.asked.iter().filter(|(doubt, _)| *doubt == Doubt::Risk).map(|(_, count)| count).sum()
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Doubt {
     /// Nothing is known of this presentation: it is the first request of its session, from this address, with this client.
@@ -73,6 +83,18 @@ const DOUBTS: [Doubt; 11] = [
 ];
 
 /// What an edge is made of.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use countersign_sdk_pep::edge::{Edge, Link};
+/// use countersign_sdk_pep::embed::SnapshotKey;
+///
+/// # async fn start(pem: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+/// let link = Link::new("https://pdp.example", "edge-1", "the shared secret", Duration::from_millis(300))?;
+/// let edge = Edge::builder(link, SnapshotKey::from_pem(pem)?).threads(4).start().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Builder<U> {
     upstream: U,
     key: SnapshotKey,
@@ -87,6 +109,15 @@ pub struct Builder<U> {
 
 impl<U: Upstream> Builder<U> {
     /// What time it is. The system's unless told.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Builder, Link};
+    /// use countersign_sdk_pep::embed::SystemClock;
+    ///
+    /// fn told(builder: Builder<Link>) -> Builder<Link> {
+    ///     builder.clock(SystemClock::default())
+    /// }
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -94,6 +125,15 @@ impl<U: Upstream> Builder<U> {
     }
 
     /// How long a decision in-process may take. 150 ms unless told; after that, the decision point is asked.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::{Builder, Link};
+    ///
+    /// fn told(builder: Builder<Link>) -> Builder<Link> {
+    ///     builder.deadline(Duration::from_millis(50))
+    /// }
+    /// ```
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -101,6 +141,14 @@ impl<U: Upstream> Builder<U> {
     }
 
     /// How many threads decide. Two unless told.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Builder, Link};
+    ///
+    /// fn told(builder: Builder<Link>) -> Builder<Link> {
+    ///     builder.threads(4)
+    /// }
+    /// ```
     #[must_use]
     pub const fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -108,6 +156,14 @@ impl<U: Upstream> Builder<U> {
     }
 
     /// How many presentations are remembered. 10,000 unless told.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Builder, Link};
+    ///
+    /// fn told(builder: Builder<Link>) -> Builder<Link> {
+    ///     builder.most(100_000)
+    /// }
+    /// ```
     #[must_use]
     pub const fn most(mut self, most: usize) -> Self {
         self.most = most;
@@ -115,6 +171,15 @@ impl<U: Upstream> Builder<U> {
     }
 
     /// How long facts are of use here, at most. The decision point may give them for a shorter time. An hour unless told.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::{Builder, Link};
+    ///
+    /// fn told(builder: Builder<Link>) -> Builder<Link> {
+    ///     builder.facts(Duration::from_secs(300))
+    /// }
+    /// ```
     #[must_use]
     pub const fn facts(mut self, facts: Duration) -> Self {
         self.facts = facts;
@@ -122,6 +187,15 @@ impl<U: Upstream> Builder<U> {
     }
 
     /// How long a batch of records is open. 10 ms unless told.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::{Builder, Link};
+    ///
+    /// fn told(builder: Builder<Link>) -> Builder<Link> {
+    ///     builder.open(Duration::from_millis(50))
+    /// }
+    /// ```
     #[must_use]
     pub const fn open(mut self, open: Duration) -> Self {
         self.open = open;
@@ -129,6 +203,15 @@ impl<U: Upstream> Builder<U> {
     }
 
     /// How often it is asked for another snapshot, beside every time that the policy changes. Ten minutes unless told.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::{Builder, Link};
+    ///
+    /// fn told(builder: Builder<Link>) -> Builder<Link> {
+    ///     builder.snapshot_every(Duration::from_secs(60))
+    /// }
+    /// ```
     #[must_use]
     pub const fn snapshot_every(mut self, every: Duration) -> Self {
         self.snapshot_every = every;
@@ -136,6 +219,14 @@ impl<U: Upstream> Builder<U> {
     }
 
     /// Fetches the snapshot and begins to watch. Its tasks end with the last clone.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Builder, Edge, Link, StartError};
+    ///
+    /// async fn start(builder: Builder<Link>) -> Result<Edge<Link>, StartError> {
+    ///     builder.start().await
+    /// }
+    /// ```
     ///
     /// # Errors
     /// When there is no snapshot to be had, or it is refused.
@@ -180,6 +271,15 @@ impl Clock for Shares {
 }
 
 /// Why an edge does not start.
+///
+/// ```
+/// use countersign_sdk_pep::edge::StartError;
+///
+/// /// Whether it may work a little later.
+/// const fn is_worth_another_try(error: &StartError) -> bool {
+///     matches!(error, StartError::Upstream(_))
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The decision point gave no snapshot.
@@ -194,6 +294,16 @@ pub enum StartError {
 }
 
 /// An edge. Clones share everything.
+///
+/// ```
+/// use countersign_sdk_client::{Answer, Question};
+/// use countersign_sdk_pep::DecisionPoint as _;
+/// use countersign_sdk_pep::edge::{Edge, Link};
+///
+/// async fn may(edge: &Edge<Link>, question: &Question) -> bool {
+///     matches!(edge.evaluate(question).await, Ok(Answer::Allow(_)))
+/// }
+/// ```
 pub struct Edge<U> {
     shared: Arc<Shared<U>>,
 }
@@ -258,6 +368,15 @@ struct Counts {
 }
 
 /// What an edge did so far.
+///
+/// ```
+/// use countersign_sdk_pep::edge::Counted;
+///
+/// fn share(Counted { local, asked, .. }: &Counted) -> f64 {
+///     let passed_on: u64 = asked.iter().map(|(_, count)| count).sum();
+///     *local as f64 / (local + passed_on).max(1) as f64
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     /// Decisions in-process.
@@ -270,6 +389,18 @@ pub struct Counted {
 
 impl Edge<Link> {
     /// Begins an edge of a decision point, whose snapshots are signed by this key.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    /// use countersign_sdk_pep::embed::SnapshotKey;
+    ///
+    /// # fn begin(pem: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let link = Link::new("https://pdp.example", "edge-1", "the shared secret", Duration::from_millis(300))?;
+    /// let builder = Edge::builder(link, SnapshotKey::from_pem(pem)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn builder(link: Link, key: SnapshotKey) -> Builder<Link> {
         Self::of(link, key)
@@ -278,6 +409,15 @@ impl Edge<Link> {
 
 impl<U: Upstream> Edge<U> {
     /// Begins an edge with another way to its decision point.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Builder, Edge, Upstream};
+    /// use countersign_sdk_pep::embed::SnapshotKey;
+    ///
+    /// fn begin<U: Upstream>(upstream: U, key: SnapshotKey) -> Builder<U> {
+    ///     Edge::of(upstream, key)
+    /// }
+    /// ```
     #[must_use]
     pub fn of(upstream: U, key: SnapshotKey) -> Builder<U> {
         Builder {
@@ -294,6 +434,14 @@ impl<U: Upstream> Edge<U> {
     }
 
     /// What it did so far.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    ///
+    /// fn print(edge: &Edge<Link>) {
+    ///     println!("{:?}", edge.counted());
+    /// }
+    /// ```
     #[must_use]
     pub fn counted(&self) -> Counted {
         let counts = &self.shared.counts;
@@ -306,24 +454,57 @@ impl<U: Upstream> Edge<U> {
     }
 
     /// Whether it hears of everything that ends.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    ///
+    /// fn is_healthy(edge: &Edge<Link>) -> bool {
+    ///     edge.is_watching() && edge.counted().lost == 0
+    /// }
+    /// ```
     #[must_use]
     pub fn is_watching(&self) -> bool {
         self.shared.watch.is_alive(self.shared.clock.elapsed())
     }
 
     /// The way to its decision point.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    ///
+    /// fn link(edge: &Edge<Link>) -> &Link {
+    ///     edge.upstream()
+    /// }
+    /// ```
     #[must_use]
     pub fn upstream(&self) -> &U {
         &self.shared.upstream
     }
 
     /// The state of its watch, for who hears by other means than its own.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    ///
+    /// fn position(edge: &Edge<Link>) -> String {
+    ///     edge.watch().position().map(|at| at.to_string()).unwrap_or_default()
+    /// }
+    /// ```
     #[must_use]
     pub fn watch(&self) -> &Watch {
         &self.shared.watch
     }
 
     /// Sends every line that waits, without waiting until it is kept.
+    ///
+    /// ```
+    /// use countersign_sdk_client::Error;
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    ///
+    /// async fn tell_now(edge: &Edge<Link>) -> Result<(), Error> {
+    ///     edge.send().await
+    /// }
+    /// ```
     ///
     /// # Errors
     /// When the decision point did not take what was sent before.
@@ -333,6 +514,16 @@ impl<U: Upstream> Edge<U> {
 
     /// Looks for another snapshot now.
     ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    ///
+    /// async fn look(edge: &Edge<Link>) {
+    ///     if let Err(error) = edge.refresh().await {
+    ///         eprintln!("{error}");
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// When there is none to be had, or it is refused: the one in use goes on deciding, as long as it is good.
     pub async fn refresh(&self) -> Result<(), StartError> {
@@ -340,6 +531,16 @@ impl<U: Upstream> Edge<U> {
     }
 
     /// Tells every line that waits. For the end of a process.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::{Edge, Link};
+    ///
+    /// async fn end(edge: Edge<Link>) {
+    ///     if let Err(error) = edge.flush().await {
+    ///         eprintln!("records are lost: {error}");
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// When the decision point does not take one.

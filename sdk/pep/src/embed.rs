@@ -38,11 +38,27 @@ pub(crate) use self::wire::asked;
 use crate::point::DecisionPoint;
 
 /// The public key by which snapshots are signed.
+///
+/// ```
+/// use countersign_sdk_pep::embed::SnapshotKey;
+///
+/// let pem = "-----BEGIN PUBLIC KEY-----
+/// MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEhNS3b95l/SX1vEAXjuzofNkXFiQA
+/// dqe1mGIqWYRsHdcAzEdBHxLc28umuDvwXrDmlpIciBqP/0/TX/mCfMz4vg==
+/// -----END PUBLIC KEY-----";
+/// assert!(SnapshotKey::from_pem(pem.as_bytes()).is_ok());
+/// ```
 #[derive(Debug, Clone)]
 pub struct SnapshotKey(pub(crate) NamedKey);
 
 impl SnapshotKey {
     /// Reads a public key on P-256 or of Ed25519, in PEM.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::embed::SnapshotKey;
+    ///
+    /// assert!(SnapshotKey::from_pem(b"no key").is_err());
+    /// ```
     ///
     /// # Errors
     /// When it is neither.
@@ -52,6 +68,20 @@ impl SnapshotKey {
 }
 
 /// Keeps what was decided.
+///
+/// ```
+/// use std::sync::mpsc::SyncSender;
+/// use countersign_sdk_pep::embed::{Record, RecordLost, Recorder};
+///
+/// /// Hands records to a thread that writes them.
+/// struct Handed(SyncSender<Record>);
+///
+/// impl Recorder for Handed {
+///     fn record(&self, record: &Record) -> Result<(), RecordLost> {
+///         self.0.try_send(record.clone()).map_err(|_| RecordLost)
+///     }
+/// }
+/// ```
 pub trait Recorder: Send + Sync + 'static {
     /// Keeps a record. Where the snapshot requires an audit trail, an allow whose record is lost is a deny.
     ///
@@ -61,11 +91,26 @@ pub trait Recorder: Send + Sync + 'static {
 }
 
 /// A record was not kept.
+///
+/// ```
+/// use countersign_sdk_pep::embed::RecordLost;
+///
+/// assert_eq!(RecordLost.to_string(), "record was not kept");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("record was not kept")]
 pub struct RecordLost;
 
 /// Why there is no embedded decision point.
+///
+/// ```
+/// use countersign_sdk_pep::embed::{EmbedError, Embedded};
+///
+/// /// Whether an operator must look: an older snapshot is no harm, the one in use goes on deciding.
+/// fn is_harm(point: &Embedded, document: &str) -> bool {
+///     !matches!(point.swap(document), Ok(_) | Err(EmbedError::Older))
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
     /// The snapshot is refused.
@@ -89,6 +134,15 @@ pub enum EmbedError {
 }
 
 /// What an embedded decision point is made of.
+///
+/// ```no_run
+/// use countersign_sdk_pep::embed::{Embedded, NothingKnown, SnapshotKey};
+///
+/// # fn make(key: &[u8], document: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// let point = Embedded::builder(SnapshotKey::from_pem(key)?).facts(NothingKnown).dangerous_unrecorded().build(document)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Builder {
     key: SnapshotKey,
     facts: Arc<dyn FactSource>,
@@ -101,6 +155,15 @@ pub struct Builder {
 
 impl Builder {
     /// What is known of subjects. [`NothingKnown`] unless told.
+    ///
+    /// ```no_run
+    /// use countersign_sdk_pep::embed::{Embedded, NothingKnown, SnapshotKey};
+    ///
+    /// # fn make(key: &[u8], document: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Embedded::builder(SnapshotKey::from_pem(key)?).facts(NothingKnown);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn facts(mut self, facts: impl FactSource) -> Self {
         self.facts = Arc::new(facts);
@@ -108,6 +171,15 @@ impl Builder {
     }
 
     /// What time it is. The system's unless told.
+    ///
+    /// ```no_run
+    /// use countersign_sdk_pep::embed::{Embedded, SnapshotKey, SystemClock};
+    ///
+    /// # fn make(key: &[u8], document: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Embedded::builder(SnapshotKey::from_pem(key)?).clock(SystemClock::default());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -115,6 +187,22 @@ impl Builder {
     }
 
     /// Who keeps the records.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::embed::{Builder, Record, RecordLost, Recorder};
+    ///
+    /// struct Printed;
+    ///
+    /// impl Recorder for Printed {
+    ///     fn record(&self, record: &Record) -> Result<(), RecordLost> {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// fn printed(builder: Builder) -> Builder {
+    ///     builder.recorder(Printed)
+    /// }
+    /// ```
     #[must_use]
     pub fn recorder(mut self, recorder: impl Recorder) -> Self {
         self.recorder = Some(Some(Arc::new(recorder)));
@@ -122,6 +210,15 @@ impl Builder {
     }
 
     /// Keeps no record of any decision.
+    ///
+    /// ```no_run
+    /// use countersign_sdk_pep::embed::{Embedded, SnapshotKey};
+    ///
+    /// # fn make(key: &[u8], document: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let point = Embedded::builder(SnapshotKey::from_pem(key)?).dangerous_unrecorded().build(document)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn dangerous_unrecorded(mut self) -> Self {
         self.recorder = Some(None);
@@ -129,6 +226,15 @@ impl Builder {
     }
 
     /// How long an answer may take. One second unless told.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::embed::Builder;
+    ///
+    /// fn quick(builder: Builder) -> Builder {
+    ///     builder.deadline(Duration::from_millis(50))
+    /// }
+    /// ```
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -136,6 +242,14 @@ impl Builder {
     }
 
     /// How many threads decide, from 1 to 64. Two unless told.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::embed::Builder;
+    ///
+    /// fn wide(builder: Builder) -> Builder {
+    ///     builder.threads(8)
+    /// }
+    /// ```
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.clamp(1, 64);
@@ -143,6 +257,15 @@ impl Builder {
     }
 
     /// Refuses a snapshot that was made before this: the time of the last one that was used, where the application keeps it.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::embed::{Builder, Embedded, EmbedError};
+    ///
+    /// /// Begins again with nothing that is older than what decided before.
+    /// fn again(before: &Embedded, builder: Builder, document: &str) -> Result<Embedded, EmbedError> {
+    ///     builder.not_before(before.made()).build(document)
+    /// }
+    /// ```
     #[must_use]
     pub const fn not_before(mut self, made: Timestamp) -> Self {
         self.not_before = made;
@@ -150,6 +273,15 @@ impl Builder {
     }
 
     /// Loads the first snapshot. Compiles its policy, which may take a while.
+    ///
+    /// ```no_run
+    /// use countersign_sdk_pep::embed::{Embedded, SnapshotKey};
+    ///
+    /// # fn make(key: &[u8], document: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let point = Embedded::builder(SnapshotKey::from_pem(key)?).dangerous_unrecorded().build(document)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the snapshot is refused, or something is missing.
@@ -162,6 +294,16 @@ impl Builder {
 }
 
 /// An embedded decision point. Clones share its snapshot.
+///
+/// ```
+/// use countersign_sdk_client::{Answer, Question};
+/// use countersign_sdk_pep::DecisionPoint as _;
+/// use countersign_sdk_pep::embed::Embedded;
+///
+/// async fn may(point: &Embedded, question: &Question) -> bool {
+///     matches!(point.evaluate(question).await, Ok(Answer::Allow(_)))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Embedded {
     pub(crate) core: Arc<Core>,
@@ -176,6 +318,14 @@ impl std::fmt::Debug for Embedded {
 }
 
 /// What became of a snapshot that was handed in.
+///
+/// ```
+/// use countersign_sdk_pep::embed::{EmbedError, Embedded, Swapped};
+///
+/// fn is_new(point: &Embedded, document: &str) -> Result<bool, EmbedError> {
+///     Ok(point.swap(document)? == Swapped::Swapped)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Swapped {
     /// It decides from now on.
@@ -186,6 +336,15 @@ pub enum Swapped {
 
 impl Embedded {
     /// Begins an embedded decision point whose snapshots are signed by this key.
+    ///
+    /// ```no_run
+    /// use countersign_sdk_pep::embed::{Embedded, SnapshotKey};
+    ///
+    /// # fn make(key: &[u8], document: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Embedded::builder(SnapshotKey::from_pem(key)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn builder(key: SnapshotKey) -> Builder {
         Builder {
@@ -201,6 +360,16 @@ impl Embedded {
 
     /// Swaps the snapshot for a later one. Blocks while its policy is compiled.
     ///
+    /// ```
+    /// use countersign_sdk_pep::embed::Embedded;
+    ///
+    /// fn take(point: &Embedded, document: &str) {
+    ///     if let Err(error) = point.swap(document) {
+    ///         eprintln!("{error}; {} goes on deciding", point.revision());
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// When it is refused, or not later: then the one in use goes on deciding.
     pub fn swap(&self, document: &str) -> Result<Swapped, EmbedError> {
@@ -208,12 +377,29 @@ impl Embedded {
     }
 
     /// The policy that decides.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::embed::Embedded;
+    ///
+    /// fn told(point: &Embedded) -> String {
+    ///     format!("policy {}", point.revision())
+    /// }
+    /// ```
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.core.loaded().sealed.revision.clone()
     }
 
     /// When the snapshot in use was made, to be kept for [`Builder::not_before`].
+    ///
+    /// ```
+    /// use countersign_sdk_pep::embed::Embedded;
+    ///
+    /// /// What is written to a file for [`Builder::not_before`].
+    /// fn kept(point: &Embedded) -> String {
+    ///     point.made().0.to_string()
+    /// }
+    /// ```
     #[must_use]
     pub fn made(&self) -> Timestamp {
         self.core.loaded().sealed.made

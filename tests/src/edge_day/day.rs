@@ -19,6 +19,8 @@ pub struct Day {
     pub shape: Shape,
     /// Where chance begins.
     pub seed: u64,
+    /// Somebody else always comes from far away: nobody takes them for the person.
+    pub others_are_far: bool,
     /// What it is, for people.
     pub name: String,
 }
@@ -92,6 +94,8 @@ pub struct Request<'a> {
     pub method: &'static str,
     /// The path.
     pub path: String,
+    /// Of which page of the visit, and whether it is its document.
+    pub page: (u64, bool),
     /// It is none: the session is revoked now.
     pub is_end: bool,
 }
@@ -125,8 +129,10 @@ impl Shape {
         let mut at = visit.at.0;
         for page in 0..pages {
             let section = SECTIONS[chance.usize(..SECTIONS.len())];
-            let mut ask = |at: i64, method, path: String| all.push(Request { at: Timestamp(at), visit, method, path, is_end: false });
-            ask(at, "GET", format!("/{section}"));
+            all.push(Request { at: Timestamp(at), visit, method: "GET", path: format!("/{section}"), page: (page, true), is_end: false });
+            let mut ask = |at: i64, method, path: String| {
+                all.push(Request { at: Timestamp(at), visit, method, path, page: (page, false), is_end: false })
+            };
             let mut later = at + chance.i64(80..200);
             for _ in 0..if is_owner { chance.u64(self.waves.0..=self.waves.1) } else { 0 } {
                 for _ in 0..chance.u64(self.calls.0..=self.calls.1) {
@@ -148,7 +154,7 @@ impl Shape {
                 break;
             }
             if visit.ends && page == pages / 2 {
-                all.push(Request { at: Timestamp(at), visit, method: "", path: String::new(), is_end: true });
+                all.push(Request { at: Timestamp(at), visit, method: "", path: String::new(), page: (page, false), is_end: true });
             }
         }
         all
@@ -211,7 +217,7 @@ pub fn generated(people: u32, seed: u64) -> Day {
         }
     }
     before.sort_by_key(|visit| visit.at);
-    Day { before, visits, shape: Shape::default(), seed, name: format!("a made-up day of {people} people") }
+    Day { before, visits, shape: Shape::default(), seed, others_are_far: true, name: format!("a made-up day of {people} people") }
 }
 
 const CITIES: [(&str, f64, f64, &str, u32); 4] = [
@@ -275,7 +281,14 @@ pub fn corpus(file: &Path, most: usize) -> Result<Day, String> {
         }
     }
     before.reverse();
-    Ok(Day { before, visits, shape: Shape::default(), seed: 1, name: format!("the fullest day of {}", file.display()) })
+    Ok(Day {
+        before,
+        visits,
+        shape: Shape::default(),
+        seed: 1,
+        others_are_far: false,
+        name: format!("the fullest day of {}", file.display()),
+    })
 }
 
 fn visit(event: &Value) -> Option<Visit> {

@@ -113,6 +113,8 @@ pub(super) struct Scene {
     clock: DayClock,
     issuer: Issuer,
     begins: BTreeMap<String, Timestamp>,
+    /// When somebody logged in again, by session.
+    proved: BTreeMap<String, Timestamp>,
     tokens: BTreeMap<(String, u64, String), String>,
     pub(super) snapshot_bytes: u64,
     following: Following,
@@ -157,6 +159,7 @@ impl Scene {
             clock,
             issuer,
             begins,
+            proved: BTreeMap::new(),
             tokens: BTreeMap::new(),
             snapshot_bytes,
             following,
@@ -174,7 +177,7 @@ impl Scene {
     pub(super) async fn remember(&mut self, day: &Day) {
         for visit in &day.before {
             self.go_to(visit.at).await;
-            let request = Request { at: visit.at, visit, method: "GET", path: "/home".to_owned(), is_end: false };
+            let request = Request { at: visit.at, visit, method: "GET", path: "/home".to_owned(), page: (0, true), is_end: false };
             let question = self.question(&request);
             let _ = self.alone(&question).await;
             // Not through the edge: it is another day's.
@@ -250,8 +253,17 @@ impl Scene {
             claims["auth_time"] = json!(begins.secs());
             claims["amr"] = json!(["pwd", "mfa"]);
         }
+        if let Some(proved) = self.proved.get(&visit.session).filter(|_| visit.who == Who::Owner) {
+            claims["auth_time"] = json!(proved.secs());
+            claims["amr"] = json!(["pwd", "mfa"]);
+        }
         let (issuer, key) = (&self.issuer, (visit.session.clone(), hour, claims.to_string()));
         self.tokens.entry(key).or_insert_with(|| issuer.token_of_claims(&visit.subject, &claims)).clone()
+    }
+
+    /// The person was told to prove it, and logs in at the issuer again, with a second factor.
+    pub(super) fn prove(&mut self, visit: &Visit) {
+        self.proved.insert(visit.session.clone(), self.clock.wall.now());
     }
 
     /// The session is revoked, at both.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use countersign_pdp_engine::sealed::LONGEST;
 use countersign_sdk_client::{Error, ErrorKind};
 use countersign_sdk_types::strict::{self, Limits};
 use countersign_sdk_types::{Epoch, EvaluationRequest, EvaluationResponse, PepId, WatchEvent, WatchName};
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -23,10 +24,38 @@ use hyper_util::rt::TokioExecutor;
 
 use tokio::sync::mpsc;
 
+use super::packed::{DEFLATE, Packed, unpacked};
 use super::sse::Events;
 use super::tasks::STREAM;
 
 /// What an edge asks of a decision point, and tells it.
+///
+/// ```
+/// use countersign_sdk_client::{Error, ErrorKind};
+/// use countersign_sdk_pep::edge::{Batches, Fetched, Heard, Link, Upstream};
+/// use countersign_sdk_types::{Epoch, EvaluationRequest, EvaluationResponse, WatchName};
+///
+/// /// One decision point, and another for its snapshots.
+/// struct Two(Link, Link);
+///
+/// impl Upstream for Two {
+///     async fn evaluate(&self, asked: &EvaluationRequest) -> Result<EvaluationResponse, Error> {
+///         self.0.evaluate(asked).await
+///     }
+///
+///     async fn record(&self, batches: Batches) -> Result<(), Error> {
+///         self.0.record(batches).await
+///     }
+///
+///     async fn snapshot(&self, known: Option<&str>) -> Result<Option<Fetched>, Error> {
+///         self.1.snapshot(known).await
+///     }
+///
+///     async fn watch(&self, name: &WatchName, from: Option<Epoch>, hear: impl FnMut(Heard) + Send) -> Error {
+///         self.0.watch(name, from, hear).await
+///     }
+/// }
+/// ```
 pub trait Upstream: Send + Sync + 'static {
     /// Asks one question; with an allow may come the facts that it rests on.
     fn evaluate(&self, asked: &EvaluationRequest) -> impl Future<Output = Result<EvaluationResponse, Error>> + Send;
@@ -42,6 +71,15 @@ pub trait Upstream: Send + Sync + 'static {
 }
 
 /// Batches of records on their way: the body of one request, of which each batch is a line.
+///
+/// ```
+/// use countersign_sdk_client::Error;
+/// use countersign_sdk_pep::edge::{Batches, Link, Upstream as _};
+///
+/// async fn tell(link: &Link, batches: Batches) -> Result<(), Error> {
+///     link.record(batches).await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Batches(pub(super) mpsc::Receiver<Bytes>);
 
@@ -55,6 +93,15 @@ impl http_body::Body for Batches {
 }
 
 /// A snapshot that was fetched.
+///
+/// ```
+/// use countersign_sdk_pep::edge::Fetched;
+/// use countersign_sdk_pep::embed::{EmbedError, Embedded};
+///
+/// fn take(point: &Embedded, fetched: &Fetched) -> Result<(), EmbedError> {
+///     point.swap(&fetched.document).map(drop)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fetched {
     /// Its entity tag.
@@ -64,6 +111,18 @@ pub struct Fetched {
 }
 
 /// What a watch hears.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_sdk_pep::edge::{Heard, Watch};
+///
+/// fn hear(watch: &Watch, now: Duration, heard: Heard) {
+///     match heard {
+///         Heard::Event(at, event) => watch.told(now, at, &event),
+///         Heard::Beat => watch.heard(now),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// An event, at its position.
@@ -72,7 +131,11 @@ pub enum Heard {
     Beat,
 }
 
-type Sent = BoxBody<Bytes, Infallible>;
+type Sent = BoxBody<Bytes, io::Error>;
+
+fn whole(body: Vec<u8>) -> Sent {
+    Full::from(body).map_err(|never| match never {}).boxed()
+}
 
 const PEP_HEADER: &str = "x-countersign-pep";
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -80,6 +143,13 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const ANSWER: Limits = Limits { bytes: 1024 * 1024, depth: 32, values: 100_000 };
 
 /// A decision point at an address.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_sdk_pep::edge::Link;
+///
+/// assert!(Link::new("http://127.0.0.1:8181", "edge-1", "the shared secret", Duration::from_millis(300)).is_ok());
+/// ```
 #[derive(Clone)]
 pub struct Link {
     transport: Transport,
@@ -102,6 +172,14 @@ enum Transport {
 
 impl Link {
     /// A way to the decision point at `url` for the edge `id`. `http:` is for loopback addresses only.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::Link;
+    ///
+    /// let plain_to_elsewhere = Link::new("http://pdp.example", "edge-1", "the shared secret", Duration::from_millis(300));
+    /// assert!(plain_to_elsewhere.is_err());
+    /// ```
     ///
     /// # Errors
     /// When the address, the name or the secret cannot work, or when the machine has no trusted roots.
@@ -134,9 +212,12 @@ impl Link {
     }
 
     async fn post<T: serde::de::DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, Error> {
-        let request = self.request(Method::POST, path, Full::from(body).boxed(), &[(CONTENT_TYPE.as_str(), "application/json")])?;
-        let (_, _, body) = self.within(request, ANSWER.bytes, self.deadline).await?;
-        strict::from_slice(&body, ANSWER).map_err(|_| Error::new(ErrorKind::Malformed, "answer is not of its form"))
+        // The question is not compressed: a token stands in it beside a path that whoever makes the request chooses.
+        let more = [(CONTENT_TYPE.as_str(), "application/json"), (ACCEPT_ENCODING.as_str(), DEFLATE)];
+        let (_, headers, body) = self.within(self.request(Method::POST, path, whole(body), &more)?, ANSWER.bytes, self.deadline).await?;
+        let malformed = || Error::new(ErrorKind::Malformed, "answer is not of its form");
+        let body = unpacked(&headers, body, ANSWER.bytes).ok_or_else(malformed)?;
+        strict::from_slice(&body, ANSWER).map_err(|_| malformed())
     }
 
     async fn within(&self, request: Request<Sent>, most: usize, deadline: Duration) -> Result<(StatusCode, HeaderMap, Bytes), Error> {
@@ -159,13 +240,14 @@ impl Upstream for Link {
     }
 
     async fn record(&self, batches: Batches) -> Result<(), Error> {
-        let request = self.request(Method::POST, "/countersign/v1/edge/records", batches.boxed(), &[])?;
+        let packed = Packed::new(batches.0).boxed();
+        let request = self.request(Method::POST, "/countersign/v1/edge/records", packed, &[(CONTENT_ENCODING.as_str(), DEFLATE)])?;
         self.within(request, ANSWER.bytes, STREAM + self.deadline).await.map(drop)
     }
 
     async fn snapshot(&self, known: Option<&str>) -> Result<Option<Fetched>, Error> {
         let known: Vec<(&str, &str)> = known.map(|tag| (IF_NONE_MATCH.as_str(), tag)).into_iter().collect();
-        let request = self.request(Method::GET, "/countersign/v1/snapshot", Sent::default(), &known)?;
+        let request = self.request(Method::GET, "/countersign/v1/snapshot", whole(Vec::new()), &known)?;
         let (status, headers, body) = self.within(request, LONGEST, self.deadline).await?;
         if status == StatusCode::NOT_MODIFIED {
             return Ok(None);
@@ -185,7 +267,7 @@ impl Upstream for Link {
                 more.push((LAST_EVENT_ID, &from));
             }
             let path = format!("/countersign/v1/watch?watch={}", name.as_str());
-            let response = self.transport.send(self.request(Method::GET, &path, Sent::default(), &more)?).await?;
+            let response = self.transport.send(self.request(Method::GET, &path, whole(Vec::new()), &more)?).await?;
             check_status(response.status())?;
             Ok(response)
         };

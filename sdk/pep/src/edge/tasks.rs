@@ -119,8 +119,9 @@ async fn records<U: Upstream>(shared: Weak<Shared<U>>, open: Duration) {
     }
 }
 
-/// How long one request tells batches, and how many of them wait for the network.
+/// How long one request tells batches, about how many bytes of them it tells, and how many wait for the network.
 pub(super) const STREAM: Duration = Duration::from_secs(1);
+const LONG: usize = 4 * 1024 * 1024;
 const ON_THE_WAY: usize = 64;
 
 /// A request that tells batches.
@@ -129,11 +130,13 @@ pub(super) struct Stream {
     done: JoinHandle<Result<(), Error>>,
     /// By the clock that only runs forward.
     opened: Duration,
+    /// Bytes of lines.
+    told: usize,
 }
 
 impl Stream {
     pub(super) fn is_over(&self, now: Duration) -> bool {
-        now.saturating_sub(self.opened) >= STREAM || self.done.is_finished()
+        now.saturating_sub(self.opened) >= STREAM || self.told >= LONG || self.done.is_finished()
     }
 }
 
@@ -149,13 +152,16 @@ pub(super) enum Then {
 /// Tells every batch that waits, in order.
 pub(super) async fn tell<U: Upstream>(shared: &Arc<Shared<U>>, then: Then) -> Result<(), Error> {
     let mut telling = shared.telling.lock().await;
-    if let Some(stream) = telling.take_if(|stream| stream.is_over(shared.clock.elapsed())) {
-        end(shared, stream).await?;
-    }
-    while let Some(batch) = shared.records.next() {
+    loop {
+        // INVARIANT: before the next batch is taken, because what was taken is kept when the request ends well.
+        if let Some(stream) = telling.take_if(|stream| stream.is_over(shared.clock.elapsed())) {
+            end(shared, stream).await?;
+        }
+        let Some(batch) = shared.records.next() else { break };
         let mut line = serde_json::to_vec(&batch).map_err(|_| Error::new(ErrorKind::Configuration, "records cannot be written"))?;
         line.push(b'\n');
         let stream = telling.get_or_insert_with(|| open(shared));
+        stream.told = stream.told.saturating_add(line.len());
         if stream.lines.send(line.into()).await.is_err() {
             break;
         }
@@ -171,7 +177,7 @@ fn open<U: Upstream>(shared: &Arc<Shared<U>>) -> Stream {
     let (lines, sent) = mpsc::channel(ON_THE_WAY);
     let telling = Arc::clone(shared);
     let done = tokio::spawn(async move { telling.upstream.record(Batches(sent)).await });
-    Stream { lines, done, opened: shared.clock.elapsed() }
+    Stream { lines, done, opened: shared.clock.elapsed(), told: 0 }
 }
 
 /// Ends a request, and sees what was kept.

@@ -16,6 +16,18 @@ const REMEMBERED: usize = 65_536;
 const SILENT: (u32, u32) = (5, 2);
 
 /// The state of a watch. Times are of a clock that only runs forward.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_sdk_pep::edge::Watch;
+/// use countersign_sdk_types::{Epoch, Millis, Revision, WatchEvent};
+///
+/// let (watch, revision) = (Watch::default(), Revision::new("r1").unwrap());
+/// let hello = WatchEvent::Hello { heartbeat: Millis(10_000), floor: Millis(2_000), revision };
+/// watch.told(Duration::ZERO, Epoch { life: 7, seq: 3 }, &hello);
+/// assert!(watch.is_alive(Duration::from_secs(20)));
+/// assert!(!watch.is_alive(Duration::from_secs(30)));
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     state: Mutex<State>,
@@ -60,6 +72,18 @@ impl Default for Watch {
 
 impl Watch {
     /// The watch tells an event, at its position. The first of a connection is its `hello`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::Watch;
+    /// use countersign_sdk_types::{Epoch, Millis, Revision, WatchEvent};
+    ///
+    /// let (watch, revision) = (Watch::default(), Revision::new("r1").unwrap());
+    /// let hello = WatchEvent::Hello { heartbeat: Millis(10_000), floor: Millis(2_000), revision };
+    /// watch.told(Duration::ZERO, Epoch { life: 7, seq: 3 }, &hello);
+    /// watch.told(Duration::from_secs(1), Epoch { life: 7, seq: 4 }, &WatchEvent::Reset {});
+    /// assert_eq!(watch.position(), Some(Epoch { life: 7, seq: 4 }));
+    /// ```
     pub fn told(&self, now: Duration, at: Epoch, event: &WatchEvent) {
         let mut state = self.lock();
         let mut is_in_time = state.is_heard(now);
@@ -98,6 +122,18 @@ impl Watch {
     }
 
     /// A heartbeat: there was nothing to tell.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::Watch;
+    /// use countersign_sdk_types::{Epoch, Millis, Revision, WatchEvent};
+    ///
+    /// let (watch, revision) = (Watch::default(), Revision::new("r1").unwrap());
+    /// let hello = WatchEvent::Hello { heartbeat: Millis(10_000), floor: Millis(2_000), revision };
+    /// watch.told(Duration::ZERO, Epoch { life: 7, seq: 3 }, &hello);
+    /// watch.heard(Duration::from_secs(20));
+    /// assert!(watch.is_alive(Duration::from_secs(30)));
+    /// ```
     pub fn heard(&self, now: Duration) {
         let mut state = self.lock();
         if state.is_heard(now) {
@@ -117,6 +153,18 @@ impl Watch {
     }
 
     /// The connection is gone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::Watch;
+    /// use countersign_sdk_types::{Epoch, Millis, Revision, WatchEvent};
+    ///
+    /// let (watch, revision) = (Watch::default(), Revision::new("r1").unwrap());
+    /// let hello = WatchEvent::Hello { heartbeat: Millis(10_000), floor: Millis(2_000), revision };
+    /// watch.told(Duration::ZERO, Epoch { life: 7, seq: 3 }, &hello);
+    /// watch.lost(Duration::from_secs(1));
+    /// assert!(!watch.is_alive(Duration::from_secs(1)));
+    /// ```
     pub fn lost(&self, now: Duration) {
         let mut state = self.lock();
         // Who never caught up heard nothing of what was missed: it is lost since before, however often it is greeted.
@@ -130,6 +178,12 @@ impl Watch {
     }
 
     /// Where a new connection goes on.
+    ///
+    /// ```
+    /// use countersign_sdk_pep::edge::Watch;
+    ///
+    /// assert_eq!(Watch::default().position(), None, "it begins wherever the decision point is");
+    /// ```
     #[must_use]
     pub fn position(&self) -> Option<Epoch> {
         let state = self.lock();
@@ -152,12 +206,30 @@ impl Watch {
     }
 
     /// Whether everything that ends is heard of.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::Watch;
+    ///
+    /// assert!(!Watch::default().is_alive(Duration::ZERO), "nobody greeted yet");
+    /// ```
     #[must_use]
     pub fn is_alive(&self, now: Duration) -> bool {
         self.lock().is_alive(now)
     }
 
     /// How much longer what was asked at `asked` may be believed; `None` when it has ended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign_sdk_pep::edge::Watch;
+    /// use countersign_sdk_types::Lease;
+    ///
+    /// /// Whether what was asked for at `asked` may be believed.
+    /// fn holds(watch: &Watch, now: Duration, asked: Duration, lease: &Lease) -> bool {
+    ///     watch.left(now, asked, lease).is_some()
+    /// }
+    /// ```
     #[must_use]
     pub fn left(&self, now: Duration, asked: Duration, lease: &Lease) -> Option<Duration> {
         let state = self.lock();

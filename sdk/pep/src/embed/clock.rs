@@ -5,6 +5,25 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use countersign_sdk_types::Timestamp;
 
 /// Tells the time. Decisions take it as a value.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign_sdk_pep::embed::Clock;
+/// use countersign_sdk_types::Timestamp;
+///
+/// /// It stands still, for a test.
+/// struct Noon;
+///
+/// impl Clock for Noon {
+///     fn now(&self) -> Timestamp {
+///         Timestamp(1_772_539_200_000)
+///     }
+///
+///     fn elapsed(&self) -> Duration {
+///         Duration::ZERO
+///     }
+/// }
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// The time of day.
     fn now(&self) -> Timestamp;
@@ -14,6 +33,14 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The clocks of the system.
+///
+/// ```
+/// use countersign_sdk_pep::embed::{Clock as _, SystemClock};
+///
+/// let clock = SystemClock::default();
+/// let before = clock.elapsed();
+/// assert!(clock.now().0 > 0 && clock.elapsed() >= before);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock(Instant);
 

@@ -7,6 +7,24 @@ use countersign_pdp_engine::request::Credentials;
 use countersign_sdk_types::{Place, PlaceGap, Timestamp};
 
 /// What is known of a subject.
+///
+/// ```
+/// use countersign_pdp_engine::Denial;
+/// use countersign_pdp_engine::facts::Facts;
+/// use countersign_pdp_engine::identify::Identified;
+/// use countersign_pdp_engine::request::Credentials;
+/// use countersign_sdk_pep::embed::FactSource;
+/// use countersign_sdk_types::{Place, PlaceGap, Timestamp};
+///
+/// /// Everybody is at a place that nobody looked up.
+/// struct Placeless;
+///
+/// impl FactSource for Placeless {
+///     fn look_up(&self, _: &Identified, _: &Credentials, _: Timestamp) -> Result<Facts, Denial> {
+///         Ok(Facts::nothing(Place::Unknown(PlaceGap::NoDatabase)))
+///     }
+/// }
+/// ```
 pub trait FactSource: Send + Sync + 'static {
     /// Looks up the facts of an identified request. Called on a thread of the decision point, which waits for it.
     ///
@@ -16,6 +34,14 @@ pub trait FactSource: Send + Sync + 'static {
 }
 
 /// Nothing is known of anybody: every flag takes its pessimistic value.
+///
+/// ```
+/// use countersign_sdk_pep::embed::{Builder, NothingKnown};
+///
+/// fn unknowing(builder: Builder) -> Builder {
+///     builder.facts(NothingKnown)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NothingKnown;
 

@@ -1,18 +1,23 @@
 //! What edges ask and tell: a snapshot, a decision with its facts, and the lines of what they decided by themselves.
 
+mod lines;
+
+use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use countersign_pdp_engine::record::EdgeBatch;
 use countersign_sdk_types::EvaluationResponse;
-use countersign_sdk_types::strict::{self, Limits};
+use countersign_sdk_types::strict;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use futures_util::StreamExt as _;
 use serde_json::json;
 
+use self::lines::{BATCH, DEFLATE, Lines};
 use super::Refusal;
 use super::body::{Document, Members};
 use super::caller::Caller;
@@ -26,6 +31,8 @@ use crate::serve::Decider;
 
 /// The `Content-Type` of a signed snapshot.
 const SNAPSHOT: &str = "application/jose";
+/// From here on an answer is worth compressing, in bytes.
+const WORTH: usize = 512;
 
 fn edge(caller: &Caller) -> Result<(), Refusal> {
     caller.may(AuthzenUse::Evaluate)?;
@@ -76,8 +83,9 @@ pub(super) async fn snapshot(State(decider): State<Arc<Decider>>, caller: Caller
 pub(super) async fn evaluate(
     State(decider): State<Arc<Decider>>,
     caller: Caller,
+    headers: HeaderMap,
     Document(members): Document,
-) -> Result<Json<EvaluationResponse>, Refusal> {
+) -> Result<Response, Refusal> {
     edge(&caller)?;
     let (check, wanted) = parse(&decider, &caller.0.pep, Members(&members).question()?)?;
     let most = decider.edges.terms().facts;
@@ -91,7 +99,22 @@ pub(super) async fn evaluate(
         decider.edges.issue(&caller.0.pep.id, &answer.id, granted.lease.revision.clone(), *shown);
         response.context.insert("facts".to_owned(), json!(granted));
     }
-    Ok(Json(response))
+    answered(&headers, &response)
+}
+
+/// The answer: deflated for who takes that, because facts are as long as they are, and come often.
+fn answered(headers: &HeaderMap, response: &EvaluationResponse) -> Result<Response, Refusal> {
+    let unwritten = || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written");
+    let plain = serde_json::to_vec(response).map_err(|_| unwritten())?;
+    let json = (header::CONTENT_TYPE, "application/json");
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    if plain.len() < WORTH || !accepted.split(',').any(|coding| coding.trim() == DEFLATE) {
+        return Ok(([json], plain).into_response());
+    }
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&plain).map_err(|_| unwritten())?;
+    let packed = encoder.finish().map_err(|_| unwritten())?;
+    Ok(([json, (header::CONTENT_ENCODING, DEFLATE)], packed).into_response())
 }
 
 #[utoipa::path(
@@ -99,56 +122,38 @@ pub(super) async fn evaluate(
     path = "/countersign/v1/edge/records",
     operation_id = "edge_records",
     summary = "Tells what an edge decided by itself.",
-    description = "Batches of lines, each a line of JSON, as they come.",
-    request_body(content = String, content_type = "application/x-ndjson"),
-    responses((status = 204, description = "All of them are kept."), NotAsked)
+    description = "Batches of lines, each a line of JSON, as they come; plain, or with `Content-Encoding: deflate`.",
+    request_body(content = String, content_type = "text/plain"),
+    responses(
+        (status = 204, description = "All of them are kept."),
+        (status = 415, description = "They are in another coding."),
+        NotAsked
+    )
 )]
 /// `POST /countersign/v1/edge/records`: batches, each a line of JSON, as they come. Each is kept when it is there; that all were is said at the end.
-pub(super) async fn records(State(decider): State<Arc<Decider>>, caller: Caller, body: Body) -> Result<StatusCode, Refusal> {
+pub(super) async fn records(
+    State(decider): State<Arc<Decider>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, Refusal> {
     edge(&caller)?;
-    let (mut chunks, mut lines) = (body.into_data_stream(), Lines::default());
+    let (mut lines, mut chunks) = (Lines::of(&headers)?, body.into_data_stream());
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Refusal::malformed("the body broke off"))?;
-        for line in lines.read(&chunk)? {
+        lines.came(chunk.map_err(|_| Refusal::malformed("the body broke off"))?);
+        while let Some(line) = lines.next()? {
             keep(&decider, &caller, &line).await?;
         }
     }
-    if lines.rest.is_empty() { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::malformed("the last line has no end")) }
+    lines.end()?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn keep(decider: &Decider, caller: &Caller, line: &[u8]) -> Result<(), Refusal> {
-    let batch: EdgeBatch = strict::from_slice(line, Limits::REQUEST).map_err(|error| Refusal::malformed(error.to_string()))?;
+    let batch: EdgeBatch = strict::from_slice(line, BATCH).map_err(|error| Refusal::malformed(error.to_string()))?;
     match decider.edges.keep(&decider.pdp, &caller.0.pep.id, batch).await {
         Ok(_) => Ok(()),
         Err(NotKept::Malformed(why)) => Err(Refusal::malformed(why)),
         Err(NotKept::Unavailable) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the lines could not be kept")),
-    }
-}
-
-/// The most bytes of one body of batches.
-const MOST_RECORDS: usize = 8 * 1024 * 1024;
-
-/// Lines of a body that is still on its way.
-#[derive(Debug, Default)]
-struct Lines {
-    rest: Vec<u8>,
-    seen: usize,
-}
-
-impl Lines {
-    /// The lines that end in this piece.
-    fn read(&mut self, piece: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
-        self.seen = self.seen.saturating_add(piece.len());
-        let mut ended = Vec::new();
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            self.rest.extend_from_slice(part);
-            if self.rest.len() > Limits::REQUEST.bytes || self.seen > MOST_RECORDS {
-                return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "a line, or all of them, are too long"));
-            }
-            if part.ends_with(b"\n") {
-                ended.push(std::mem::take(&mut self.rest));
-            }
-        }
-        Ok(ended)
     }
 }
