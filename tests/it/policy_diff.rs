@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use countersign_pdp_engine::decide::Summary;
 use countersign_pdp_engine::policy::{Policy, PolicySource};
@@ -25,7 +26,7 @@ struct Scene(TempDir);
 impl Scene {
     fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let snapshot = starter().unwrap();
+        let snapshot = Snapshot { budget: Duration::from_secs(10), ..starter().unwrap() };
         let log =
             deep(|| records(&snapshot, COUNT, 7).map(|record| serde_json::to_string(&record).unwrap() + "\n").collect::<String>()).unwrap();
         fs::write(folder.path().join("log.jsonl"), log).unwrap();
@@ -66,7 +67,8 @@ fn json(output: &Output) -> Value {
 fn snapshot(folder: &Path) -> Snapshot {
     let files = ["access.rego", "data.json"].map(|name| (name.to_owned(), fs::read(folder.join(name)).unwrap()));
     let policy = Policy::compile(&PolicySource::from_files("authz", files).unwrap()).unwrap();
-    Snapshot::new(Revision::new("test").unwrap(), policy)
+    // A busy machine must not turn an answer into a budget that is used up.
+    Snapshot { budget: Duration::from_secs(10), ..Snapshot::new(Revision::new("test").unwrap(), policy) }
 }
 
 const fn name(summary: &Summary) -> &'static str {

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use countersign_pdp_engine::record::{Record, reconsider};
 use countersign_pdp_engine::snapshot::Snapshot;
@@ -29,6 +30,9 @@ use crate::policies::STACK;
 const BATCH: usize = 256;
 const WAITING: usize = 16;
 
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// One record as it lies in a log.
 type Raw = Vec<u8>;
 
@@ -37,8 +41,9 @@ type Raw = Vec<u8>;
 /// # Errors
 /// When the log cannot be read, or there is no thread to be had.
 pub fn run(old: &Snapshot, new: &Snapshot, log: &Path, examples: usize, progress: impl FnMut(u64)) -> Result<Report, LogError> {
-    // Remembered for the length of this run: most requests of a day look alike to a policy.
-    let [old, new] = [old, new].map(|side| Snapshot { policy: side.policy.remembering().into(), ..side.clone() });
+    // Remembered for the length of this run: most requests of a day look alike to a policy. That a machine is busy with a million of them is no answer.
+    let side = |side: &Snapshot| Snapshot { policy: side.policy.remembering().into(), budget: PATIENCE, ..side.clone() };
+    let (old, new) = (side(old), side(new));
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (sender, receiver) = sync_channel::<Vec<Raw>>(WAITING);
     let receiver = Mutex::new(receiver);
