@@ -131,7 +131,7 @@ impl Shape {
             let section = SECTIONS[chance.usize(..SECTIONS.len())];
             all.push(Request { at: Timestamp(at), visit, method: "GET", path: format!("/{section}"), page: (page, true), is_end: false });
             let mut ask = |at: i64, method, path: String| {
-                all.push(Request { at: Timestamp(at), visit, method, path, page: (page, false), is_end: false })
+                all.push(Request { at: Timestamp(at), visit, method, path, page: (page, false), is_end: false });
             };
             let mut later = at + chance.i64(80..200);
             for _ in 0..if is_owner { chance.u64(self.waves.0..=self.waves.1) } else { 0 } {

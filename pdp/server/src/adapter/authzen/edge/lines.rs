@@ -69,7 +69,7 @@ impl Lines {
                 None => std::mem::take(&mut self.piece),
             };
             self.read = self.read.saturating_add(self.plain.len());
-            let most = self.sent.saturating_mul(LARGEST_RATIO).max(GRACE).min(MOST);
+            let most = self.sent.saturating_mul(LARGEST_RATIO).clamp(GRACE, MOST);
             match () {
                 () if self.plain.is_empty() => return Ok(None),
                 () if self.read > most || self.sent > MOST => return Err(too_long()),
