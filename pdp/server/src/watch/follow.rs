@@ -51,9 +51,13 @@ impl Slot {
     }
 
     pub(super) fn wake(&self, now: Millis) {
-        // Of two wakes in a row the first counts.
-        let _ = self.behind.compare_exchange(0, now.0.saturating_add(1), Ordering::AcqRel, Ordering::Relaxed);
+        self.lag(now);
         self.waker.wake();
+    }
+
+    /// There is something to read. Of two times in a row the first counts.
+    fn lag(&self, now: Millis) {
+        let _ = self.behind.compare_exchange(0, now.0.saturating_add(1), Ordering::AcqRel, Ordering::Relaxed);
     }
 
     pub(super) fn is_slow(&self, now: Millis, most: Millis) -> bool {
@@ -245,7 +249,12 @@ impl Stream for Following {
     type Item = Told;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Told>> {
-        self.poll_told(context)
+        let told = self.poll_told(context);
+        // Whoever takes one thing and leaves the next is behind from now on: of what was told already, nobody wakes it again.
+        if told.is_ready() && self.hub.seq.load(Ordering::Acquire) > self.at {
+            self.slot.lag(self.hub.elapsed());
+        }
+        told
     }
 }
 

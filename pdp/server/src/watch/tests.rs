@@ -250,6 +250,20 @@ async fn a_watch_that_does_not_read_is_closed_with_its_connection() {
 }
 
 #[tokio::test]
+async fn who_takes_one_of_two_events_is_behind_from_then_on() {
+    let hub = hub();
+    let mut watch = tokio_test(watch(&hub, "a", None));
+    while watch.poll().is_some() {}
+    let slot = Arc::clone(&lock(&hub.slots).by_id[&0]);
+    hub.reset();
+    hub.reset();
+    assert!(watch.poll().is_some());
+    assert!(slot.is_slow(Millis(1_000_000), SLOW), "the second is there, and nobody wakes it again");
+    while watch.poll().is_some() {}
+    assert!(!slot.is_slow(Millis(1_000_000), SLOW));
+}
+
+#[tokio::test]
 async fn who_reads_is_not_slow() {
     let hub = hub();
     let mut watch = watch(&hub, "a", None);
