@@ -24,7 +24,7 @@ pub struct Hand {
     pub points: i8,
     /// What the decision point says of the pointer; nothing before the page has told of it.
     pub says: Option<String>,
-    /// Movements that the decision point has of this session.
+    /// Movements that the decision point has of the session.
     pub movements: usize,
     /// It knows how alice moves the pointer.
     pub known: bool,

@@ -1,4 +1,4 @@
-// Draws how the risk of this session follows the hand at the pointer. The measuring is the product's own script; this one only asks and draws.
+// Draws how the risk of a session follows the hand at the pointer. The measuring is the product's own script; this one only asks and draws.
 // @ts-check
 
 const SVG = "http://www.w3.org/2000/svg";
