@@ -221,7 +221,7 @@ fn only_jailed() -> [Case; 3] {
     let sums = format!("allow if {}1 > 0", format!("{}\n", "1+".repeat(400)).repeat(300));
     let tested = |tests: &str| vec![("authz.rego", everybody.clone()), ("a_test.rego", test(tests))];
     [
-        Case { name: "tests that burn", files: tested(&burning), because: "10 s of CPU time|does not hold" },
+        Case { name: "tests that burn", files: tested(&burning), because: "10 s of CPU time" },
         // Whichever bound it meets first: on a busy machine its second is over before the memory is full.
         Case { name: "a test that grows", files: tested(&growing), because: "MiB of memory|test `data.authz_test.test_a` does not hold" },
         Case { name: "a sum of 120,000 ones", files: vec![("authz.rego", v1(&sums))], because: "more than 500 operators" },
