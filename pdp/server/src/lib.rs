@@ -18,6 +18,7 @@ pub mod evaluation;
 mod ext_authz;
 mod files;
 pub mod front_door;
+pub mod git;
 pub mod grpc;
 pub mod introspection;
 pub mod jail;

@@ -1,9 +1,11 @@
-//! From a folder to the active policy, and its life after that: a changed folder is a candidate, which is checked in the jail, journaled and then
+//! From a source to the active policy, and its life after that: what the source offers is a candidate, which is checked in the jail, journaled and then
 //! swapped in whole. Whatever goes wrong on the way, the last good revision goes on deciding.
 
+mod desk;
 mod folder;
+mod source;
+mod start;
 mod status;
-mod watch;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +15,10 @@ use countersign_pdp_engine::policy::{CandidateReport, Policy, PolicySource};
 use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_types::{Digest, Revision};
 
+pub use desk::Policies;
 pub use folder::{Files, read};
 pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
 pub use status::{CandidateStatus, PolicyStatus};
-pub use watch::Policies;
 
 use crate::jail::{self, Ended};
 

@@ -169,12 +169,30 @@ pub struct Activation {
     pub revision: Revision,
     /// The digest of its content.
     pub digest: Digest,
-    /// Whose signature held.
-    pub signer: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Who activated it.
     pub by: String,
     /// When.
     pub at: Timestamp,
+    /// Why, where it is no ordinary step forward: a rollback says it here.
+    pub why: Option<String>,
+    /// The content that this one took the place of for good: the source may go on offering it, and it is not taken again by itself.
+    pub instead_of: Option<Digest>,
+}
+
+/// Where a policy revision comes from, as its source tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// What its source calls it: a commit, or the revision of a bundle. Nothing for a folder.
+    pub name: Option<String>,
+    /// Whose signature held.
+    pub signer: Option<String>,
+    /// Who wrote it, by their own word.
+    pub author: Option<String>,
+    /// What they said of it, in one line.
+    pub title: Option<String>,
 }
 
 impl RevocationTarget {

@@ -11,7 +11,9 @@ mod store;
 mod view;
 
 pub use decisions::{AuditMode, Decisions, log, logged};
-pub use event::{Activation, DeviceRecord, GrantRecord, LockTarget, RevocationTarget, RoleRecord, StateEvent, StoredCredential, TokenName};
+pub use event::{
+    Activation, DeviceRecord, GrantRecord, LockTarget, Origin, RevocationTarget, RoleRecord, StateEvent, StoredCredential, TokenName,
+};
 pub use journal::{AppendError, Committed, Head, JournalError, Options, Receipt, Refusal, Verified};
 pub use keyring::{KeyringError, Salt};
 pub use learning::{Baseline, LearnedEvent};

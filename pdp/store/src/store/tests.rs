@@ -249,9 +249,11 @@ fn an_activation_can_expect_the_revision_that_was_seen() {
         let activation = crate::Activation {
             revision: Revision::new(revision).unwrap(),
             digest: digest(1),
-            signer: None,
+            origin: crate::Origin::default(),
             by: "op".to_owned(),
             at: Timestamp(1),
+            why: None,
+            instead_of: None,
         };
         let expect = Expect::Active { tenant: tenant(), revision: seen.map(|seen| Revision::new(seen).unwrap()) };
         store.append(StateEvent::Activated { tenant: tenant(), activation }, expect).wait().map(drop)

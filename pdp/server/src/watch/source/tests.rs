@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_pdp_store::{Activation, DeviceRecord, GrantRecord, LearnedEvent, RoleRecord, Store, StoredCredential};
+use countersign_pdp_store::{Activation, DeviceRecord, GrantRecord, LearnedEvent, Origin, RoleRecord, Store, StoredCredential};
 use countersign_risk::pointer::PointerProfile;
 use countersign_risk::{Keyed, RawSighting, Salts, SessionTag, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{
@@ -119,7 +119,8 @@ fn grant(credential: CredentialId) -> GrantRecord {
 }
 
 fn activation() -> Activation {
-    Activation { revision: Revision::new("r").unwrap(), digest: Digest([6; 32]), signer: None, by: "folder".to_owned(), at: AT }
+    let (revision, by) = (Revision::new("r").unwrap(), "folder".to_owned());
+    Activation { revision, digest: Digest([6; 32]), origin: Origin::default(), by, at: AT, why: None, instead_of: None }
 }
 
 #[test]

@@ -1,0 +1,119 @@
+//! The policies of a running server: what their source offers is judged here, journaled and activated, or refused.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use countersign_pdp_engine::snapshot::Snapshot;
+use countersign_pdp_store::{Activation, Expect, Origin, StateEvent, Store};
+use countersign_sdk_types::{Digest, Revision, Tenant, Timestamp};
+
+use super::folder::Files;
+use super::source::{Look, Source};
+use super::{Accepted, CandidateStatus, Check, PolicyStatus, Refused, accept, source, with_policy};
+use crate::clock;
+
+/// Who activates what the source offers.
+const BY: &str = "serve";
+/// The most problems that a log line holds.
+const MAX_LOGGED: usize = 8;
+
+/// The policies of one source.
+#[derive(Debug)]
+pub struct Policies {
+    pub(super) package: String,
+    pub(super) tenant: Tenant,
+    pub(super) check: Check,
+    pub(super) source: Mutex<Source>,
+    pub(super) status: ArcSwap<PolicyStatus>,
+    pub(super) given_up: AtomicBool,
+}
+
+impl Policies {
+    /// What is active, and what is not and why.
+    #[must_use]
+    pub fn status(&self) -> PolicyStatus {
+        PolicyStatus::clone(&self.status.load())
+    }
+
+    /// Ends a check that is under way, and begins no other.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
+    }
+
+    /// Looks at the source once. What it offers is checked, journaled and activated, or refused. Blocks meanwhile.
+    pub fn refresh(&self, snapshot: &ArcSwap<Snapshot>, store: &Store) {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        match source.look() {
+            Look::Nothing => {}
+            Look::Refused { content, why } => self.refuse(content, vec![why]),
+            Look::Offer(offer) => match self.judge(snapshot, store, offer.files, offer.origin) {
+                Ok(()) => {}
+                // Nobody judged it: whoever comes next does.
+                Err(_) if self.given_up.load(Ordering::SeqCst) => source.offer_again(),
+                Err(refused) => {
+                    if refused.passing {
+                        source.offer_again();
+                    }
+                    self.refuse(offer.content, refused.problems);
+                }
+            },
+        }
+    }
+
+    fn judge(&self, snapshot: &ArcSwap<Snapshot>, store: &Store, files: Files, origin: Origin) -> Result<(), Refused> {
+        let source = source(&self.package, files).map_err(|error| Refused::for_good(&error))?;
+        let active = snapshot.load().revision.clone();
+        if source.digest().to_string() == active.as_str() {
+            self.stay(active);
+            return Ok(());
+        }
+        let Accepted { revision, digest, policy } = accept(self.check, &source, &self.given_up)?;
+        // INVARIANT: the journal names a revision before any decision does.
+        let written = self.journal(store, (revision.clone(), digest), origin, Some(active));
+        let at = written.map_err(|error| Refused { problems: vec![error], passing: true })?;
+        let policy = Arc::new(policy);
+        snapshot.rcu(|snapshot| with_policy(snapshot, &revision, &policy));
+        tracing::info!(target: "countersign::policy", %revision, "policy revision is active");
+        self.tell(revision, at, None);
+        Ok(())
+    }
+
+    /// The folder went back to what is active.
+    fn stay(&self, active: Revision) {
+        let status = self.status.load();
+        if status.candidate.is_some() {
+            tracing::info!(target: "countersign::policy", revision = %active, "the policy folder holds the active revision again");
+        }
+        self.tell(active, status.activated_at, None);
+    }
+
+    /// Says once what is wrong: a source shows the same content no second time.
+    fn refuse(&self, digest: Digest, problems: Vec<String>) {
+        let told = problems.iter().take(MAX_LOGGED).map(String::as_str).collect::<Vec<_>>().join("; ");
+        let status = self.status.load();
+        let active = status.revision.clone();
+        tracing::warn!(target: "countersign::policy", %digest, problems = told, %active, "policy in the folder is refused; the active revision stays");
+        self.tell(active, status.activated_at, Some(CandidateStatus { digest, problems }));
+    }
+
+    /// Writes an activation down, durably, unless somebody else activated something meanwhile.
+    pub(super) fn journal(
+        &self,
+        store: &Store,
+        (revision, digest): (Revision, Digest),
+        origin: Origin,
+        active: Option<Revision>,
+    ) -> Result<Timestamp, String> {
+        let at = clock::now();
+        let activation = Activation { revision, digest, origin, by: BY.to_owned(), at, why: None, instead_of: None };
+        let event = StateEvent::Activated { tenant: self.tenant.clone(), activation };
+        let expected = Expect::Active { tenant: self.tenant.clone(), revision: active };
+        let written = store.append(event, expected).wait();
+        written.map(|_| at).map_err(|error| format!("the activation was not journaled: {error}"))
+    }
+
+    pub(super) fn tell(&self, revision: Revision, activated_at: Timestamp, candidate: Option<CandidateStatus>) {
+        self.status.store(Arc::new(PolicyStatus { revision, activated_at, candidate }));
+    }
+}
