@@ -4,9 +4,12 @@
 mod desk;
 mod folder;
 mod kept;
+mod pace;
+mod settings;
 mod source;
 mod start;
 mod status;
+pub mod webhook;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +24,9 @@ use folder::LARGEST;
 pub use folder::{Files, read};
 pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
 pub use kept::{Kept, KeptPolicy};
+pub use settings::{Bundled, Place, Settings};
+pub use source::SourceStatus;
+pub use start::{Entry, Opening};
 pub use status::{CandidateStatus, PolicyStatus};
 
 use crate::jail::{self, Ended};
