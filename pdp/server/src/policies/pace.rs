@@ -77,8 +77,15 @@ impl Pace {
         *last = Last { at: Some(Stopwatch::start()), saw, times, chance: chance() };
     }
 
-    /// Until the next look.
+    /// Until the next look; for ever once the looks ended.
     pub(crate) async fn due(&self) {
+        self.next().await;
+        if self.is_ended() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn next(&self) {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = last.at else { return };
         let Wait { least, most } = last.wait(self.poll);
@@ -153,6 +160,14 @@ mod tests {
         assert!(most > POLL + Duration::from_millis(2_900) && most < POLL + Duration::from_secs(3), "{most:?}");
         let most = last(Saw::Failure).wait(POLL).most;
         assert!(most > RETRY && most < RETRY + Duration::from_millis(125), "{most:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_due_after_the_end() {
+        let pace = Pace::new(Duration::ZERO);
+        pace.looked(Saw::Still);
+        pace.end();
+        assert!(tokio::time::timeout(2 * DISTANCE, pace.due()).await.is_err());
     }
 
     #[tokio::test]

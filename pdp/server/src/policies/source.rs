@@ -125,7 +125,10 @@ impl Watched {
             Look::Failed(_) => Saw::Failure,
             Look::Nothing | Look::Offer(_) | Look::Refused { .. } => Saw::Still,
         });
-        self.note(if let Look::Failed(why) = &look { Some(why) } else { None });
+        // Whoever stops cuts a look short, which says nothing of the source.
+        if !self.pace.is_ended() {
+            self.note(if let Look::Failed(why) = &look { Some(why) } else { None });
+        }
         look
     }
 
