@@ -3,6 +3,7 @@
 
 mod desk;
 mod folder;
+mod kept;
 mod source;
 mod start;
 mod status;
@@ -16,8 +17,10 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_types::{Digest, Revision};
 
 pub use desk::Policies;
+use folder::LARGEST;
 pub use folder::{Files, read};
 pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
+pub use kept::{Kept, KeptPolicy};
 pub use status::{CandidateStatus, PolicyStatus};
 
 use crate::jail::{self, Ended};
