@@ -203,6 +203,8 @@ pub struct Config {
     pub policy: PathBuf,
     /// The package that is asked.
     pub package: String,
+    /// On which terms candidates become active.
+    pub rollout: crate::policies::Terms,
     /// The step-up, where there is an auth origin.
     pub step_up: Option<StepUp>,
     /// How long a decision, and a policy in it, may take.

@@ -4,6 +4,7 @@
 mod desk;
 mod folder;
 mod kept;
+mod rollout;
 mod source;
 mod start;
 mod status;
@@ -21,7 +22,8 @@ use folder::LARGEST;
 pub use folder::{Files, read};
 pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
 pub use kept::{Kept, KeptPolicy};
-pub use status::{CandidateStatus, PolicyStatus};
+pub use rollout::{Changed, Counted, NotDone, Rollout, Terms, compare_in_the_background};
+pub use status::{CandidateStatus, PolicyReport, PolicyStatus, TrialStatus};
 
 use crate::jail::{self, Ended};
 

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get, put};
@@ -26,7 +25,7 @@ use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
 use crate::config::{Authzen, ClaimMap, Config, Enforcer, LeaseTerms, Patience, Site, SnapshotTerms, StepUp as StepUpConfig, TlsFiles};
-use crate::control::{self, ControlService, OperatorKey};
+use crate::control::{self, ControlService, OperatorKey, PolicyDesk};
 use crate::directory::Directory;
 use crate::edge::Edges;
 use crate::grpc;
@@ -34,9 +33,9 @@ use crate::grpc::health::Health;
 use crate::introspection::{self, Introspection};
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
-use crate::pipeline::{Pdp, fresh};
+use crate::pipeline::{Pdp, Served, fresh};
 use crate::places::Places;
-use crate::policies::Policies;
+use crate::policies::{Kept, Policies, Rollout};
 use crate::proofs::{self, Proofs};
 use crate::public::{self, Public};
 use crate::step_up::StepUp;
@@ -154,7 +153,9 @@ impl Parts {
     /// # Errors
     /// What cannot be used, in words for an operator.
     pub fn load(config: Config) -> Result<Self, String> {
+        let kept = Kept::under(&config.store, &config.package);
         let (policies, snapshot) = Policies::open(config.policy, config.package, config.tenant.clone())?;
+        let policies = policies.rolling(Rollout::new(config.rollout, Some(kept)));
         Ok(Self {
             snapshot,
             policies: Some(Arc::new(policies)),
@@ -204,8 +205,9 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
     let hub = Arc::new(Hub::new(parts.lease.clone(), parts.snapshot.revision.clone(), Arc::clone(&metrics))?);
     store.observe(Arc::clone(&hub) as Arc<dyn Observer>);
+    let snapshot = Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot };
     let pdp = Pdp {
-        snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot }),
+        served: Served::new(snapshot, Arc::clone(&hub), Arc::clone(&metrics)),
         rules: parts.rules,
         introspection: Introspection::new(parts.introspection, parts.clock.clone()),
         proofs: Proofs::new(parts.proofs, parts.issuers.skew, parts.clock.now())?,
@@ -293,6 +295,7 @@ pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router 
         known.key_sets.current().by_iss.contains_key(iss) || iss.strip_prefix("pep:").is_some_and(is_enforcer)
     });
     service.enroll_url = pdp.step_up.as_ref().map(|step_up| format!("{}/enroll", step_up.ceremonies.party().origin()));
+    service.policies = decider.policies.clone().map(|policies| PolicyDesk { policies, pdp: Arc::clone(&pdp) });
     if let Some(policies) = decider.policies.clone() {
         service.policy_status = Arc::new(move || serde_json::to_value(policies.status()).unwrap_or_default());
     }

@@ -25,6 +25,7 @@ use crate::control::OperatorKey;
 
 mod authzen;
 mod lease;
+mod rollout;
 mod snapshot;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
@@ -67,6 +68,7 @@ impl Reader<'_> {
         let patience = self.patience(&settings.decision);
         let authzen = self.authzen(settings.authzen);
         let lease = self.lease(settings.lease);
+        let rollout = self.rollout(settings.policy.rollout);
         let snapshot = self.snapshot(settings.snapshot, &enforcers);
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
@@ -105,6 +107,7 @@ impl Reader<'_> {
             devices: self.in_folder(settings.directory.devices),
             policy: self.folder.join(settings.policy.path),
             package: settings.policy.package,
+            rollout,
             step_up,
             patience,
             authzen,

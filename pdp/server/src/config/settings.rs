@@ -1,6 +1,7 @@
 //! The configuration file as it is written. Unknown keys are refused; what the keys mean is decided by the reader beside it.
 
 pub(super) mod opa;
+pub(super) mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -279,6 +280,8 @@ pub(super) struct PolicySettings {
     pub(super) path: PathBuf,
     #[serde(default = "package")]
     pub(super) package: String,
+    /// From accepted to active.
+    pub(super) rollout: Option<rollout::RolloutSettings>,
 }
 
 fn package() -> String {

@@ -93,16 +93,6 @@ pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): N
     Ok(Json(Why { record, explanation }))
 }
 
-/// Which policy is active, and which was refused.
-#[utoipa::path(
-    get,
-    path = "/countersign/v1/policies",
-    responses((status = 200, body = Value, description = "The active and the last refused revision."), Refused)
-)]
-pub(super) async fn policies(State(service): State<Arc<ControlService>>) -> Json<Value> {
-    Json((service.policy_status)())
-}
-
 /// The state of this process.
 #[utoipa::path(
     get,

@@ -10,7 +10,7 @@ use countersign_pdp_store::{Origin, Store};
 use countersign_sdk_types::{Digest, Tenant};
 
 use super::source::{Folder, Source};
-use super::{Check, Policies, PolicyStatus, load_checked_by};
+use super::{Check, Policies, PolicyStatus, Rollout, load_checked_by};
 use crate::{clock, jail};
 
 impl Policies {
@@ -27,7 +27,13 @@ impl Policies {
         let status = PolicyStatus { revision: snapshot.revision.clone(), activated_at: clock::now(), candidate: None };
         let (status, given_up) = (ArcSwap::from_pointee(status), AtomicBool::new(false));
         let source = Mutex::new(Source::Folder(Folder::new(folder)));
-        Ok((Self { package, tenant, check, source, status, given_up }, snapshot))
+        Ok((Self { package, tenant, check, source, status, given_up, rollout: Rollout::default() }, snapshot))
+    }
+
+    /// The same, with a way from accepted to active.
+    #[must_use]
+    pub fn rolling(self, rollout: Rollout) -> Self {
+        Self { rollout, ..self }
     }
 
     #[cfg(test)]

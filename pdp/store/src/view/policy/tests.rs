@@ -40,13 +40,7 @@ fn trial(n: u8) -> StateEvent {
 }
 
 fn moved(n: u8, percent: u8) -> StateEvent {
-    StateEvent::TrialMoved {
-        tenant: tenant(),
-        digest: digest(n),
-        stage: Stage::Canary(percent),
-        by: "serve".to_owned(),
-        at: Timestamp(3),
-    }
+    StateEvent::TrialMoved { tenant: tenant(), digest: digest(n), stage: Stage::Canary(percent), by: "serve".to_owned(), at: Timestamp(3) }
 }
 
 fn ended(n: u8, held: bool) -> StateEvent {
