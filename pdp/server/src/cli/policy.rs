@@ -70,9 +70,7 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::Diff(asked) => diff::run(asked),
         PolicyCommand::Status { door } => control::policies(door, &Live::Status),
         PolicyCommand::History { door } => control::policies(door, &Live::History),
-        PolicyCommand::Rollback { door, to, reason } => {
-            control::policies(door, &Live::RollBack { to: to.clone(), reason: reason.clone() })
-        }
+        PolicyCommand::Rollback { door, to, reason } => control::policies(door, &Live::RollBack { to: to.clone(), reason: reason.clone() }),
         PolicyCommand::Promote { door } => control::policies(door, &Live::Promote),
     }
 }

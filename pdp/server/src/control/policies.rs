@@ -60,7 +60,10 @@ impl From<NotDone> for Problem {
 
 impl ControlService {
     /// Works on the policies on a thread that may wait for the disk, and for a check.
-    async fn at_the_desk<T: Send + 'static>(&self, work: impl FnOnce(PolicyDesk) -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    async fn at_the_desk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(PolicyDesk) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         let desk = self.policies.clone().ok_or_else(|| Problem::conflict("the policy of this server is part of it, and never changes"))?;
         let done = tokio::task::spawn_blocking(move || work(desk)).await;
         done.map_err(|_| Problem::internal("the policies could not be worked on"))?

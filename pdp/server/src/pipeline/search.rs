@@ -150,13 +150,7 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    async fn page(
-        &self,
-        looked_up: Option<(Identified, Facts)>,
-        after: &str,
-        bounds: Bounds,
-        patience: Patient,
-    ) -> Result<Found, Denial> {
+    async fn page(&self, looked_up: Option<(Identified, Facts)>, after: &str, bounds: Bounds, patience: Patient) -> Result<Found, Denial> {
         let mut found = Found::new(Vec::new(), Ended::Complete, None);
         let mut standing = looked_up.as_ref().map(|(identified, facts)| Standing::of(identified.clone(), facts, self.snapshot, self.now));
         let mut position = after;

@@ -76,8 +76,9 @@ impl Serving {
         self.general().revision == *revision
     }
 
-    fn percent(&self) -> u8 {
-        self.trial.as_ref().map_or(0, |trial| trial.percent)
+    /// How many subjects of a hundred are answered otherwise than in general.
+    fn few(&self) -> u8 {
+        self.trial.as_ref().map_or(0, |trial| trial.percent % 100)
     }
 }
 
@@ -164,11 +165,17 @@ impl Served {
         self.serving.store(Arc::clone(&next));
         if next.general().revision != before.general().revision {
             self.hub.activated(&next.general().revision);
-        } else if next.percent() != before.percent() {
+        } else if next.few() != before.few() {
             self.hub.reset();
         }
         drop((next, before));
         self.sweep();
+    }
+
+    /// What was told by now of leases.
+    #[cfg(test)]
+    pub(crate) fn epoch(&self) -> countersign_sdk_types::Epoch {
+        self.hub.epoch()
     }
 
     /// Drops what was swapped out and is held by no request any more.
@@ -197,6 +204,3 @@ impl Served {
         self.seeing.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -139,7 +139,14 @@ impl Running {
 
 impl Policies {
     /// Whether an offer needs no judging: it is active, on trial, or held. Then this says so, and nothing else changes.
-    pub(super) fn is_known(&self, served: &Served, store: &Store, digest: &Digest, files: &Files, origin: &Origin) -> Result<bool, Refused> {
+    pub(super) fn is_known(
+        &self,
+        served: &Served,
+        store: &Store,
+        digest: &Digest,
+        files: &Files,
+        origin: &Origin,
+    ) -> Result<bool, Refused> {
         let active = served.load().active().revision.clone();
         let mut desk = self.rollout.desk();
         if digest.to_string() == active.as_str() {
@@ -153,7 +160,8 @@ impl Policies {
             self.stay(active);
             return Ok(true);
         }
-        let times = store.view().policy_times(&self.tenant).map_err(|error| Refused { problems: vec![error.to_string()], passing: true })?;
+        let times =
+            store.view().policy_times(&self.tenant).map_err(|error| Refused { problems: vec![error.to_string()], passing: true })?;
         let Some(held) = times.held(digest) else { return Ok(false) };
         if desk.waiting.as_ref().is_none_or(|waiting| waiting.digest != *digest) {
             desk.waiting = Some(Waiting { digest: *digest, origin: origin.clone(), content: Content::Files(files.clone()) });

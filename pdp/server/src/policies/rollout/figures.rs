@@ -241,6 +241,3 @@ impl Figures {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

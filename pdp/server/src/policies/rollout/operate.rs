@@ -55,12 +55,16 @@ impl Policies {
                 (None, Some(trial)) => {
                     let left = trial.of.revision.clone();
                     self.end_trial(&mut desk, served, store, true, (by, why));
-                    return Ok(Changed { revision: active, instead_of: left, done: "the trial is ended, and its candidate held".to_owned() });
+                    return Ok(Changed {
+                        revision: active,
+                        instead_of: left,
+                        done: "the trial is ended, and its candidate held".to_owned(),
+                    });
                 }
                 (None, None) => {
                     let times = store.view().policy_times(&self.tenant).map_err(|error| NotDone::Failed(error.to_string()))?;
                     let nowhere = || self.nowhere("no earlier revision is known that is not held");
-                    previous(&times, &active).cloned().or_else(|| desk.before.as_ref().map(|before| before.revision.clone())).ok_or_else(nowhere)?
+                    previous(&times, &active).cloned().ok_or_else(nowhere)?
                 }
                 (Some(to), _) => self.named(&desk, to)?,
             }
@@ -77,7 +81,11 @@ impl Policies {
         let content = Content::Compiled(Arc::clone(&replaced.policy));
         let origin = store.view().policy_times(&self.tenant).ok().and_then(|times| times.held(&left).map(|held| held.origin.clone()));
         desk.waiting = Some(Waiting { digest: left, origin: origin.unwrap_or_default(), content });
-        Ok(Changed { revision: target, instead_of: active, done: "the earlier revision is active, and what it replaces is held".to_owned() })
+        Ok(Changed {
+            revision: target,
+            instead_of: active,
+            done: "the earlier revision is active, and what it replaces is held".to_owned(),
+        })
     }
 
     /// Activates what is on trial, whatever is left of that, or else what is held and offered.
@@ -112,7 +120,8 @@ impl Policies {
             }
         }?;
         let revision = candidate.revision.clone();
-        let taken = self.activate(&mut desk, served, store, candidate.clone(), because("taken by an operator though it was held".to_owned()));
+        let taken =
+            self.activate(&mut desk, served, store, candidate.clone(), because("taken by an operator though it was held".to_owned()));
         if let Err(error) = taken {
             let Candidate { digest, policy, origin, .. } = candidate;
             desk.waiting = Some(Waiting { digest, origin, content: Content::Compiled(policy) });
