@@ -16,8 +16,8 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_types::{Digest, Revision};
 
 pub use desk::Policies;
+pub(crate) use folder::{DEEPEST, LARGEST, Listed, digest as folder_digest, is_policy, list};
 pub use folder::{Files, read};
-pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
 pub use status::{CandidateStatus, PolicyStatus};
 
 use crate::jail::{self, Ended};

@@ -1,18 +1,22 @@
 //! Where policies come from. A source is looked at again and again; what it offers is a candidate, and nothing that it does reaches what decides.
 
 mod folder;
+mod git;
 
 use countersign_pdp_store::Origin;
 use countersign_sdk_types::Digest;
 
 use super::Files;
 pub(crate) use folder::Folder;
+pub(crate) use git::Git;
 
 /// Where policies come from.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A folder on this machine.
     Folder(Folder),
+    /// A git repository.
+    Git(Git),
 }
 
 /// What one look showed.
@@ -47,6 +51,7 @@ impl Source {
     pub(crate) fn look(&mut self) -> Look {
         match self {
             Self::Folder(folder) => folder.look(),
+            Self::Git(git) => git.look(),
         }
     }
 
@@ -54,6 +59,7 @@ impl Source {
     pub(crate) fn offer_again(&mut self) {
         match self {
             Self::Folder(folder) => folder.offer_again(),
+            Self::Git(git) => git.offer_again(),
         }
     }
 }
