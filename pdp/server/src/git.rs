@@ -81,4 +81,6 @@ impl Follow {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
