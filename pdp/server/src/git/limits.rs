@@ -1,9 +1,9 @@
 //! What one conversation with a host may take: a time until its last byte, and bytes.
 
 use std::io::{Error, ErrorKind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -95,26 +95,32 @@ impl Drop for Watch {
     }
 }
 
-/// The end of a text that somebody else writes, kept for a message.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Said(Arc<Mutex<Vec<u8>>>);
+/// What a program says beside its answer, kept for a message.
+#[derive(Debug)]
+pub(super) struct Said {
+    listener: Option<JoinHandle<Vec<u8>>>,
+}
 
 impl Said {
     const MOST: usize = 4096;
 
-    /// Keeps what is written first, and reads on without keeping, so that the writer does not wait.
-    pub(super) fn listen(&self, mut from: impl std::io::Read) {
-        let mut buffer = [0; 1024];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = Self::MOST.saturating_sub(said.len()).min(count);
-            said.extend_from_slice(buffer.get(..room).unwrap_or_default());
-        }
+    /// Keeps what is said first, and listens on without keeping, so that nobody waits to be heard.
+    pub(super) fn listen(mut to: impl std::io::Read + Send + 'static) -> Result<Self, Error> {
+        let listen = move || {
+            let (mut said, mut buffer) = (Vec::new(), [0; 1024]);
+            while let Ok(count @ 1..) = to.read(&mut buffer) {
+                let room = Self::MOST.saturating_sub(said.len()).min(count);
+                said.extend_from_slice(buffer.get(..room).unwrap_or_default());
+            }
+            said
+        };
+        let listener = std::thread::Builder::new().name("git-ssh".to_owned()).spawn(listen)?;
+        Ok(Self { listener: Some(listener) })
     }
 
-    /// One line of it: the last one that says something.
-    pub(super) fn line(&self) -> String {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The last line of it that says something. Waits for the end of the program.
+    pub(super) fn line(&mut self) -> String {
+        let said = self.listener.take().and_then(|listener| listener.join().ok()).unwrap_or_default();
         let said = String::from_utf8_lossy(&said).into_owned();
         let line = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
         line.chars().filter(|letter| !letter.is_control()).take(300).collect()

@@ -66,21 +66,23 @@ impl Remote {
 
     /// Asks whether anybody is there.
     pub(super) fn connect(&self) -> Result<Session, String> {
-        let (limits, said) = (Arc::new(Limits::new(self.bounds)), Said::default());
+        let limits = Arc::new(Limits::new(self.bounds));
         let failed = |error: std::io::Error| format!("the host cannot be asked: {error}");
-        let (transport, running) = match &self.way {
+        let (transport, program) = match &self.way {
             Way::Http(url, endpoint) => {
                 let transport = http::connect(url, Arc::clone(endpoint), self.authorization()?, Arc::clone(&limits)).map_err(failed)?;
                 (transport, None)
             }
             Way::Ssh(account, keys) => {
-                let (transport, running) = ssh::connect(account, keys, &limits, &said).map_err(failed)?;
-                (transport, Some(running))
+                let (transport, running, said) = ssh::connect(account, keys, &limits).map_err(failed)?;
+                (transport, Some((running, said)))
             }
         };
-        let end = running.clone();
-        let watch = Watch::start(&limits, move || end.iter().for_each(ssh::Running::end)).map_err(failed)?;
-        let mut session = Session { transport, running, limits, said, bounds: self.bounds, handshake: Handshake::default(), _watch: watch };
+        let end = program.as_ref().map(|(running, _)| running.clone());
+        let bounds = self.bounds;
+        let mut session = Session { transport, program, limits, bounds, handshake: Handshake::default(), watch: None };
+        let watch = Watch::start(&session.limits, move || end.iter().for_each(ssh::Running::end)).map_err(failed)?;
+        session.watch = Some(watch);
         session.greet()?;
         Ok(session)
     }
@@ -101,12 +103,12 @@ impl Remote {
 /// A conversation.
 pub(super) struct Session {
     transport: Box<dyn Transport>,
-    running: Option<ssh::Running>,
+    /// Where a program speaks for us.
+    program: Option<(ssh::Running, Said)>,
     limits: Arc<Limits>,
-    said: Said,
     bounds: Bounds,
     handshake: Handshake,
-    _watch: Watch,
+    watch: Option<Watch>,
 }
 
 impl fmt::Debug for Session {
@@ -117,7 +119,8 @@ impl fmt::Debug for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.running.iter().for_each(ssh::Running::end);
+        drop(self.watch.take());
+        self.program.iter().for_each(|(running, _)| running.end());
     }
 }
 
@@ -190,13 +193,17 @@ impl Session {
         if received { Ok(()) } else { Err("the host sends nothing".to_owned()) }
     }
 
-    /// What went wrong, and what the program on the way said of it.
-    fn told(&self, error: &gix::Error) -> String {
-        let said = self.said.line();
-        match self.limits.remaining() {
-            Err(late) => format!("the repository cannot be fetched: {late}"),
-            Ok(_) if said.is_empty() => format!("the repository cannot be fetched: {}", causes(error)),
-            Ok(_) => format!("the repository cannot be fetched: {} ({said})", causes(error)),
+    /// What went wrong, and what the program on the way said of it. The conversation is over.
+    fn told(&mut self, error: &gix::Error) -> String {
+        let late = self.limits.remaining().err();
+        let said = self.program.as_mut().map(|(running, said)| {
+            running.end();
+            said.line()
+        });
+        match (late, said.filter(|said| !said.is_empty())) {
+            (Some(late), _) => format!("the repository cannot be fetched: {late}"),
+            (None, Some(said)) => format!("the repository cannot be fetched: {} ({said})", causes(error)),
+            (None, None) => format!("the repository cannot be fetched: {}", causes(error)),
         }
     }
 }

@@ -110,23 +110,19 @@ impl Read for Bounded {
 }
 
 /// Starts the program.
-pub(super) fn connect(account: &Account, keys: &Keys, limits: &Arc<Limits>, said: &Said) -> Result<(Box<dyn Transport>, Running), Error> {
-    start(command(account, keys), &account.path, limits, said)
-}
-
-fn start(mut command: Command, path: &str, limits: &Arc<Limits>, said: &Said) -> Result<(Box<dyn Transport>, Running), Error> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+pub(super) fn connect(account: &Account, keys: &Keys, limits: &Arc<Limits>) -> Result<(Box<dyn Transport>, Running, Said), Error> {
+    let mut child = command(account, keys).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let running = Running(Arc::new(Mutex::new(child)));
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
         running.end();
         return Err(Error::other("the program has no pipes"));
     };
-    let listener = said.clone();
-    std::thread::Builder::new().name("git-ssh".to_owned()).spawn(move || listener.listen(stderr))?;
+    let said = Said::listen(stderr).inspect_err(|_| running.end())?;
     let from = Bounded { from: stdout, limits: Arc::clone(limits) };
-    let connection = Connection::new(from, stdin, Protocol::V2, path, None::<(&str, Option<u16>)>, ConnectMode::Process, false);
-    Ok((Box::new(connection), running))
+    let nobody = None::<(&str, Option<u16>)>;
+    let connection = Connection::new(from, stdin, Protocol::V2, account.path.as_str(), nobody, ConnectMode::Process, false);
+    Ok((Box::new(connection), running, said))
 }
 
 #[cfg(test)]

@@ -92,6 +92,6 @@ proptest! {
     fn a_key_stays_the_key(name in "[a-z@.]{1,20}", comment in "[ a-z]{0,20}") {
         let signer = parse(&format!("{name} {KEY} {comment}")).unwrap();
         prop_assert_eq!(signer.name, name);
-        prop_assert_eq!(ssh_key::PublicKey::from(signer.key).to_openssh().unwrap(), KEY);
+        prop_assert_eq!(PublicKey::from(signer.key).to_openssh().unwrap(), KEY);
     }
 }
