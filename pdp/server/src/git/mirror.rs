@@ -7,7 +7,7 @@ use gix::refs::transaction::PreviousValue;
 
 use super::remote::Session;
 use super::repository::{causes, options};
-use super::{Follow, GitError, Remote, Repository};
+use super::{CommitId, Follow, GitError, Remote, Repository};
 
 /// What is there with everything that leads to it.
 const KEPT: &str = "refs/countersign/kept";
@@ -39,7 +39,7 @@ impl Mirror {
         let have = kept.reference(KEPT).ok();
         // A commit that is pinned and there need not be asked for.
         if let (Follow::Commit(id), Some(have)) = (follow, have)
-            && have.to_string() == *id
+            && CommitId::parse(id) == Some(CommitId(have))
         {
             return Ok((kept, have));
         }

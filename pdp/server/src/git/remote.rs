@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead, Read as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
@@ -35,7 +36,8 @@ const LARGEST_OBJECT: usize = 128 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Remote {
     way: Way,
-    settings: Settings,
+    /// Read again for each conversation.
+    token: Option<PathBuf>,
     bounds: Bounds,
 }
 
@@ -61,7 +63,7 @@ impl Remote {
             }
             Location::File(_) => return Err("a repository on this machine is opened, not asked".to_owned()),
         };
-        Ok(Self { way, settings: settings.clone(), bounds })
+        Ok(Self { way, token: settings.token.clone(), bounds })
     }
 
     /// Asks whether anybody is there.
@@ -89,7 +91,7 @@ impl Remote {
 
     /// What the token file holds: `user:password`, or a bearer token.
     fn authorization(&self) -> Result<Option<HeaderValue>, String> {
-        let Some(path) = &self.settings.token else { return Ok(None) };
+        let Some(path) = &self.token else { return Ok(None) };
         let failed = |why: &str| format!("cannot use the token of `{}`: {why}", path.display());
         let token = files::read(path, LARGEST_TOKEN).map_err(|error| failed(&error.to_string()))?;
         let token = std::str::from_utf8(&token).map_err(|_| failed("it is not text"))?.trim();
@@ -145,7 +147,7 @@ impl Session {
             None => {
                 let mut prefixes = RefPrefixes::new();
                 prefixes.extend([name.as_str().into()]);
-                let agent = ("agent", Some(gix::protocol::agent("countersign").into()));
+                let agent = ("agent", Some(gix::protocol::agent("countersign")));
                 let command = LsRefsCommand::new(Some(prefixes), &self.handshake.capabilities, agent);
                 command.invoke_blocking(&mut self.transport, &mut Discard, false).map_err(|error| self.told(&error))?
             }
@@ -183,7 +185,7 @@ impl Session {
             Ok(true)
         };
         let limits = Arc::clone(&self.limits);
-        let agent = ("agent", Some(gix::protocol::agent("countersign").into()));
+        let agent = ("agent", Some(gix::protocol::agent("countersign")));
         let context =
             Context { handshake: &mut self.handshake, transport: &mut self.transport, user_agent: agent, trace_packetlines: false };
         let shallow = into.0.git_dir().join("shallow");

@@ -78,7 +78,9 @@ pub(super) fn command(account: &Account, keys: &Keys) -> Command {
     if let Some(user) = &account.user {
         command.arg("-l").arg(user);
     }
-    command.arg("--").arg(&account.host).arg(format!("git-upload-pack '{}'", account.path));
+    // A home is named without the slash that a URL needs.
+    let path = account.path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(&account.path);
+    command.arg("--").arg(&account.host).arg(format!("git-upload-pack '{path}'"));
     command
 }
 

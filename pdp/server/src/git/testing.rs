@@ -1,7 +1,7 @@
 //! The other side of the tests: repositories that the program `git` makes, and hosts that serve them, or lie.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -16,7 +16,7 @@ pub(crate) enum Source {
     /// A folder on this machine.
     Folder(Folder),
     /// A git repository.
-    Git(Git),
+    Git(Box<Git>),
 }
 
 /// What one look showed.

@@ -30,6 +30,11 @@ fn the_program_is_told_everything() {
 }
 
 #[test]
+fn a_home_is_named_without_a_slash() {
+    assert_eq!(line("ssh://host/~me/a").last().unwrap(), "git-upload-pack '~me/a'");
+}
+
+#[test]
 fn nothing_of_our_environment_is_passed_on() {
     let Location::Ssh(account) = Location::parse("ssh://host/a").unwrap() else { panic!() };
     let keys = Keys::new(None, Some(Path::new("/etc/known"))).unwrap();

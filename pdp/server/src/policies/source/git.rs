@@ -32,7 +32,7 @@ pub(crate) struct Git {
 
 #[derive(Debug)]
 enum At {
-    Elsewhere(Remote, Mirror),
+    Elsewhere(Box<Remote>, Mirror),
     Here(PathBuf),
 }
 
@@ -50,7 +50,7 @@ impl Git {
         settings.follow.check()?;
         let at = match location {
             Location::File(path) => At::Here(path),
-            elsewhere => At::Elsewhere(Remote::new(&elsewhere, &settings, bounds)?, Mirror::new(mirror)),
+            elsewhere => At::Elsewhere(Box::new(Remote::new(&elsewhere, &settings, bounds)?), Mirror::new(mirror)),
         };
         Ok(Self { settings, at, trusted, judged: None, told: None, retry: None })
     }
@@ -58,7 +58,7 @@ impl Git {
     /// A commit that may be taken and is new, or who may sign changed.
     pub(super) fn look(&mut self) -> Look {
         let due = self.retry.is_some_and(|since| since.elapsed() > AGAIN);
-        match self.offer(due) {
+        match apart(|| self.offer(due)) {
             Ok(None) => Look::Nothing,
             Ok(Some(offer)) => {
                 (self.retry, self.told) = (None, Some(offer.content));
@@ -140,6 +140,15 @@ impl Git {
         }
         Signers::read(path).map(Some).map_err(|error| error.to_string())
     }
+}
+
+/// Runs where nothing else runs. Whoever looks may be in the middle of something that waits, and what other people wrote must not end the server, whatever a
+/// reader of it makes of it.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("git".to_owned()).spawn_scoped(scope, work).map_err(|error| error.to_string())?;
+        thread.join().unwrap_or_else(|_| Err("the repository could not be read: its reader gave up".to_owned()))
+    })
 }
 
 fn is_inside(path: &Path, folder: &Path) -> bool {

@@ -7,17 +7,17 @@ use std::process::{Command, Stdio};
 use super::*;
 
 /// Serves logins with a key; one process for each connection, as `inetd` would.
-fn sshd(kit: &Kit, host_key: &str) -> u16 {
+fn sshd(kit: &Kit, host_key: &str, more: &str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let config = format!(
-        "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nAcceptEnv GIT_PROTOCOL\nPidFile none\n\
-         PermitRootLogin yes\nForceCommand git -c safe.directory=* upload-pack {}\n",
+        "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\n\
+         PermitRootLogin yes\n{more}\nForceCommand git -c safe.directory=* upload-pack {}\n",
         kit.at(host_key).display(),
         kit.at("user.pub").display(),
         kit.at("work").display(),
     );
-    let file = kit.at("sshd.conf");
+    let file = kit.at(&format!("{port}.conf"));
     fs::write(&file, config).unwrap();
     // Where the program of Debian sheds its rights, when it has any.
     let _there = fs::create_dir_all("/run/sshd");
@@ -46,7 +46,13 @@ fn a_login_needs_our_key_and_the_hosts() {
     for key in ["host", "other", "user", "stranger"] {
         kit.key(key);
     }
-    let port = sshd(&kit, "host");
+    for protocol in ["AcceptEnv GIT_PROTOCOL", "# the oldest of the protocol's versions"] {
+        logs_in(&kit, sshd(&kit, "host", protocol), first);
+    }
+}
+
+fn logs_in(kit: &Kit, port: u16, first: CommitId) {
+    kit.git(&["reset", "-q", "--hard", &first.to_string()]);
     let known = |name: &str, key: &str| {
         let public = fs::read_to_string(kit.at(&format!("{key}.pub"))).unwrap();
         fs::write(kit.at(name), format!("[127.0.0.1]:{port} {public}")).unwrap();
@@ -57,7 +63,7 @@ fn a_login_needs_our_key_and_the_hosts() {
     let ask = |known: &str, key: &str, mirror: &str| {
         let url = format!("ssh://{}@127.0.0.1:{port}/srv/policies.git", user());
         let settings = Settings { ssh_key: Some(kit.at(key)), known_hosts: Some(kit.at(known)), ..kit.settings(&url) };
-        Git::new(settings, kit.at(mirror), None).unwrap()
+        Git::new(settings, kit.at(&format!("{port}-{mirror}")), None).unwrap()
     };
     let mut git = ask("known hosts", "user", "a");
     offered(&mut git, first);
