@@ -8,9 +8,9 @@ use countersign_pdp_engine::policy::MAX_FILES;
 use countersign_sdk_types::Digest;
 
 /// The deepest folder that is read.
-const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 /// The most bytes of a whole folder.
-pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Path within the folder and content of each file.
 pub type Files = Vec<(String, Vec<u8>)>;
