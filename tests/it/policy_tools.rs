@@ -142,6 +142,15 @@ fn starter_folder() -> tempfile::TempDir {
     folder
 }
 
+#[test]
+fn the_cases_of_the_guide_pass() {
+    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/policies.md")).unwrap();
+    let cases = guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = starter_folder();
+    fs::write(folder.path().join("guide_cases.yaml"), cases).unwrap();
+    assert_eq!(test(folder.path(), &[]), (Some(0), "PASS: 20/20\n".to_owned(), String::new()));
+}
+
 /// Code, output and complaint of `policy test`.
 fn test(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
     let output = policy(folder, &[&["test", "."], more].concat());
@@ -227,14 +236,17 @@ fn coverage_counts_and_its_threshold_ends_with_two() {
 
 #[test]
 fn hostile_tests_do_not_take_the_machine() {
-    let loops = "package authz\nimport rego.v1\nallow := true\ntest_a if count([1 | some a in numbers.range(1, 9000); some b in numbers.range(1, 9000); a == b]) == 0\n";
+    let loops = "package authz\nimport rego.v1\ntest_a if count([1 | some a in numbers.range(1, 9000); some b in numbers.range(1, 9000); a == b]) == 0\n";
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("authz.rego"), "package authz\nallow := true\n").unwrap();
     fs::write(folder.path().join("a_test.rego"), loops).unwrap();
     let (code, said, _) = test(folder.path(), &[]);
     assert!(code == Some(2) && said.contains("ERROR (") && said.contains("policy used up its budget"), "{said}");
     fs::write(folder.path().join("a_cases.yaml"), "cases:\n- name: \"\\e[2J\u{202e}\"\n  expect: deny\n").unwrap();
-    let (_, said, complaint) = test(folder.path(), &["--run", "2J"]);
-    assert!(!(said + &complaint).contains(['\u{1b}', '\u{202e}']), "nothing steers the terminal");
+    let (code, said, _) = test(folder.path(), &["--run", "2J"]);
+    assert!(code == Some(2) && said.contains("2J\\u{202e}: FAIL"), "{said}");
+    let (_, xml, _) = test(folder.path(), &["--run", "2J", "--format", "junit"]);
+    assert!(!(said + &xml).contains(['\u{1b}', '\u{202e}']), "nothing steers the terminal");
 }
 
 #[test]
