@@ -116,9 +116,12 @@ fn every_step_of_the_ci_stops_what_it_is_for() {
     let with_log = [("DECISIONS", log.to_str().unwrap()), ("BASE", "main")];
     let (code, said) = ci(&access, &with_log);
     assert_eq!(code, Some(0), "{said}");
-    // The limit of reading falls: a case fails; with the case adapted, the matrix tells; with the matrix written, the log does.
+    // The limit of reading falls, and admins delete nothing: a case fails; with the cases adapted, the matrix tells; with the matrix written, the log does.
     git(&access, &["checkout", "-q", "-b", "tighter"]);
     edit(&access.join("policy/data.json"), "\"reading\": 30", "\"reading\": 15");
+    let refusal = "refusals contains text if text := unknown_role\n";
+    let admins = "refusals contains \"admins delete nothing\" if {\n\tdestroying\n\tinput.user.role == \"admin\"\n}\n";
+    edit(&access.join("policy/access.rego"), refusal, &format!("{refusal}\n{admins}"));
     let (code, said) = ci(&access, &with_log);
     assert!(code == Some(1) && said.contains("the policy is refused") && said.contains("the effect is deny, not allow"), "{said}");
     edit(&access.join("policy/access_cases.yaml"), "[GET,         29,                 allow]", "[GET,         14,                 allow]");
@@ -199,7 +202,7 @@ fn a_failing_test_shows_its_line_and_what_it_printed() {
     let (code, said, _) = test(folder.path(), &[]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("data.authz_test.test_just_below_the_limit_is_allowed: FAIL ("), "{said}");
-    assert!(said.contains("|     authz.allow with input as busy\n") && said.contains("access_test.rego:25: busy 29"), "{said}");
+    assert!(said.contains("|     authz.allow with input as busy\n") && said.contains("access_test.rego:23: busy 29"), "{said}");
     assert!(said.contains("  the effect is deny, not allow\n  because risk 29 is not below 29\n"), "{said}");
     assert!(said.ends_with("PASS: 14/17\nFAIL: 3/17\n"), "{said}");
     let (code, printed, _) = test(folder.path(), &["--json"]);
@@ -213,7 +216,7 @@ fn a_failing_test_shows_its_line_and_what_it_printed() {
     assert_eq!(code, Some(2));
     assert!(
         xml.contains("<testsuites tests=\"17\" failures=\"3\" errors=\"0\" skipped=\"0\"")
-            && xml.contains("<system-out>access_test.rego:25: busy 29"),
+            && xml.contains("<system-out>access_test.rego:23: busy 29"),
         "{xml}"
     );
 }

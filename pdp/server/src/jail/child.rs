@@ -23,7 +23,8 @@ const MAX_SENTENCE: usize = 1_000;
 #[must_use]
 pub fn run(kind: Kind, size: u64) -> ExitCode {
     let size = size.min(MAX_CANDIDATE as u64);
-    let checked = confine::limit(kind, memory(size)).map(|()| thread::Builder::new().stack_size(STACK).spawn(move || check_one(kind, size)));
+    let checked =
+        confine::limit(kind, memory(size)).map(|()| thread::Builder::new().stack_size(STACK).spawn(move || check_one(kind, size)));
     match checked {
         Err(open) => not_jailed(&open),
         Ok(Err(_)) => ExitCode::from(NOT_JAILED),

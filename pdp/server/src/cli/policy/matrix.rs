@@ -120,14 +120,19 @@ impl Difference {
         serde_json::to_string_pretty(&told).unwrap_or_default()
     }
 
-    /// Rows that changed beside each other, where as many came as went.
+    /// Each row that went with the one that came in its place, and then what is new.
     fn words(&self, asked: &Matrix) -> String {
         let mut lines = Vec::new();
-        if self.gone.len() == self.come.len() {
-            lines.extend(self.gone.iter().zip(&self.come).flat_map(|(gone, come)| [format!("- {gone}"), format!("+ {come}")]));
-        } else if !self.gone.is_empty() || asked.check {
-            lines.extend(self.gone.iter().map(|gone| format!("- {gone}")));
-            lines.extend(self.come.iter().map(|come| format!("+ {come}")));
+        let mut come: Vec<&String> = self.come.iter().collect();
+        for gone in &self.gone {
+            lines.push(format!("- {gone}"));
+            if let Some(place) = come.iter().position(|come| head(come) == head(gone)) {
+                lines.push(format!("+ {}", come.remove(place)));
+            }
+        }
+        // A file that was not there is read as a file.
+        if asked.check || !self.gone.is_empty() {
+            lines.extend(come.into_iter().map(|come| format!("+ {come}")));
         }
         let file = asked.file();
         let verdict = match (asked.check, self.is_none()) {
@@ -143,4 +148,9 @@ impl Difference {
         lines.push(verdict);
         lines.join("\n")
     }
+}
+
+/// A row without its cells.
+fn head(row: &str) -> &str {
+    row.trim_end_matches(['✔', '▲', '✘', ' '])
 }

@@ -12,7 +12,7 @@ use super::super::super::control::clean;
 use super::super::super::{fail, say};
 use super::{NOT_RUN, Test, run_once};
 use crate::clock::Stopwatch;
-use crate::policies;
+use crate::policies::{self, Listed};
 
 /// Editors write in several steps: this long nothing may happen before it is read.
 const QUIET: Duration = Duration::from_millis(30);
@@ -39,7 +39,7 @@ pub(super) fn run(asked: &Test) -> ExitCode {
         Err(error) => return fail(NOT_RUN, &clean(&format!("cannot watch `{}`: {error}", asked.folder.display()))),
     };
     loop {
-        let ran_on = content(asked);
+        let (mut listing, ran_on) = (listing(asked), content(asked));
         if std::io::stdout().is_terminal() {
             let _ = say(CLEAR);
         }
@@ -47,12 +47,23 @@ pub(super) fn run(asked: &Test) -> ExitCode {
         let _ = run_once(asked);
         let took = watch.elapsed().as_secs_f64();
         let _ = say(&clean(&format!("ran in {took:.2} s; watching `{}`, Ctrl-C ends", asked.folder.display())));
-        while content(asked) == ran_on {
-            if let Err(RecvTimeoutError::Disconnected) = settle(&told) {
+        loop {
+            if settle(&told).is_err() {
                 return fail(NOT_RUN, "nobody watches any longer");
             }
+            let listed = self::listing(asked);
+            // While nothing changes, no file is opened; what changed and is the same again runs nothing.
+            if listed != listing && content(asked) != ran_on {
+                break;
+            }
+            listing = listed;
         }
     }
+}
+
+/// How the files are listed; nothing where the folder cannot be read.
+fn listing(asked: &Test) -> Option<Vec<Listed>> {
+    policies::list(&asked.folder).ok()
 }
 
 /// Nothing where the folder cannot be read, which is another content than any.
