@@ -2,6 +2,22 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
+/// Why a text is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {text}")]
+pub struct YamlError {
+    /// The line, from 1.
+    pub line: usize,
+    /// One sentence.
+    pub text: String,
+}
+
+impl YamlError {
+    fn at(line: usize, text: &str) -> Self {
+        Self { line, text: text.to_owned() }
+    }
+}
+
 const DEEPEST: usize = 64;
 const MOST_NODES: usize = 100_000;
 
@@ -79,8 +95,8 @@ impl Node {
 /// Reads YAML. Several documents are a list of them.
 ///
 /// # Errors
-/// When it is none, or holds too much; in one sentence.
-pub fn yaml(text: &str) -> Result<Node, String> {
+/// When it is none, or holds too much.
+pub fn yaml(text: &str) -> Result<Node, YamlError> {
     let mut reader = Yaml { events: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
     let mut documents = Vec::new();
     loop {
@@ -103,15 +119,16 @@ struct Yaml<'a> {
 }
 
 impl<'a> Yaml<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, usize), String> {
+    fn next(&mut self) -> Result<(Event<'a>, usize), YamlError> {
         let next = self.events.next_event().unwrap_or_else(|| Ok((Event::StreamEnd, saphyr_parser::Span::default())));
-        next.map(|(event, span)| (event, span.start.line())).map_err(|error| format!("no YAML: {error}"))
+        next.map(|(event, span)| (event, span.start.line()))
+            .map_err(|error| YamlError::at(error.marker().line(), &format!("no YAML: {}", error.info())))
     }
 
-    fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node, String> {
+    fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node, YamlError> {
         self.count(1, line)?;
         if depth == DEEPEST {
-            return Err(format!("line {line}: nested deeper than {DEEPEST}"));
+            return Err(YamlError::at(line, &format!("nested deeper than {DEEPEST}")));
         }
         let (anchor, value) = match event {
             Event::Alias(anchor) => return self.repeated(anchor, line),
@@ -119,7 +136,7 @@ impl<'a> Yaml<'a> {
             Event::Scalar(text, _, anchor, _) => (anchor, Value::Text(text.into_owned())),
             Event::SequenceStart(anchor, _) => (anchor, Value::List(self.list(depth)?)),
             Event::MappingStart(anchor, _) => (anchor, Value::Map(self.map(depth)?)),
-            _ => return Err(format!("line {line}: not a value")),
+            _ => return Err(YamlError::at(line, "not a value")),
         };
         let node = Node { line, value };
         if anchor > 0 {
@@ -129,7 +146,7 @@ impl<'a> Yaml<'a> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>, String> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, YamlError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -139,7 +156,7 @@ impl<'a> Yaml<'a> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Vec<(String, Node)>, String> {
+    fn map(&mut self, depth: usize) -> Result<Vec<(String, Node)>, YamlError> {
         let mut entries = Vec::new();
         loop {
             let (event, line) = self.next()?;
@@ -152,15 +169,15 @@ impl<'a> Yaml<'a> {
         }
     }
 
-    fn repeated(&mut self, anchor: usize, line: usize) -> Result<Node, String> {
+    fn repeated(&mut self, anchor: usize, line: usize) -> Result<Node, YamlError> {
         let found = self.anchors.iter().rev().find(|(id, _)| *id == anchor).map(|(_, node)| node);
-        let node = found.ok_or_else(|| format!("line {line}: an alias of nothing"))?.clone();
+        let node = found.ok_or_else(|| YamlError::at(line, "an alias of nothing"))?.clone();
         self.count(node.size(), line)?;
         Ok(node)
     }
 
-    fn count(&mut self, nodes: usize, line: usize) -> Result<(), String> {
+    fn count(&mut self, nodes: usize, line: usize) -> Result<(), YamlError> {
         self.nodes += nodes;
-        if self.nodes > MOST_NODES { Err(format!("line {line}: more than {MOST_NODES} values")) } else { Ok(()) }
+        if self.nodes > MOST_NODES { Err(YamlError::at(line, &format!("more than {MOST_NODES} values"))) } else { Ok(()) }
     }
 }

@@ -1,23 +1,17 @@
 //! The laws of a decision, the seed's story, and what the shipped policies do.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
-use countersign_risk::{Baseline, BindingState, RawSighting, Salts, Strength, SubjectSalt};
-use countersign_sdk_types::{
-    Action, Asn, Coordinates, Country, DeviceId, Entity, GrantId, Kilometers, PepId, Place, PlaceGap, PlaceRecord, SessionId, Tenant,
-};
+use countersign_risk::{Baseline, BindingState};
+use countersign_sdk_types::GrantId;
 use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{DirectoryUser, Inventory, LiveGrant};
-use crate::identify::{IdentifiedBy, TokenFacts};
-use crate::policy::{Policy, PolicySource, check_candidate};
-use crate::request::{AccessRequest, Agent};
-
-const CURL: &str = "curl/8.5.0";
+use crate::identify::IdentifiedBy;
 use crate::matrix::world;
 pub(crate) use crate::matrix::world::{CHROME, From, at, salts};
+use crate::policy::{Policy, PolicySource, check_candidate};
+
+const CURL: &str = "curl/8.5.0";
 
 pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&str>) -> Identified {
     world::identified(action, from, agent, device).expect("identified")

@@ -60,7 +60,7 @@ pub(super) fn read(file: &PolicyFile) -> Result<Vec<Case>, Vec<Problem>> {
 }
 
 fn file_of_cases(text: &str, faults: &mut Vec<Fault>) -> Vec<Case> {
-    let begun = yaml::yaml(text).map_err(|text| Fault { line: None, text }).and_then(|tree| {
+    let begun = yaml::yaml(text).map_err(|error| Fault { line: Some(error.line), text: error.text }).and_then(|tree| {
         let [bases, cases] = members(&tree, FILE)?;
         let listed = cases.ok_or_else(|| Fault::at(&tree, "file has no `cases`")).and_then(whole_list)?;
         Ok((Bases::read(bases)?, listed.to_vec()))
@@ -135,14 +135,10 @@ impl Columns {
                 }
             }
         }
+        let set: Vec<&str> = self.0.iter().map(String::as_str).collect();
         let wanted = wanted.ok_or_else(|| Fault::at(row, "neither the case nor the table says what to `expect`"))?;
         let name = if says.is_empty() { format!("{name} (row {})", row.line) } else { format!("{name} ({})", says.join(", ")) };
-        Ok(Case {
-            line: row.line,
-            name: shortened(&name),
-            input: document.with_level(self.0.iter().map(String::as_str)).input(row)?,
-            wanted,
-        })
+        Ok(Case { line: row.line, name: shortened(&name), input: document.with_level(&set).input(row)?, wanted })
     }
 }
 

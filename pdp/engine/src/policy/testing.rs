@@ -166,7 +166,7 @@ impl<'a> Tests<'a> {
         let mut tests = Vec::new();
         for (name, stands) in std::mem::take(&mut self.rules) {
             let begun = clock();
-            let mut test = self.rule(name, &stands);
+            let mut test = self.rule(&name, &stands);
             test.nanoseconds = clock().saturating_sub(begun);
             if self.options.for_people && test.outcome.is_against() {
                 test.reached = self.reached(&test.name, &stands);
@@ -190,11 +190,11 @@ impl<'a> Tests<'a> {
         }
     }
 
-    fn rule(&mut self, name: String, stands: &Stands) -> TestResult {
+    fn rule(&mut self, name: &str, stands: &Stands) -> TestResult {
         let test = |outcome, why, output| TestResult {
             file: stands.file.clone(),
             line: stands.line,
-            name: name.clone(),
+            name: name.to_owned(),
             outcome,
             why,
             output,
@@ -205,9 +205,9 @@ impl<'a> Tests<'a> {
             return test(Outcome::Skipped, Vec::new(), Vec::new());
         }
         let (given, output) = if self.options.for_people || self.options.coverage {
-            self.watched(&name)
+            self.watched(name)
         } else {
-            (guarded(self.engine.clone(), &name), Vec::new())
+            (guarded(self.engine.clone(), name), Vec::new())
         };
         match given {
             Ok(Value::Bool(true)) => test(Outcome::Passed, Vec::new(), output),

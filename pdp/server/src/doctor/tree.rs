@@ -1,7 +1,13 @@
 //! What configurations are written in, as one tree with lines: YAML, JSON (which is YAML) and TOML.
 
-pub(super) use countersign_pdp_engine::yaml::{Node, Value, yaml};
+use countersign_pdp_engine::yaml;
+pub(super) use countersign_pdp_engine::yaml::{Node, Value};
 use toml::de::{DeTable, DeValue};
+
+/// Reads YAML. Several documents are a list of them.
+pub(super) fn yaml(text: &str) -> Result<Node, String> {
+    yaml::yaml(text).map_err(|error| error.to_string())
+}
 
 /// Reads TOML. Its reader bounds the depth itself.
 pub(super) fn toml(text: &str) -> Result<Node, String> {

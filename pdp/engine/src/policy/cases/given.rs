@@ -79,7 +79,8 @@ impl<'a> Change<'a> {
         for (path, value) in &self.set {
             document = document.set(value, path, json(value)?)?;
         }
-        Ok(document.with_level(self.set.iter().map(|(path, _)| *path)))
+        let set: Vec<&str> = self.set.iter().map(|(path, _)| *path).collect();
+        Ok(document.with_level(&set))
     }
 }
 
@@ -113,9 +114,8 @@ impl Document {
     }
 
     /// Where the score was set, the level follows it, as in every input that is decided about; unless it was set too.
-    pub(super) fn with_level<'a>(mut self, set: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let is_set = |path: &str| set.clone().any(|set| set == path);
-        if is_set("context.risk_score") && !is_set("context.risk.level") {
+    pub(super) fn with_level(mut self, set: &[&str]) -> Self {
+        if set.contains(&"context.risk_score") && !set.contains(&"context.risk.level") {
             let score = self.0.pointer("/context/risk_score").and_then(Json::as_u64).and_then(|score| u8::try_from(score).ok());
             let level = score.and_then(|score| RiskScore::new(score).ok()).and_then(|score| serde_json::to_value(score.level()).ok());
             if let (Some(level), Some(place)) = (level, self.0.pointer_mut("/context/risk/level")) {

@@ -139,6 +139,7 @@ fn what_is_no_case_is_refused_with_its_line() {
     refused("cases:\n- expect: deny\n", &["a_cases.yaml:2: case has no `name`"]);
     refused("cases: []\n", &["a_cases.yaml:1: the list is empty"]);
     refused("bases: {}\n", &["a_cases.yaml:1: file has no `cases`"]);
+    assert!(named("cases:\n- name: [a\n").expect_err("open")[0].starts_with("a_cases.yaml:3: no YAML: "));
     refused("- a\n", &["a_cases.yaml:1: a map was expected"]);
     refused(
         "cases:\n- name: a\n  sets: {}\n  expect: deny\n",
