@@ -86,7 +86,7 @@ fn measure(asked: &Bench) -> Result<Vec<Line>, String> {
             let least = times(&plain, "data.plain.allow", sample, time);
             bar.inc(1);
             for entry in &entries {
-                lines.push(line(entry, inputs, times(&policy, entry, sample, time), &least));
+                lines.push(line(entry, inputs, &times(&policy, entry, sample, time), &least));
                 bar.inc(1);
             }
         }
@@ -135,7 +135,7 @@ fn times(policy: &Policy, entry: &str, sample: &[Input], time: Duration) -> Time
     times
 }
 
-fn line(entry: &str, inputs: &'static str, times: Times, least: &Times) -> Line {
+fn line(entry: &str, inputs: &'static str, times: &Times, least: &Times) -> Line {
     let (p50_us, plain) = (times.percentile(50), least.percentile(50));
     Line {
         entry: entry.to_owned(),

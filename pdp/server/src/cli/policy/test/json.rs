@@ -9,9 +9,12 @@ use super::percent;
 use super::pretty::spans;
 
 pub(super) fn written(report: &TestReport) -> String {
-    let tests = Value::Array(report.tests.iter().map(test).collect());
-    let report = report.coverage.as_ref().map_or(tests.clone(), |coverage| covered(coverage, tests));
-    serde_json::to_string_pretty(&report).unwrap_or_default()
+    let tests: Vec<Value> = report.tests.iter().map(test).collect();
+    let written = match &report.coverage {
+        Some(coverage) => serde_json::to_string_pretty(&covered(coverage, &tests)),
+        None => serde_json::to_string_pretty(&tests),
+    };
+    written.unwrap_or_default()
 }
 
 fn test(test: &TestResult) -> Value {
@@ -42,7 +45,7 @@ fn test(test: &TestResult) -> Value {
     told
 }
 
-fn covered(coverage: &Coverage, tests: Value) -> Value {
+fn covered(coverage: &Coverage, tests: &[Value]) -> Value {
     let files: Map<String, Value> = coverage.files.iter().map(|(path, file)| (path.clone(), covered_file(file))).collect();
     let (covered, all) = coverage.lines();
     json!({
