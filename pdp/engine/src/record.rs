@@ -1,14 +1,15 @@
 //! What is kept of a decision, and how it is replayed. Holds no token, no cookie and no secret; it does hold the client's address.
 
 use countersign_risk::BindingState;
-use countersign_sdk_types::contract::Verdict;
-use countersign_sdk_types::{DecisionId, DeviceId, Millis, Revision, SessionId, SubjectId, Tenant, Timestamp};
+use countersign_sdk_types::contract::{Input, Verdict};
+use countersign_sdk_types::{DecisionId, DeviceId, Ladder, Millis, Revision, SessionId, SubjectId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
 use crate::decide::{Decided, Summary, Trace, decide_on, settle_assessed};
 use crate::facts::Facts;
 use crate::identify::{Identified, IdentifiedBy, TokenFacts};
+use crate::input::build;
 use crate::request::AccessRequest;
 use crate::snapshot::Snapshot;
 
@@ -137,6 +138,13 @@ impl Record {
         let nats = trace.assessment.evidence().items().iter().map(|item| item.nats).sum();
         let session = (basis.identified.subject.clone(), basis.identified.session.clone());
         matches!(self.summary, Summary::Allow(_)).then_some((session, nats))
+    }
+
+    /// The input that a policy was asked about; `None` where none could have been.
+    #[must_use]
+    pub fn input(&self, ladder: &Ladder) -> Option<Input> {
+        let (basis, trace) = (self.basis.as_ref()?, self.trace.as_ref()?);
+        Some(build(&basis.identified, &basis.facts, &trace.sighting, &trace.assessment, ladder, self.at))
     }
 
     /// Records a denial that came before `decide`.

@@ -124,3 +124,14 @@ fn instants_are_read_as_rfc_3339() {
     assert_eq!(rfc3339(Timestamp(1_772_505_600_123)), "2026-03-03T02:40:00.123Z");
     assert_eq!(rfc3339(Timestamp(i64::MAX)), "9223372036854775807 ms");
 }
+
+#[test]
+fn a_record_gives_the_input_that_was_asked_about() {
+    for (from, with_grant) in [(From::Paris, false), (From::Singapore, false), (From::Singapore, true)] {
+        let (record, _, snapshot) = recorded(from, 600, with_grant);
+        let input = record.input(&snapshot.ladder).expect("input");
+        let said = snapshot.policy.evaluate_within(&input, snapshot.budget).ok();
+        assert_eq!(said, reconsider(&record, &snapshot).expect("asked").verdict, "{from:?} {with_grant}");
+        assert_eq!(input.session.acr_satisfied.is_empty(), !with_grant);
+    }
+}

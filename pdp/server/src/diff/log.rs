@@ -70,7 +70,7 @@ impl Log {
     ///
     /// # Errors
     /// When the log cannot be read to its end.
-    pub(super) fn batches(
+    pub(crate) fn batches(
         self,
         size: usize,
         mut progress: impl FnMut(u64),

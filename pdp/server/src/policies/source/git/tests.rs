@@ -40,10 +40,13 @@ fn offered(git: &mut Git, commit: CommitId) -> Offer {
 #[track_caller]
 fn refused(git: &mut Git, why: &str) {
     match git.look() {
-        Look::Refused { why: said, .. } => assert!(said.contains(why), "{said}"),
+        Look::Refused { why: said, .. } => {
+            assert!(said.contains(why), "{said}");
+            assert!(matches!(git.look(), Look::Nothing), "it is told once");
+        }
+        Look::Failed(said) => assert!(said.contains(why), "{said}"),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(git.look(), Look::Nothing), "it is told once");
 }
 
 #[test]
