@@ -105,7 +105,8 @@ fn evaluate(asked: &Evaluate) -> Result<Report, String> {
     Ok(report)
 }
 
-fn weights(path: &Path) -> Result<Weights, String> {
+/// Reads weights, as the table `risk` of the configuration has them, alone in a file.
+pub(super) fn weights(path: &Path) -> Result<Weights, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let bytes = files::read(path, LARGEST).map_err(|error| failed(&error))?;
     let weights: Weights = toml::from_slice(&bytes).map_err(|error| failed(&error))?;
