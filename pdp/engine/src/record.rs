@@ -126,6 +126,13 @@ impl Record {
         Self { leased, ..self }
     }
 
+    /// Who asked, and in which session, where that was known.
+    #[must_use]
+    pub fn whose(&self) -> Option<(&SubjectId, &SessionId)> {
+        let identified = &self.basis.as_ref()?.identified;
+        Some((&identified.subject, &identified.session))
+    }
+
     /// Of a request that was let through: whose session it was, and the sum of its evidence in nats before any grant.
     #[must_use]
     pub fn let_through(&self) -> Option<((SubjectId, SessionId), f64)> {

@@ -19,6 +19,8 @@ use std::time::Duration;
 use countersign_pdp_engine::record::{Record, reconsider};
 use countersign_pdp_engine::snapshot::Snapshot;
 
+pub(crate) use tally::effect;
+
 pub use budget::{Budget, BudgetError, Budgets, Exceeded};
 pub use log::{Log, LogError};
 pub use page::page;

@@ -18,6 +18,10 @@ pub struct Scored {
     pub remaining: RiskScore,
     /// What would remain after a passkey as well.
     pub proved: RiskScore,
+    /// The subject has a passkey.
+    pub can_prove: bool,
+    /// The half hour of the subject's day, from 0 to 47: in their home zone, or in UTC where none is known.
+    pub half_hour: usize,
     answered: BTreeSet<Digest>,
 }
 
@@ -25,7 +29,14 @@ impl Scored {
     fn new(assessment: Assessment, basis: &Basis, record: &Record) -> Self {
         let answered = answered(&basis.facts, record.at);
         let with_passkey = answered.union(&assessment.answerable()).copied().collect();
-        Self { remaining: assessment.remaining(&answered), proved: assessment.remaining(&with_passkey), assessment, answered }
+        Self {
+            remaining: assessment.remaining(&answered),
+            proved: assessment.remaining(&with_passkey),
+            can_prove: !basis.facts.reachable.is_empty(),
+            half_hour: basis.facts.baseline.half_hour(record.at),
+            assessment,
+            answered,
+        }
     }
 
     /// What would remain, had one signal said nothing.

@@ -1,7 +1,7 @@
 //! The commands of those who write policies: check a folder, ask it, and say what build answers.
 
 mod check;
-mod diff;
+pub(super) mod diff;
 mod new;
 
 use std::fmt::Write as _;

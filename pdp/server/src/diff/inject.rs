@@ -16,7 +16,7 @@ use countersign_risk::Weights;
 use serde::Serialize;
 
 use self::cast::Cast;
-use super::{Answers, Log, LogError, PATIENCE, log};
+use super::{Answers, Log, LogError, PATIENCE};
 use crate::policies;
 
 /// A kind of attacker. All of them bring a copy of the subject's token.
@@ -120,9 +120,10 @@ pub struct Plan<'a> {
 /// When the log cannot be read, or the evaluation panics.
 pub fn run([old, new]: [&Snapshot; 2], path: &Path, plan: &Plan<'_>, progress: impl FnMut(u64)) -> Result<Injected, LogError> {
     let mut cast = Cast::new(plan.seed);
-    Log::open(path)?.batches(super::BATCH, progress, |batch| {
-        batch.iter().filter_map(|raw| log::read(raw).ok().flatten()).for_each(|record| cast.see(record));
-        true
+    Log::open(path)?.each(progress, |read| {
+        if let Ok(Some(record)) = read {
+            cast.see(record);
+        }
     })?;
     // That a machine is busy is no answer.
     let side = |side: &Snapshot| Snapshot { budget: PATIENCE, ..side.clone() };

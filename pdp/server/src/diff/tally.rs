@@ -106,7 +106,7 @@ pub struct Answers {
 }
 
 impl Answers {
-    const fn count(&mut self, answer: Effect, decisions: u64) {
+    pub(crate) const fn count(&mut self, answer: Effect, decisions: u64) {
         match answer {
             Effect::Allow => self.allow += decisions,
             Effect::StepUp => self.step_up += decisions,
@@ -286,7 +286,7 @@ fn count(counts: &mut Counts, change: Change, name: String) {
     *counts.entry((change, name)).or_default() += 1;
 }
 
-const fn effect(summary: &Summary) -> Effect {
+pub(crate) const fn effect(summary: &Summary) -> Effect {
     match summary {
         Summary::Allow(_) => Effect::Allow,
         Summary::StepUp(_) => Effect::StepUp,

@@ -92,7 +92,7 @@ pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
 }
 
 /// Writes a file, and through no link: a repository may hold one where the report is to be.
-fn write(path: &Path, page: &str) -> std::io::Result<()> {
+pub(in crate::cli) fn write(path: &Path, page: &str) -> std::io::Result<()> {
     if std::fs::symlink_metadata(path).is_ok_and(|known| known.is_symlink()) {
         return Err(std::io::Error::other("it is a link"));
     }

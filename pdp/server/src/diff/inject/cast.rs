@@ -1,10 +1,10 @@
 //! Who is attacked, and from where: one session a subject, and the networks of the log. Bounded, and the same whatever order the log is in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use countersign_pdp_engine::decide::Summary;
-use countersign_pdp_engine::record::{Circumstances, Record, explain};
+use countersign_pdp_engine::record::{Circumstances, Record};
 use countersign_risk::{Keyed, Sighting};
 use countersign_sdk_types::Kilometers;
 
@@ -40,12 +40,12 @@ pub(super) struct Cast {
     /// By what is drawn for the subject, with what is drawn for the record: the lowest are kept.
     victims: BTreeMap<u64, (u64, Box<Record>)>,
     scenes: BTreeMap<u64, (u64, Box<Scene>)>,
-    subjects: std::collections::BTreeSet<u64>,
+    subjects: BTreeSet<u64>,
 }
 
 impl Cast {
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, victims: BTreeMap::new(), scenes: BTreeMap::new(), subjects: std::collections::BTreeSet::new() }
+        Self { seed, victims: BTreeMap::new(), scenes: BTreeMap::new(), subjects: BTreeSet::new() }
     }
 
     /// Takes a decision of the log.
@@ -58,7 +58,7 @@ impl Cast {
             keep(&mut self.scenes, MOST_SCENES, network, draw, scene);
         }
         let is_let_through = matches!(record.summary, Summary::Allow(_));
-        let Some(subject) = explain(&record).subject.filter(|_| is_let_through) else { return };
+        let Some((subject, _)) = record.whose().filter(|_| is_let_through) else { return };
         let subject = self.draw("subject", format!("{}\0{}\0{}", subject.tenant, subject.iss, subject.sub).as_bytes());
         if self.subjects.len() < MOST_SUBJECTS {
             self.subjects.insert(subject);
