@@ -74,7 +74,7 @@ pub struct Outlook {
     pub denied: u64,
     /// Sessions of which a decision is asked or denied.
     pub sessions: u64,
-    /// By signal, the one with the most points first.
+    /// By signal that has to do with it, the one with the most points first.
     pub signals: Vec<Carried>,
     /// By the hour of the subjects' day, from midnight on.
     pub hours: Vec<Hour>,
@@ -189,6 +189,7 @@ impl Tally {
                 spared: carrier.instead.from(threshold).saturating_sub(carrier.heard.from(threshold)),
             })
             .collect();
+        signals.retain(|carried| carried.speaks + carried.alone + carried.spared > 0);
         signals.sort_by_key(|carried| (std::cmp::Reverse(carried.points), carried.signal));
         let hour = |(hour, curve): (u8, &Curve)| Hour {
             hour,
