@@ -16,7 +16,7 @@ use countersign_tests::process::countersign;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const COUNT: u64 = 400;
+const COUNT: u64 = 250;
 const ALL: &str = "stolen-token,token-near,odd-hour,vpn,slow-walk";
 
 /// A folder with a log, the starter policy, and one that lets everybody through.
@@ -80,7 +80,7 @@ fn the_starter_policy_stops_whom_an_open_one_lets_through() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let (injected, strangers) = (&report["injected"], scene.strangers());
     let sessions = number(&injected["sessions"]);
-    assert!(sessions > 80, "{injected}");
+    assert!(sessions > 60, "{injected}");
     assert_eq!((&injected["not_as_scored"], &injected["subjects"]), (&0.into(), &sessions.into()));
     let kinds = injected["kinds"].as_array().unwrap();
     assert_eq!(kinds.len(), 5);

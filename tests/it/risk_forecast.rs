@@ -146,7 +146,7 @@ fn the_figures_add_up_and_are_those_of_counting_one_by_one() {
     let still = stopped.iter().filter(|record| rescored(record, &blind).unwrap().remaining < score(25)).count() as u64;
     assert_eq!(without(Signal::Network), still);
     let page = fs::read_to_string(scene.folder.path().join("page.html")).unwrap();
-    assert!(page.contains("<svg") && page.contains("Locked out") && !page.contains("<script"), "{page}");
+    assert!(page.contains("<svg") && page.contains("subjects locked out") && !page.contains("<script"), "{page}");
     let words = String::from_utf8(scene.forecast(&["--budget", "1%"]).stdout).unwrap();
     assert!(words.contains("is the lowest threshold that asks or denies at most 1 %") && words.contains("locked out"), "{words}");
 }

@@ -57,7 +57,7 @@ struct Person {
 
 impl Person {
     fn new(number: u64, dice: &mut Dice) -> Self {
-        let (home, agent) = (Net { place: dice.below(4), network: number % 2 }, AGENTS[usize::try_from(number % 2).unwrap()]);
+        let (home, agent) = (Net { place: dice.below(4), network: number % 2, part: 0 }, AGENTS[usize::try_from(number % 2).unwrap()]);
         let salts = Salts { subject: SubjectSalt::new([u8::try_from(number % 251).unwrap(); 32]), organisation: SubjectSalt::new([9; 32]) };
         let mut baseline = Baseline::empty();
         let device = device_of(&format!("device-{number}")).unwrap();
@@ -70,7 +70,7 @@ impl Person {
             let raw = RawSighting {
                 address: Some(address(home, number).parse().unwrap()),
                 user_agent: Some(agent),
-                cookie: Some(&device),
+                cookie: Some(&device).filter(|_| shows_device(number)),
                 posture: Posture { compliant: Some(true), managed: Some(true) },
                 ..RawSighting::new(at, &place, &session)
             };
@@ -86,16 +86,22 @@ impl Person {
     }
 }
 
-/// One of the two networks of a place.
+/// Every third keeps no cookie of the device.
+const fn shows_device(person: u64) -> bool {
+    !person.is_multiple_of(3)
+}
+
+/// A part of one of the two networks of a place.
 #[derive(Clone, Copy, PartialEq)]
 struct Net {
     place: u64,
     network: u64,
+    part: u64,
 }
 
 /// Where somebody is in it: addresses for tests of networks (RFC 2544).
 fn address(at: Net, person: u64) -> String {
-    format!("198.18.{}.{}", at.place * 16 + at.network * 4, 10 + person % 200)
+    format!("198.18.{}.{}", at.place * 16 + at.network * 4 + at.part, 10 + person % 200)
 }
 
 fn place(at: Net) -> Place {
@@ -121,7 +127,8 @@ fn place(at: Net) -> Place {
 /// The session of a person on a day, by its cookie.
 fn identified(person: &Person, day: i64, from: Net, action: &str, target: String, now: Timestamp) -> Identified {
     let pep = Pep { id: PepId::new("proxy").unwrap(), asserts_subject: false, asserts_client: true, asserts: BTreeSet::new() };
-    let cookies = format!("{DEVICE_COOKIE}=device-{}; app=session-{}-{day}", person.number, person.number);
+    let device = if shows_device(person.number) { format!("{DEVICE_COOKIE}=device-{}; ", person.number) } else { String::new() };
+    let cookies = format!("{device}app=session-{}-{day}", person.number);
     let http = RawHttp {
         method: action.to_owned(),
         scheme: "https".to_owned(),
@@ -151,11 +158,13 @@ pub fn records(snapshot: &Snapshot, count: u64, seed: u64) -> impl Iterator<Item
     let mut trails: BTreeMap<(u64, i64), Trail> = BTreeMap::new();
     (0..count).map(move |number| {
         let person = &people[usize::try_from(dice.below(PEOPLE)).unwrap()];
-        let (is_thief, is_away) = (dice.below(100) == 0, dice.below(20) == 0);
+        let (is_thief, is_away, is_near) = (dice.below(100) == 0, dice.below(20) == 0, dice.below(10) == 0);
         let from = if is_thief {
-            Net { place: 4 + dice.below(2), network: dice.below(2) }
+            Net { place: 4 + dice.below(2), network: dice.below(2), part: 0 }
         } else if is_away {
-            Net { place: dice.below(4), network: dice.below(2) }
+            Net { place: dice.below(4), network: dice.below(2), part: 0 }
+        } else if is_near {
+            Net { part: 1 + dice.below(3), ..person.home }
         } else {
             person.home
         };
