@@ -46,7 +46,7 @@ pub fn run(log: &Path, plan: &Plan<'_>, progress: impl FnMut(u64)) -> Result<For
         Ok(None) => {}
         Err(_) => tally.unreadable += 1,
     })?;
-    Ok(report::forecast(tally, plan))
+    Ok(report::forecast(&tally, plan))
 }
 
 fn take(record: &Record, weights: Option<&Weights>, tally: &mut Tally) {

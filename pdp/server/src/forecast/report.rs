@@ -131,7 +131,7 @@ pub struct Person {
     pub denied: u64,
 }
 
-pub(super) fn forecast(tally: Tally, plan: &Plan<'_>) -> Forecast {
+pub(super) fn forecast(tally: &Tally, plan: &Plan<'_>) -> Forecast {
     let last = tally.sides.len().saturating_sub(1);
     let decisions = tally.sides.first().map_or(0, |side| side.all.decisions());
     let found = plan.budget.map(|budget| Found { budget, threshold: tally.sides.get(last).and_then(|side| lowest(&side.all, budget)) });

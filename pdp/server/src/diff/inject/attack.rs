@@ -45,10 +45,10 @@ fn walk(victim: &Victim<'_>, cast: &Cast, own: &Circumstances, snapshot: &Snapsh
     let in_country = cast.elsewhere(victim, own).map_or_else(|| next_door.clone(), |scene| moved(victim, own, scene));
     let (mut trail, mut last) = (next_door.facts.trail.clone(), None);
     for day in 1..=WALK {
-        let place = match day {
-            ..=NEXT_DOOR_UNTIL => &next_door,
-            ..=IN_COUNTRY_UNTIL => &in_country,
-            _ => &far,
+        let place = match () {
+            () if day <= NEXT_DOOR_UNTIL => &next_door,
+            () if day <= IN_COUNTRY_UNTIL => &in_country,
+            () => &far,
         };
         let mut step = at(place.clone(), own, day * (DAY + 2 * HALF_HOUR));
         step.facts.trail.clone_from(&trail);
