@@ -15,11 +15,15 @@ use crate::snapshot::Snapshot;
 
 mod edge;
 mod explanation;
+mod scored;
 mod search;
+mod supposed;
 
 pub use edge::{EDGE_BATCH, EDGE_NAME, EdgeBatch, EdgeGap, EdgeKnown, EdgeLine, EdgeRecord, edge_id};
 pub use explanation::{Asked, Explanation, explain, rfc3339};
+pub use scored::{Scored, rescored, scored};
 pub use search::{SearchKind, SearchRecord, Told};
+pub use supposed::{Circumstances, Supposed, suppose};
 
 #[cfg(test)]
 mod tests;
@@ -131,6 +135,13 @@ impl Record {
         Self { leased, ..self }
     }
 
+    /// Who asked, and in which session, where that was known.
+    #[must_use]
+    pub fn whose(&self) -> Option<(&SubjectId, &SessionId)> {
+        let identified = &self.basis.as_ref()?.identified;
+        Some((&identified.subject, &identified.session))
+    }
+
     /// Of a request that was let through: whose session it was, and the sum of its evidence in nats before any grant.
     #[must_use]
     pub fn let_through(&self) -> Option<((SubjectId, SessionId), f64)> {
@@ -195,6 +206,7 @@ pub struct Reconsidered {
 #[must_use]
 pub fn reconsider(record: &Record, snapshot: &Snapshot) -> Option<Reconsidered> {
     let (basis, trace) = (record.basis.as_ref()?, record.trace.as_ref()?);
-    let (decision, verdict) = settle_assessed(trace, &basis.identified, &basis.facts, snapshot, record.at);
+    let seen = (&trace.sighting, &trace.assessment);
+    let (decision, verdict) = settle_assessed(seen, &basis.identified, &basis.facts, snapshot, record.at);
     Some(Reconsidered { summary: decision.summary(), verdict })
 }

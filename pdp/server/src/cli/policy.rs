@@ -2,7 +2,7 @@
 
 mod bench;
 mod check;
-mod diff;
+pub(super) mod diff;
 mod matrix;
 mod new;
 mod refresh;
