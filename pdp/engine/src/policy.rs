@@ -7,10 +7,13 @@ pub mod builtins;
 pub mod candidate;
 pub(crate) mod check;
 mod document;
+pub mod edges;
 pub(crate) mod json;
 pub mod lint;
 pub(crate) mod load;
 mod memo;
+pub mod nearest;
+pub mod outcome;
 pub(crate) mod rewrite;
 pub(crate) mod scan;
 #[cfg(test)]
