@@ -8,6 +8,7 @@ pub mod candidate;
 pub(crate) mod check;
 mod document;
 pub mod edges;
+pub mod held;
 pub(crate) mod json;
 pub mod lint;
 pub(crate) mod load;

@@ -1,12 +1,12 @@
 //! What is kept of a decision, and how it is replayed. Holds no token, no cookie and no secret; it does hold the client's address.
 
 use countersign_risk::BindingState;
-use countersign_sdk_types::contract::Verdict;
+use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::{DecisionId, DeviceId, Millis, Revision, SessionId, SubjectId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
-use crate::decide::{Decided, Summary, Trace, decide_on, settle_assessed};
+use crate::decide::{Case, Decided, Summary, Trace, decide_on, settle_assessed};
 use crate::facts::Facts;
 use crate::identify::{Identified, IdentifiedBy, TokenFacts};
 use crate::request::AccessRequest;
@@ -181,4 +181,12 @@ pub fn reconsider(record: &Record, snapshot: &Snapshot) -> Option<Reconsidered> 
     let (basis, trace) = (record.basis.as_ref()?, record.trace.as_ref()?);
     let (decision, verdict) = settle_assessed(trace, &basis.identified, &basis.facts, snapshot, record.at);
     Some(Reconsidered { summary: decision.summary(), verdict })
+}
+
+/// What another policy would see of a recorded decision. `None` where no policy could have been asked.
+#[must_use]
+pub fn input(record: &Record, snapshot: &Snapshot) -> Option<Input> {
+    let (basis, trace) = (record.basis.as_ref()?, record.trace.as_ref()?);
+    let (identified, facts, sighting) = (&basis.identified, &basis.facts, &trace.sighting);
+    Some(Case { identified, facts, snapshot, now: record.at, sighting, assessment: &trace.assessment }.input(facts))
 }

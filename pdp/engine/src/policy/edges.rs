@@ -6,13 +6,17 @@ mod pool;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use countersign_sdk_types::Effect;
 use countersign_sdk_types::contract::Input;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::PolicySource;
-use super::lint::SCHEMA;
+use super::lint::{self, SCHEMA};
+use super::nearest::nearest;
+use super::outcome::Outcome;
+use super::{Policy, PolicySource};
 use pool::Pool;
 
 pub use made::made;
@@ -22,6 +26,38 @@ const MOST_PATHS: usize = 64;
 const MOST_VALUES: usize = 96;
 /// The most pairs of paths that are varied together.
 const MOST_PAIRS: usize = 2_000;
+
+/// An input from which others are made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Base {
+    /// What it is, for people.
+    pub name: String,
+    /// The input.
+    pub input: Input,
+}
+
+/// Inputs to set out from: the golden example, the same at rest, and where a policy does not allow that one, the nearest that it allows.
+#[must_use]
+pub fn bases(policies: [&Policy; 2], budget: Duration) -> Vec<Base> {
+    let examples = lint::bases().into_iter().filter_map(|document| serde_json::from_value::<Input>(document).ok());
+    let names = ["the golden example without risk", "the golden example"];
+    let mut bases: Vec<Base> = names.into_iter().zip(examples).map(|(name, input)| Base { name: name.to_owned(), input }).collect();
+    for (policy, whose) in policies.into_iter().zip(["old", "new"]) {
+        let Some(calm) = bases.first().map(|base| base.input.clone()) else { break };
+        if Outcome::of(policy, &calm, budget).effect == Effect::Allow {
+            continue;
+        }
+        let found = nearest(policy, &calm, budget).found.into_iter().next().unwrap_or_default();
+        let settings: Vec<Setting> = found.into_iter().map(|step| step.to).collect();
+        let told = settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let allowed = made(&calm, &settings).filter(|_| !settings.is_empty());
+        let known = |input: &Input| bases.iter().any(|base| base.input == *input);
+        if let Some(input) = allowed.filter(|input| !known(input)) {
+            bases.push(Base { name: format!("the nearest to it that the {whose} revision allows ({told})"), input });
+        }
+    }
+    bases
+}
 
 /// One path of the input, set to something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,7 +81,8 @@ fn written<S: serde::Serializer>(path: &[String], serializer: S) -> Result<S::Ok
     serializer.serialize_str(&name(path))
 }
 
-fn name(path: &[String]) -> String {
+/// A path as policies write it.
+pub(super) fn name(path: &[String]) -> String {
     let is_plain = |step: &str| !step.is_empty() && step.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
     path.iter().fold(String::new(), |all, step| match step {
         step if !is_plain(step) => format!("{all}[{}]", Value::from(step.as_str())),

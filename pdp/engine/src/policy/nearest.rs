@@ -110,7 +110,9 @@ fn steps(policy: &Policy, input: &Input) -> Vec<Step> {
 /// How far apart two values are: numbers by their difference, everything else alike, and what is gone last.
 fn distance(step: &Step) -> u64 {
     match (&step.from, &step.to.value) {
-        (Some(Value::Number(from)), Some(Value::Number(to))) => from.as_i64().zip(to.as_i64()).map_or(u64::MAX, |(from, to)| from.abs_diff(to)),
+        (Some(Value::Number(from)), Some(Value::Number(to))) => {
+            from.as_i64().zip(to.as_i64()).map_or(u64::MAX, |(from, to)| from.abs_diff(to))
+        }
         (_, Some(_)) => 1,
         (_, None) => u64::MAX,
     }

@@ -31,7 +31,11 @@ impl Outcome {
         let verdict = policy.evaluate_within(input, budget);
         let Ok(said) = &verdict else { return Self { effect: Effect::Deny, verdict, proof: None } };
         if said.effect == Effect::Allow || said.is_final {
-            return Self { effect: if said.is_final && said.effect != Effect::Allow { Effect::Deny } else { said.effect }, verdict, proof: None };
+            return Self {
+                effect: if said.is_final && said.effect != Effect::Allow { Effect::Deny } else { said.effect },
+                verdict,
+                proof: None,
+            };
         }
         let ladder = Ladder::default();
         let enough = |level: &&Acr| said.acr.as_ref().is_none_or(|wanted| ladder.satisfied_by(level).contains(wanted));
@@ -60,7 +64,14 @@ fn proved(input: &Input, ladder: &Ladder, level: &Acr) -> Input {
     let mut input = input.clone();
     input.session.acr_satisfied.extend(ladder.satisfied_by(level).iter().cloned());
     input.session.auth_time = input.session.auth_time.max(input.context.time.div_euclid(1000));
-    let answered: i32 = input.context.risk.reasons.iter().filter(|reason| reason.signal.answered_by_passkey()).map(|reason| i32::from(reason.points.max(0))).sum();
+    let answered: i32 = input
+        .context
+        .risk
+        .reasons
+        .iter()
+        .filter(|reason| reason.signal.answered_by_passkey())
+        .map(|reason| i32::from(reason.points.max(0)))
+        .sum();
     let remains = (i32::from(input.context.risk_score.value()) - answered).max(0);
     if let Some(score) = u8::try_from(remains).ok().and_then(|score| RiskScore::new(score).ok()) {
         input.context.risk_score = score;

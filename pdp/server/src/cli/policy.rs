@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod explain;
 mod new;
 
 use std::fmt::Write as _;
@@ -31,6 +32,8 @@ pub(super) enum PolicyCommand {
     Eval(Eval),
     /// Ask two revisions about logged decisions, and say what the change would have done.
     Diff(diff::Diff),
+    /// Say why a policy answers an input or a logged decision as it does, and the smallest change that it would allow. Exit codes as of `eval`.
+    Explain(explain::Explain),
 }
 
 /// Runs the command.
@@ -40,6 +43,7 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::Check(asked) => check::run(asked),
         PolicyCommand::Eval(asked) => eval(asked),
         PolicyCommand::Diff(asked) => diff::run(asked),
+        PolicyCommand::Explain(asked) => explain::run(asked),
     }
 }
 

@@ -84,11 +84,8 @@ fn subject(input: &mut Input) {
     if !input.user.role.is_empty() {
         input.user.roles.insert(input.user.role.clone());
     }
-    let flags = [
-        ("device.compliant", input.device.compliant),
-        ("device.managed", input.device.managed),
-        ("ip", !input.context.ip.is_empty()),
-    ];
+    let flags =
+        [("device.compliant", input.device.compliant), ("device.managed", input.device.managed), ("ip", !input.context.ip.is_empty())];
     for (name, is_known) in flags {
         if is_known {
             input.context.known.insert(name.to_owned(), true);

@@ -8,10 +8,12 @@ use super::super::nearest::{Nearest, Who, nearest};
 use super::super::outcome::Outcome;
 use super::super::{Policy, PolicySource};
 use super::*;
-use countersign_sdk_types::Effect;
 
 fn source(text: &str, data: &str) -> PolicySource {
-    let files = [("a.rego".to_owned(), format!("package authz\nimport rego.v1\n{text}").into_bytes()), ("data.json".to_owned(), data.as_bytes().to_vec())];
+    let files = [
+        ("a.rego".to_owned(), format!("package authz\nimport rego.v1\n{text}").into_bytes()),
+        ("data.json".to_owned(), data.as_bytes().to_vec()),
+    ];
     PolicySource::from_files("authz", files).unwrap()
 }
 
@@ -45,10 +47,19 @@ fn holds(text: &str, data: &str, path: &str, expected: &[Value]) {
 #[test]
 fn numbers_come_with_their_neighbours() {
     holds("allow if input.context.risk_score < 30", "{}", "context.risk_score", &[json!(29), json!(30), json!(31)]);
-    holds("allow if input.context.risk_score < data.limits.low", "{\"limits\": {\"low\": 42}}", "context.risk_score", &[json!(41), json!(42), json!(43)]);
+    holds(
+        "allow if input.context.risk_score < data.limits.low",
+        "{\"limits\": {\"low\": 42}}",
+        "context.risk_score",
+        &[json!(41), json!(42), json!(43)],
+    );
     let apart = "allow if risk < limit\nrisk := input.context.risk_score\nlimit := data.limits[name]\nname := \"low\"";
     holds(apart, "{\"limits\": {\"low\": 42}}", "context.risk_score", &[json!(41), json!(42), json!(43)]);
-    assert_eq!(values("allow if input.context.risk_score < 100", "{}", "context.risk_score"), [Some(json!(100)), Some(json!(99))], "no score beyond");
+    assert_eq!(
+        values("allow if input.context.risk_score < 100", "{}", "context.risk_score"),
+        [Some(json!(100)), Some(json!(99))],
+        "no score beyond"
+    );
 }
 
 #[test]
@@ -64,7 +75,10 @@ fn sets_come_with_each_member_and_one_that_is_none() {
 fn what_is_optional_is_taken_away_and_what_is_not_never() {
     assert!(values("allow if input.token.claims.department == \"it\"", "{}", "token.claims.department").contains(&None));
     holds("allow if input.token.claims.level == 3", "{}", "token.claims.level", &[json!(2), json!(3), json!(4)]);
-    assert!(!values("allow if input.context.risk_score < 30", "{}", "context.risk_score").contains(&None), "an absent score is never there");
+    assert!(
+        !values("allow if input.context.risk_score < 30", "{}", "context.risk_score").contains(&None),
+        "an absent score is never there"
+    );
     assert!(values("allow if input.context.place.known.country == \"SG\"", "{}", "context.place.known.country").contains(&None));
 }
 
@@ -111,7 +125,8 @@ fn the_same_policies_give_the_same_inputs_and_pairs_of_one_rule() {
 
 #[test]
 fn diagonals_reach_every_pair_once() {
-    let settings = |count: i64| (0..count).map(|value| Setting { path: vec!["x".to_owned()], value: Some(json!(value)) }).collect::<Vec<_>>();
+    let settings =
+        |count: i64| (0..count).map(|value| Setting { path: vec!["x".to_owned()], value: Some(json!(value)) }).collect::<Vec<_>>();
     for (first, second) in [(1, 1), (3, 5), (5, 3), (1, 4), (4, 1), (0, 3)] {
         let pair = (settings(first), settings(second));
         let all: BTreeSet<String> = (0..32).filter_map(|turn| nth(&pair, turn)).map(|pair| format!("{pair:?}")).collect();
@@ -143,18 +158,44 @@ fn the_smallest_change_is_found() {
 
 #[test]
 fn none_is_said_to_be_none() {
-    let found = near(&source("default allow := false\nallow if {\n\tinput.user.id == \"root\"\n\tinput.context.risk_score < 30\n}", "{}"), &golden());
+    let found = near(
+        &source("default allow := false\nallow if {\n\tinput.user.id == \"root\"\n\tinput.context.risk_score < 30\n}", "{}"),
+        &golden(),
+    );
     assert!(found.found.is_empty() && found.tried > 0, "who asks is no change of theirs: {found:?}");
 }
 
 #[test]
 fn a_proof_is_a_step_up_where_it_helps() {
     let of = |settings: &[(&str, Value)]| {
-        let settings: Vec<Setting> =
-            settings.iter().map(|(path, value)| Setting { path: path.split('.').map(str::to_owned).collect(), value: Some(value.clone()) }).collect();
+        let settings: Vec<Setting> = settings
+            .iter()
+            .map(|(path, value)| Setting { path: path.split('.').map(str::to_owned).collect(), value: Some(value.clone()) })
+            .collect();
         Outcome::of(&Policy::compile(&starter()).unwrap(), &made(&golden(), &settings).unwrap(), Duration::from_secs(10)).effect
     };
     assert_eq!(of(&[]), Effect::Allow);
     assert_eq!(of(&[("context.risk_score", json!(30))]), Effect::StepUp);
     assert_eq!(of(&[("user.role", json!(""))]), Effect::Deny, "its no is final");
+}
+
+#[test]
+fn rules_are_told_with_what_they_came_to() {
+    let policy = Policy::compile(&starter()).unwrap();
+    let held = policy.held(&golden(), Duration::from_secs(10)).unwrap();
+    let of = |name: &str| held.iter().find(|held| held.rule == format!("data.authz.{name}")).unwrap();
+    assert_eq!((of("allow").value.clone(), of("limit").value.clone()), (Some(json!(true)), Some(json!(30))));
+    assert_eq!((of("risk_too_high").value.clone(), of("risk_too_high").holds()), (None, false));
+    assert_eq!(of("risk_too_high").reads, BTreeMap::from([("context.risk_score".to_owned(), Some(json!(5)))]));
+    assert!(!of("refusals").holds() && of("passkey_proved").holds(), "an empty set is nothing: {held:?}");
+    assert_eq!(held.iter().filter(|held| held.rule.ends_with(".limit")).count(), 1, "the ways of a rule are one rule");
+}
+
+#[test]
+fn bases_are_allowed_by_somebody() {
+    let strict = source("default allow := false\nallow if {\n\tinput.user.role == \"root\"\n\tinput.context.risk_score < 30\n}", "{}");
+    let policies = [&starter(), &strict].map(|source| Policy::compile(source).unwrap());
+    let bases = bases([&policies[0], &policies[1]], Duration::from_secs(10));
+    assert_eq!(bases.len(), 3, "{bases:?}");
+    assert_eq!(bases[2].input.user.role, "root");
 }

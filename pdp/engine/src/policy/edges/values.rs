@@ -192,7 +192,10 @@ fn addresses(pool: &[Value], values: &mut Values) {
     for text in pool.iter().filter_map(Value::as_str) {
         if let Ok(network) = text.parse::<ipnet::IpNet>() {
             let (first, last) = (network.network(), network.broadcast());
-            [Some(first), Some(last), next(last, 1), next(first, -1)].into_iter().flatten().for_each(|at| values.add(json!(at.to_string())));
+            [Some(first), Some(last), next(last, 1), next(first, -1)]
+                .into_iter()
+                .flatten()
+                .for_each(|at| values.add(json!(at.to_string())));
         } else if text.parse::<std::net::IpAddr>().is_ok() {
             values.add(json!(text));
         }

@@ -41,9 +41,12 @@ pub(super) fn literal(text: &str, tokens: &[Token], at: usize) -> Option<Value> 
     match token.kind {
         Kind::Text => plain(token.text(text)).map(Value::from),
         Kind::Number => {
-            let is_fraction = at.checked_sub(2).and_then(|from| tokens.get(from..at)).is_some_and(|before| is_number_and_dot(before, token));
+            let is_fraction =
+                at.checked_sub(2).and_then(|from| tokens.get(from..at)).is_some_and(|before| is_number_and_dot(before, token));
             let fraction = tokens.get(at + 1..at + 3).and_then(|after| match after {
-                [dot, digits] if digits.kind == Kind::Number && is_number_and_dot(&[token.clone(), dot.clone()], digits) => Some(digits.range.end),
+                [dot, digits] if digits.kind == Kind::Number && is_number_and_dot(&[token.clone(), dot.clone()], digits) => {
+                    Some(digits.range.end)
+                }
                 _ => None,
             });
             let end = fraction.unwrap_or(token.range.end);

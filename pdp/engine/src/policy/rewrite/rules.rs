@@ -62,7 +62,8 @@ pub(crate) fn package(text: &str) -> Option<String> {
 
 fn takes_arguments(text: &str, statement: &[Token], name: &str) -> bool {
     let at = statement.iter().position(|token| token.kind == Kind::Name && token.text(text) == name);
-    at.and_then(|at| Some((statement.get(at)?, statement.get(at + 1)?))).is_some_and(|(name, next)| next.is(b'(') && next.range.start == name.range.end)
+    at.and_then(|at| Some((statement.get(at)?, statement.get(at + 1)?)))
+        .is_some_and(|(name, next)| next.is(b'(') && next.range.start == name.range.end)
 }
 
 /// Cuts where a token stands at the beginning of a line, outside all brackets.
