@@ -2,7 +2,12 @@
 //!
 //! `cargo run --release -p countersign-tests --bin decision-log -- 1000000 log.jsonl.gz` makes a log.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a tool of the tests prints, and fails by panicking with what it saw")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a tool of the tests prints, and fails by panicking with what it saw"
+)]
 
 use std::path::Path;
 use std::time::Instant;
@@ -39,7 +44,10 @@ fn main() {
     let report = run(&old, &new, log, 3, |_| {}).unwrap();
     let seconds = begun.elapsed().as_secs_f64();
     let (decisions, threads) = (report.decisions, std::thread::available_parallelism().map_or(1, usize::from));
-    println!("{decisions} decisions in {seconds:.1} s on {threads} cores: {:.0} a second, a log of {bytes:.0} MB", decisions as f64 / seconds);
+    println!(
+        "{decisions} decisions in {seconds:.1} s on {threads} cores: {:.0} a second, a log of {bytes:.0} MB",
+        decisions as f64 / seconds
+    );
     println!("{} new denies, {} new allows, {} new step-ups", report.new_denies, report.new_allows, report.new_step_ups);
     println!("1,000,000 decisions would take {:.1} s", seconds * 1e6 / decisions.max(1) as f64);
 }

@@ -52,6 +52,7 @@ impl Outcome {
     pub fn why(&self) -> String {
         match (&self.verdict, &self.proof) {
             (Ok(verdict), _) if !verdict.reasons.is_empty() => verdict.reasons.join("; "),
+            (Ok(_), None) if self.effect == Effect::Allow => "allowed".to_owned(),
             (Ok(_), Some(acr)) => format!("a step-up to `{acr}` allows it"),
             (Ok(_), None) => "the policy gives no reason".to_owned(),
             (Err(error), _) => error.to_string(),

@@ -16,7 +16,7 @@ use super::tally::Change;
 use super::{PATIENCE, side};
 use crate::policies::STACK;
 
-/// Examples of one change and one set of paths, and examples in all.
+/// Examples of one change, base and set of paths, and examples in all.
 const MOST_ALIKE: usize = 3;
 const MOST_EXAMPLES: usize = 60;
 
@@ -142,20 +142,33 @@ fn summary(bases: Vec<Base>, edges: Vec<Edge>, inputs: u64, is_cut: bool) -> Bou
 }
 
 /// Those that say something of their own: two settings of which one changes as much by itself do not, and many of one kind say what some of them do.
-fn telling(mut edges: Vec<Edge>) -> Vec<Edge> {
-    edges.sort_by_key(|edge| edge.settings.len());
-    let (mut told, mut alike): (Vec<Edge>, BTreeMap<_, usize>) = (Vec::new(), BTreeMap::new());
-    for edge in edges {
+fn telling(edges: Vec<Edge>) -> Vec<Edge> {
+    let alone = |edge: &Edge| (edge.change, edge.base, edge.settings.first().map(ToString::to_string));
+    let singles: BTreeSet<_> = edges.iter().filter(|edge| edge.settings.len() == 1).map(alone).collect();
+    let says_more = |edge: &Edge| {
+        let known = |one: &Setting| singles.contains(&(edge.change, edge.base, Some(one.to_string())));
+        edge.settings.len() < 2 || !edge.settings.iter().any(known)
+    };
+    let mut alike: BTreeMap<_, Vec<Edge>> = BTreeMap::new();
+    for edge in edges.into_iter().filter(says_more) {
         let paths: BTreeSet<String> = edge.settings.iter().map(Setting::name).collect();
-        let is_more = |other: &Edge| {
-            other.change == edge.change && other.base == edge.base && other.settings.iter().all(|one| edge.settings.contains(one))
-        };
-        let is_more = told.iter().any(is_more);
-        let known = alike.entry((edge.change, paths)).or_default();
-        if !is_more && *known < MOST_ALIKE && told.len() < MOST_EXAMPLES {
-            *known += 1;
-            told.push(edge);
-        }
+        alike.entry((edge.settings.len(), edge.base, paths, edge.change)).or_default().push(edge);
     }
-    told
+    alike.into_values().flat_map(some).take(MOST_EXAMPLES).collect()
+}
+
+/// Some of many that are alike: of numbers the least and the greatest, for what lies between them changed as well.
+fn some(mut alike: Vec<Edge>) -> Vec<Edge> {
+    let number = |edge: &Edge| match edge.settings.as_slice() {
+        [one] => one.value.as_ref().and_then(serde_json::Value::as_i64),
+        _ => None,
+    };
+    if alike.iter().all(|edge| number(edge).is_some()) {
+        alike.sort_by_key(number);
+        let last = alike.pop();
+        alike.truncate(1);
+        alike.extend(last);
+    }
+    alike.truncate(MOST_ALIKE);
+    alike
 }

@@ -110,6 +110,7 @@ impl Rule {
                     }
                     self.literals.extend(literal(text, tokens, at));
                 }
+                _ if is_said(text, tokens, at) => {}
                 _ => self.literals.extend(literal(text, tokens, at)),
             }
         }
@@ -119,6 +120,16 @@ impl Rule {
 /// Whether a name stands behind a dot: it is then part of what stands before.
 fn is_step(tokens: &[Token], at: usize) -> bool {
     at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|before| before.is(b'.'))
+}
+
+/// Whether a token is a sentence that a rule gives, and not what it compares anything with.
+fn is_said(text: &str, tokens: &[Token], at: usize) -> bool {
+    let is_sentence = tokens.get(at).is_some_and(|token| token.kind == Kind::Text && token.text(text).contains(' '));
+    let before = |back: usize| at.checked_sub(back).and_then(|before| tokens.get(before));
+    let is_named = |back: usize, names: &[&str]| before(back).is_some_and(|token| names.contains(&token.text(text)));
+    let is_value = before(1).is_some_and(|token| token.is(b'=')) && before(2).is_some_and(|token| token.is(b':'));
+    let is_format = before(1).is_some_and(|token| token.is(b'(')) && is_named(2, &["sprintf"]);
+    is_sentence && (is_value || is_format || is_named(1, &["contains"]))
 }
 
 #[cfg(test)]
@@ -141,5 +152,12 @@ mod tests {
         assert_eq!(rules[2].literals, [serde_json::json!("GET"), serde_json::json!("HEAD")]);
         assert!(rules[1].names.contains("limit") && rules[1].names.contains("far"));
         assert_eq!(package(text).as_deref(), Some("a.b"));
+    }
+
+    #[test]
+    fn sentences_that_are_given_are_no_values() {
+        let text = "no contains \"not at night\" if input.user.role == \"night shift\"\nfar := sprintf(\"too far: %v\", [3])\nwhy := \"a reason\"\nlevel := \"high\"\n";
+        let literals: Vec<Value> = rules(text).into_iter().flat_map(|rule| rule.literals).collect();
+        assert_eq!(literals, [serde_json::json!("night shift"), serde_json::json!(3), serde_json::json!("high")]);
     }
 }
