@@ -19,6 +19,7 @@ mod doctor;
 mod edge;
 mod embedded;
 mod fuzz_replay;
+mod git_host;
 mod grpc_decision_point;
 mod hostile_policies;
 mod learn_import;

@@ -16,6 +16,7 @@ pub mod direct;
 pub mod dpop;
 pub mod edge_day;
 pub mod fuzz;
+pub mod git_host;
 pub mod http;
 pub mod inputs;
 pub mod introspection;
