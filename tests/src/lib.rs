@@ -30,6 +30,7 @@ pub mod proxy;
 pub mod public_api;
 pub mod stage;
 pub mod storm;
+pub mod swap;
 pub mod upstream;
 pub mod watched;
 
