@@ -25,6 +25,7 @@ pub mod mtls;
 pub mod network;
 pub mod opa;
 pub mod oracle;
+pub mod page;
 pub mod process;
 pub mod proxy;
 pub mod public_api;
