@@ -33,6 +33,7 @@ mod openapi;
 mod pep;
 mod places;
 mod policy_diff;
+mod policy_swap;
 mod policy_tools;
 mod proxies;
 mod public_api;
