@@ -34,6 +34,7 @@ mod pep;
 mod places;
 mod policy_diff;
 mod policy_swap;
+mod policy_source;
 mod policy_tools;
 mod proxies;
 mod public_api;

@@ -51,6 +51,8 @@ pub struct ControlService {
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// What is told of the active and the last refused policy. No secret in it.
     pub policy_status: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// Has the source of policies looked at.
+    pub look_at_policies: Arc<dyn Fn() + Send + Sync>,
     /// The page where an enrolment code is entered.
     pub enroll_url: Option<String>,
     /// Who may come over TCP. Nobody by default.
@@ -75,6 +77,7 @@ impl ControlService {
             tenant,
             now,
             policy_status: Arc::new(|| Value::Null),
+            look_at_policies: Arc::new(|| ()),
             enroll_url: None,
             operators: Vec::new(),
             place: Arc::new(|_| Place::Unknown(PlaceGap::NoDatabase)),
@@ -140,6 +143,8 @@ impl From<AppendError> for Problem {
         learning::learn,
         records::why,
         records::policies,
+        records::refresh_policies,
+        crate::policies::webhook::told,
         records::status,
         records::calibrate,
         records::verify,
@@ -195,6 +200,7 @@ fn endpoints() -> Vec<Endpoint> {
         at(MethodFilter::POST, "/learn", learning::learn),
         at(MethodFilter::GET, "/decisions/{id}", records::why),
         at(MethodFilter::GET, "/policies", records::policies),
+        at(MethodFilter::POST, "/policies/refresh", records::refresh_policies),
         at(MethodFilter::GET, "/status", records::status),
         at(MethodFilter::POST, "/calibrate", records::calibrate),
         at(MethodFilter::POST, "/verify", records::verify),

@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::labels::{
     BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage, WatchTold,
+    WebhookOutcome,
 };
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).
@@ -72,6 +73,7 @@ pub struct Metrics {
     /// How many of them the store has told of.
     records_lost: AtomicU64,
     policy_reloads: Family<OutcomeLabel, Counter>,
+    policy_webhooks: Family<OutcomeLabel, Counter>,
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
@@ -104,6 +106,7 @@ impl Metrics {
             audit_lost: Counter::default(),
             records_lost: AtomicU64::new(0),
             policy_reloads: Family::default(),
+            policy_webhooks: Family::default(),
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
             behavior_batches: Family::default(),
@@ -128,6 +131,7 @@ impl Metrics {
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("audit_lost", "Decisions whose record was lost", self.audit_lost.clone());
         registry.register("policy_reloads", "Looks at changed policies", self.policy_reloads.clone());
+        registry.register("policy_webhooks", "News of policies that were told over the network", self.policy_webhooks.clone());
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
@@ -167,6 +171,11 @@ impl Metrics {
     /// Changed policies were looked at.
     pub fn policy_reloaded(&self, outcome: ReloadOutcome) {
         self.policy_reloads.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// Somebody told over the network that there are new policies.
+    pub fn policy_webhook(&self, outcome: WebhookOutcome) {
+        self.policy_webhooks.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// A key set was fetched, or was not.

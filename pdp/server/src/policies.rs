@@ -3,9 +3,13 @@
 
 mod desk;
 mod folder;
+mod kept;
+mod pace;
+mod settings;
 mod source;
 mod start;
 mod status;
+pub mod webhook;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +20,13 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_types::{Digest, Revision};
 
 pub use desk::Policies;
+use folder::LARGEST;
 pub use folder::{Files, read};
 pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
+pub use kept::{Kept, KeptPolicy};
+pub use settings::{Bundled, Place, Settings};
+pub use source::SourceStatus;
+pub use start::{Entry, Opening};
 pub use status::{CandidateStatus, PolicyStatus};
 
 use crate::jail::{self, Ended};

@@ -3,6 +3,7 @@
 mod check;
 mod diff;
 mod new;
+mod refresh;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -31,6 +32,8 @@ pub(super) enum PolicyCommand {
     Eval(Eval),
     /// Ask two revisions about logged decisions, and say what the change would have done.
     Diff(diff::Diff),
+    /// Have a running server look at the source of its policies now.
+    Refresh(refresh::Refresh),
 }
 
 /// Runs the command.
@@ -40,6 +43,7 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::Check(asked) => check::run(asked),
         PolicyCommand::Eval(asked) => eval(asked),
         PolicyCommand::Diff(asked) => diff::run(asked),
+        PolicyCommand::Refresh(asked) => refresh::run(asked),
     }
 }
 

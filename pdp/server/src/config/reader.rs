@@ -25,6 +25,7 @@ use crate::control::OperatorKey;
 
 mod authzen;
 mod lease;
+mod policy;
 mod snapshot;
 
 pub(super) fn read(settings: Settings, folder: &Path) -> Result<Config, ConfigError> {
@@ -68,6 +69,7 @@ impl Reader<'_> {
         let authzen = self.authzen(settings.authzen);
         let lease = self.lease(settings.lease);
         let snapshot = self.snapshot(settings.snapshot, &enforcers);
+        let policy = self.policy(settings.policy, settings.listen.control.is_some());
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
@@ -103,8 +105,7 @@ impl Reader<'_> {
             places_max_age: settings.places.max_age_days.map(|days| Seconds(days.saturating_mul(24 * 3600))),
             users: self.in_folder(settings.directory.users),
             devices: self.in_folder(settings.directory.devices),
-            policy: self.folder.join(settings.policy.path),
-            package: settings.policy.package,
+            policy: policy?,
             step_up,
             patience,
             authzen,

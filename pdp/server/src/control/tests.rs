@@ -105,7 +105,7 @@ fn passkey(id: &str) -> StateEvent {
     StateEvent::CredentialAdded { subject: alice(), credential }
 }
 
-const ALL: [(&str, &str); 18] = [
+const ALL: [(&str, &str); 19] = [
     ("GET", "/revocations"),
     ("POST", "/revocations"),
     ("DELETE", "/revocations"),
@@ -121,6 +121,7 @@ const ALL: [(&str, &str); 18] = [
     ("POST", "/learn"),
     ("GET", "/decisions/{id}"),
     ("GET", "/policies"),
+    ("POST", "/policies/refresh"),
     ("GET", "/status"),
     ("POST", "/calibrate"),
     ("POST", "/verify"),

@@ -9,8 +9,10 @@ use countersign_pdp_store::{Activation, Expect, Origin, StateEvent, Store};
 use countersign_sdk_types::{Digest, Revision, Tenant, Timestamp};
 
 use super::folder::Files;
-use super::source::{Look, Source};
-use super::{Accepted, CandidateStatus, Check, PolicyStatus, Refused, accept, source, with_policy};
+use super::pace::Pace;
+use super::source::{Look, Watched};
+use super::start::Started;
+use super::{Accepted, CandidateStatus, Check, Kept, PolicyStatus, Refused, SourceStatus, accept, source, with_policy};
 use crate::clock;
 
 /// Who activates what the source offers.
@@ -24,7 +26,11 @@ pub struct Policies {
     pub(super) package: String,
     pub(super) tenant: Tenant,
     pub(super) check: Check,
-    pub(super) source: Mutex<Source>,
+    pub(super) source: Arc<Mutex<Watched>>,
+    pub(super) source_status: Arc<ArcSwap<SourceStatus>>,
+    pub(super) pace: Arc<Pace>,
+    pub(super) kept: Kept,
+    pub(super) started: Mutex<Option<Started>>,
     pub(super) status: ArcSwap<PolicyStatus>,
     pub(super) given_up: AtomicBool,
 }
@@ -36,16 +42,33 @@ impl Policies {
         PolicyStatus::clone(&self.status.load())
     }
 
+    /// How the source is.
+    #[must_use]
+    pub fn source_status(&self) -> SourceStatus {
+        SourceStatus::clone(&self.source_status.load())
+    }
+
     /// Ends a check that is under way, and begins no other.
     pub fn give_up(&self) {
         self.given_up.store(true, Ordering::SeqCst);
+        self.pace.end();
+    }
+
+    /// Has the source looked at, at once or soon after the last look.
+    pub fn wake(&self) {
+        self.pace.wake();
+    }
+
+    /// Until the source should be looked at again.
+    pub async fn due(&self) {
+        self.pace.due().await;
     }
 
     /// Looks at the source once. What it offers is checked, journaled and activated, or refused. Blocks meanwhile.
     pub fn refresh(&self, snapshot: &ArcSwap<Snapshot>, store: &Store) {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         match source.look() {
-            Look::Nothing => {}
+            Look::Nothing | Look::Moving | Look::Failed(_) => {}
             Look::Refused { content, why } => self.refuse(content, vec![why]),
             Look::Offer(offer) => match self.judge(snapshot, store, offer.files, offer.origin) {
                 Ok(()) => {}
@@ -62,14 +85,16 @@ impl Policies {
     }
 
     fn judge(&self, snapshot: &ArcSwap<Snapshot>, store: &Store, files: Files, origin: Origin) -> Result<(), Refused> {
-        let source = source(&self.package, files).map_err(|error| Refused::for_good(&error))?;
+        let source = source(&self.package, files.clone()).map_err(|error| Refused::for_good(&error))?;
         let active = snapshot.load().revision.clone();
         if source.digest().to_string() == active.as_str() {
             self.stay(active);
             return Ok(());
         }
         let Accepted { revision, digest, policy } = accept(self.check, &source, &self.given_up)?;
-        // INVARIANT: the journal names a revision before any decision does.
+        // INVARIANT: a revision is kept before the journal names it, and the journal names it before any decision does.
+        let kept = self.kept.keep(&digest, &files, &origin);
+        kept.map_err(|error| Refused { problems: vec![format!("the policy was not kept: {error}")], passing: true })?;
         let written = self.journal(store, (revision.clone(), digest), origin, Some(active));
         let at = written.map_err(|error| Refused { problems: vec![error], passing: true })?;
         let policy = Arc::new(policy);

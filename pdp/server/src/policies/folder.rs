@@ -10,7 +10,7 @@ use countersign_sdk_types::Digest;
 /// The deepest folder that is read.
 const DEEPEST: usize = 8;
 /// The most bytes of a whole folder.
-const LARGEST: u64 = 64 * 1024 * 1024;
+pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Path within the folder and content of each file.
 pub type Files = Vec<(String, Vec<u8>)>;

@@ -1,6 +1,7 @@
 //! The life of a policy folder, look by look. The checks run in this process: the jail needs the real binary and is tested with it.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_pdp_engine::policy::check_candidate;
@@ -11,6 +12,7 @@ use super::*;
 
 struct Desk {
     folder: tempfile::TempDir,
+    _data: tempfile::TempDir,
     policies: Policies,
     snapshot: ArcSwap<Snapshot>,
     store: Store,
@@ -18,6 +20,10 @@ struct Desk {
 
 fn tenant() -> Tenant {
     Tenant::new("main").unwrap()
+}
+
+fn settings(folder: &Path) -> Settings {
+    Settings { package: "authz".to_owned(), place: Place::Folder(folder.to_owned()), poll: Duration::from_secs(30), webhook: None }
 }
 
 fn here(source: &PolicySource, _: &AtomicBool) -> Result<CandidateReport, Ended> {
@@ -28,13 +34,14 @@ impl Desk {
     fn new(check: Check) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.rego"), FIRST).unwrap();
-        let opened = Policies::checked_by(here, folder.path().to_owned(), "authz".to_owned(), tenant());
-        let (mut policies, mut snapshot) = opened.unwrap();
-        policies.recheck_by(check);
-        snapshot.max_age = Seconds(7);
+        let data = tempfile::tempdir().unwrap();
         let store = Store::memory().unwrap();
+        let opened = Opening::checked_by(here, settings(folder.path()), tenant(), data.path()).unwrap();
+        let (mut policies, mut snapshot) = opened.choose(&store).unwrap();
+        policies.check = check;
+        snapshot.max_age = Seconds(7);
         policies.begin(&store).unwrap();
-        Self { folder, policies, snapshot: ArcSwap::from_pointee(snapshot), store }
+        Self { folder, _data: data, policies, snapshot: ArcSwap::from_pointee(snapshot), store }
     }
 
     fn write(&self, name: &str, text: &str) {

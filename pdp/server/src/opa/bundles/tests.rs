@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::opa::active::tests::{here, question};
-use crate::opa::bundle::tests::Packed;
+use crate::bundle::tests::Packed;
 
 const DELAY: Delay = Delay { min: Duration::from_secs(60), max: Duration::from_secs(120) };
 
