@@ -98,6 +98,14 @@ pub struct Replayed {
     pub trace: Trace,
 }
 
+impl Basis {
+    /// Who asked.
+    #[must_use]
+    pub const fn subject(&self) -> &SubjectId {
+        &self.identified.subject
+    }
+}
+
 impl Record {
     /// Records a decision.
     #[must_use]

@@ -10,6 +10,7 @@ mod fresh;
 mod guard;
 pub(crate) mod inventory;
 pub(crate) mod learning;
+pub(crate) mod policies;
 mod problem;
 pub(crate) mod records;
 pub(crate) mod revocations;
@@ -31,6 +32,7 @@ use tokio::sync::Semaphore;
 pub use code::code_digest;
 pub(crate) use fresh::CONSISTENCY;
 pub use guard::{OperatorKey, OperatorKeyError};
+pub use policies::PolicyDesk;
 use problem::Problem;
 pub(crate) use problem::ProblemDocument;
 
@@ -51,8 +53,8 @@ pub struct ControlService {
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// What is told of the active and the last refused policy. No secret in it.
     pub policy_status: Arc<dyn Fn() -> Value + Send + Sync>,
-    /// Has the source of policies looked at.
-    pub look_at_policies: Arc<dyn Fn() + Send + Sync>,
+    /// The policies; none where they are part of the server.
+    pub policies: Option<PolicyDesk>,
     /// The page where an enrolment code is entered.
     pub enroll_url: Option<String>,
     /// Who may come over TCP. Nobody by default.
@@ -77,7 +79,7 @@ impl ControlService {
             tenant,
             now,
             policy_status: Arc::new(|| Value::Null),
-            look_at_policies: Arc::new(|| ()),
+            policies: None,
             enroll_url: None,
             operators: Vec::new(),
             place: Arc::new(|_| Place::Unknown(PlaceGap::NoDatabase)),
@@ -142,9 +144,12 @@ impl From<AppendError> for Problem {
         emergency::break_glass,
         learning::learn,
         records::why,
-        records::policies,
-        records::refresh_policies,
+        policies::refresh,
         crate::policies::webhook::told,
+        policies::show,
+        policies::history,
+        policies::roll_back,
+        policies::promote,
         records::status,
         records::calibrate,
         records::verify,
@@ -199,8 +204,11 @@ fn endpoints() -> Vec<Endpoint> {
         at(MethodFilter::POST, "/break-glass", emergency::break_glass),
         at(MethodFilter::POST, "/learn", learning::learn),
         at(MethodFilter::GET, "/decisions/{id}", records::why),
-        at(MethodFilter::GET, "/policies", records::policies),
-        at(MethodFilter::POST, "/policies/refresh", records::refresh_policies),
+        at(MethodFilter::POST, "/policies/refresh", policies::refresh),
+        at(MethodFilter::GET, "/policies", policies::show),
+        at(MethodFilter::GET, "/policies/history", policies::history),
+        at(MethodFilter::POST, "/policies/rollback", policies::roll_back),
+        at(MethodFilter::POST, "/policies/promote", policies::promote),
         at(MethodFilter::GET, "/status", records::status),
         at(MethodFilter::POST, "/calibrate", records::calibrate),
         at(MethodFilter::POST, "/verify", records::verify),

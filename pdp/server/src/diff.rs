@@ -22,6 +22,7 @@ pub use budget::{Budget, BudgetError, Budgets, Exceeded};
 pub use log::{Log, LogError};
 pub use page::page;
 pub use revision::{Revision, RevisionError};
+pub(crate) use tally::effect;
 pub use tally::{Change, Group, Report, Tally};
 
 use crate::policies::STACK;

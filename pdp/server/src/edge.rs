@@ -157,7 +157,7 @@ impl Edges {
         let issuers = Issuers::clone(&pdp.key_sets.current());
         // The time that nonces and the beginning of the book are of would make each document another one.
         let proofs = ProofRules { nonces: None, since: Timestamp(0), ..pdp.proofs.rules(now) };
-        let sealed = around.seal(&pdp.snapshot.load(), pep, issuers, proofs, &self.terms, now);
+        let sealed = around.seal(pdp.served.load().general(), pep, issuers, proofs, &self.terms, now);
         let content = blake3::hash(&serde_json::to_vec(&sealed.timeless()).map_err(|error| error.to_string())?);
         let mut all = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_good = |document: &&Arc<Document>| document.content == content && now.since(document.made).0 < self.terms.life.0 * 500;

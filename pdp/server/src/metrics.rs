@@ -5,7 +5,7 @@ mod labels;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use countersign_sdk_types::{DenialCode, Effect, WatchEvent};
+use countersign_sdk_types::{DenialCode, Effect, Revision, Timestamp, WatchEvent};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,8 +15,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use self::labels::{
-    BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage, WatchTold,
-    WebhookOutcome,
+    BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage, TrialChange, TrialOutcome,
+    WatchTold, WebhookOutcome,
 };
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).
@@ -58,6 +58,33 @@ struct WatchLabel {
     event: WatchTold,
 }
 
+/// A revision is named by its content, and two are named at most: what is no longer true is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RevisionLabels {
+    revision: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabel {
+    change: TrialChange,
+}
+
+/// What is told of policies: which decides since when, which is tried with which share, and how many are held.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyGauges<'a> {
+    /// What is active.
+    pub active: &'a Revision,
+    /// Since when.
+    pub since: Timestamp,
+    /// What is tried, and how many subjects of a hundred it answers.
+    pub trial: Option<(&'a Revision, u8)>,
+    /// How many contents are held.
+    pub held: usize,
+    /// What the source offers was refused.
+    pub is_refused: bool,
+}
+
 type Histograms = Family<DoorLabel, Histogram, fn() -> Histogram>;
 
 /// Everything that one process counts.
@@ -74,6 +101,15 @@ pub struct Metrics {
     records_lost: AtomicU64,
     policy_reloads: Family<OutcomeLabel, Counter>,
     policy_webhooks: Family<OutcomeLabel, Counter>,
+    policies: Family<RevisionLabels, Gauge>,
+    policy_since: Gauge,
+    policy_held: Gauge,
+    policy_refused: Gauge,
+    trial_percent: Gauge,
+    trial_decisions: Family<ChangeLabel, Counter>,
+    trial_errors: Counter,
+    trial_missed: Counter,
+    trials: Family<OutcomeLabel, Counter>,
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
@@ -107,6 +143,15 @@ impl Metrics {
             records_lost: AtomicU64::new(0),
             policy_reloads: Family::default(),
             policy_webhooks: Family::default(),
+            policies: Family::default(),
+            policy_since: Gauge::default(),
+            policy_held: Gauge::default(),
+            policy_refused: Gauge::default(),
+            trial_percent: Gauge::default(),
+            trial_decisions: Family::default(),
+            trial_errors: Counter::default(),
+            trial_missed: Counter::default(),
+            trials: Family::default(),
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
             behavior_batches: Family::default(),
@@ -132,6 +177,15 @@ impl Metrics {
         registry.register("audit_lost", "Decisions whose record was lost", self.audit_lost.clone());
         registry.register("policy_reloads", "Looks at changed policies", self.policy_reloads.clone());
         registry.register("policy_webhooks", "News of policies that were told over the network", self.policy_webhooks.clone());
+        registry.register("policy_info", "Which policy revisions decide", self.policies.clone());
+        registry.register("policy_activated_timestamp_seconds", "When the active revision became so", self.policy_since.clone());
+        registry.register("policy_held", "Contents that are not taken again by themselves", self.policy_held.clone());
+        registry.register("policy_refused", "Whether what the source offers was refused", self.policy_refused.clone());
+        registry.register("policy_trial_percent", "Subjects of a hundred that a candidate answers", self.trial_percent.clone());
+        registry.register("policy_trial_decisions", "Decisions that a candidate was compared by", self.trial_decisions.clone());
+        registry.register("policy_trial_errors", "Failures of a candidate where the active revision answers", self.trial_errors.clone());
+        registry.register("policy_trial_missed", "Decisions that came too fast to be compared", self.trial_missed.clone());
+        registry.register("policy_trials", "Trials that ended", self.trials.clone());
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
@@ -176,6 +230,36 @@ impl Metrics {
     /// Somebody told over the network that there are new policies.
     pub fn policy_webhook(&self, outcome: WebhookOutcome) {
         self.policy_webhooks.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// Which policies decide now.
+    pub fn policies(&self, now: PolicyGauges<'_>) {
+        self.policies.clear();
+        let name = |revision: &Revision, state| RevisionLabels { revision: revision.to_string(), state };
+        self.policies.get_or_create(&name(now.active, "active")).set(1);
+        if let Some((revision, _)) = now.trial {
+            self.policies.get_or_create(&name(revision, "trial")).set(1);
+        }
+        self.policy_since.set(now.since.secs());
+        self.policy_held.set(i64::try_from(now.held).unwrap_or(i64::MAX));
+        self.policy_refused.set(i64::from(now.is_refused));
+        self.trial_percent.set(now.trial.map_or(0, |(_, percent)| i64::from(percent)));
+    }
+
+    /// A candidate was compared by one decision.
+    pub fn compared(&self, change: TrialChange, is_error: bool) {
+        self.trial_decisions.get_or_create(&ChangeLabel { change }).inc();
+        self.trial_errors.inc_by(u64::from(is_error));
+    }
+
+    /// Decisions came too fast to be compared.
+    pub fn not_compared(&self, count: u64) {
+        self.trial_missed.inc_by(count);
+    }
+
+    /// A trial ended.
+    pub fn trial_ended(&self, outcome: TrialOutcome) {
+        self.trials.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// A key set was fetched, or was not.

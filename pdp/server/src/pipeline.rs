@@ -6,6 +6,7 @@ mod identify;
 mod lease;
 mod look_up;
 mod search;
+mod served;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use countersign_pdp_engine::Denial;
 use countersign_pdp_engine::decide::{Decided, Decision, Demand, Witness, decide, witness};
 use countersign_pdp_engine::facts::Facts;
@@ -25,7 +25,6 @@ use countersign_pdp_engine::record::Record;
 use countersign_pdp_engine::request::{
     AccessRequest, Client, ClientKind, Credentials, RawCheck, RequestRules, Scheme, client_address, normalize,
 };
-use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{AuditMode, Expect, LockTarget, Receipt, StateEvent, Store, ViewError};
 use countersign_risk::{Sighting, Strength, Told};
 use countersign_sdk_types::{
@@ -54,6 +53,7 @@ use identify::{Need, unasked, unknown_key};
 use lease::Seen;
 pub(crate) use look_up::{fresh, grant_digest, salts};
 pub use search::{Bounds, Ended, Found, Hit, Search};
+pub use served::{Observed, Served, Serving};
 
 /// How long a session stays locked that was asked for a proof from too many contexts.
 const LOCKED_FOR: Seconds = Seconds(15 * 60);
@@ -61,8 +61,8 @@ const LOCKED_FOR: Seconds = Seconds(15 * 60);
 /// The decision point of one process.
 #[derive(Debug)]
 pub struct Pdp {
-    /// The active policy, weights and ladder.
-    pub snapshot: ArcSwap<Snapshot>,
+    /// The policies that decide, with weights and ladder.
+    pub served: Served,
     /// How requests are read.
     pub rules: RequestRules,
     /// Whose tokens are taken, with their keys.
@@ -337,10 +337,15 @@ impl Pdp {
                 Err(denial) => Settled { asked: settled.asked, ..Settled::denied(denial) },
             };
         }
-        let mut settled = if patience.is_over() { settled.late() } else { settled };
+        let trial = settled.trial.take();
+        let (mut settled, late) = if patience.is_over() { settled.late() } else { (settled, None) };
         let record = settled.record.take().unwrap_or_else(|| settled.denial_record(&id, now, &self.tenant));
         let lost = self.store.decisions().lost();
         let receipt = self.store.append_decision(&id, &record, self.audit);
+        if let Some(serving) = trial {
+            // What came too late was decided all the same.
+            self.served.observe(serving, late.unwrap_or(record));
+        }
         if self.store.decisions().lost() > lost {
             // Nobody could tell later by what right it was repeated.
             settled.lease = None;
@@ -356,7 +361,8 @@ impl Pdp {
     }
 
     fn decide(&self, raw: Result<RawCheck, Denial>, turn: Turn<'_>, batch: &mut Batch) -> Settled {
-        let (Turn { id, now, .. }, seen, watch) = (turn, self.seen(), Stopwatch::start());
+        let (Turn { id, now, .. }, watch) = (turn, Stopwatch::start());
+        let (seen, serving) = batch.begin(|| (self.seen(), self.served.load_full()));
         let normalized = raw.and_then(|raw| normalize(raw, &self.rules));
         let (request, credentials) = match normalized {
             Ok(normalized) => normalized,
@@ -367,15 +373,14 @@ impl Pdp {
             asked.proving = Some(self.proofs.terms(now));
         }
         let address = request.client_address();
-        let snapshot = self.snapshot.load();
         let identified = batch.identify(request, &credentials, seen, |request| self.identify(request, &credentials, now));
         let looked_up = identified.and_then(|(identified, seen)| {
-            let leases = batch.leases;
+            let (leases, snapshot) = (batch.leases, serving.of(identified.subject()));
             let facts = batch.look_up(|| {
                 self.may_lease(&identified, leases);
                 self.look_up(&identified, &credentials, &snapshot.ladder, now)
             })?;
-            Ok((identified, facts, seen))
+            Ok((identified, facts, seen, snapshot))
         });
         match looked_up {
             Err(IdentifyError::UnknownKey(iss)) => {
@@ -392,12 +397,12 @@ impl Pdp {
                 }
                 Settled { asked, ..Settled::denied(denial) }
             }
-            Ok((identified, facts, seen)) => {
-                let decided = decide(&identified, &facts, &snapshot, now);
-                let made =
-                    Made { identified: &identified, credentials: &credentials, facts: &facts, snapshot: &snapshot, now, decided: &decided };
-                let lease = self.lease(turn, watch.elapsed(), &made, seen);
-                let record = Record::new(id.clone(), now, &identified, &facts, &snapshot, &decided);
+            Ok((identified, facts, seen, snapshot)) => {
+                let decided = decide(&identified, &facts, snapshot, now);
+                let made = Made { identified: &identified, credentials: &credentials, facts: &facts, snapshot, now, decided: &decided };
+                let is_general = serving.is_general(&snapshot.revision);
+                let lease = if is_general { self.lease(turn, watch.elapsed(), &made, seen) } else { None };
+                let record = Record::new(id.clone(), now, &identified, &facts, snapshot, &decided);
                 let record = record.leased(lease.as_ref().map(|lease| lease.ttl));
                 let step = self.trails.follow(&identified, &decided);
                 batch.show(|| Shown::new(&identified, &credentials, &facts, &decided, seen.epoch));
@@ -416,7 +421,8 @@ impl Pdp {
                 // After all that this decision changed.
                 self.stirred(&identified, &decided, step);
                 let settled = Settled::from(decided, &identified, asked);
-                Settled { record: Some(record), ceremony, lesson, lease, seen: Some(seen), ..settled }
+                let trial = serving.candidate().map(|_| Arc::clone(&serving));
+                Settled { record: Some(record), ceremony, lesson, lease, seen: Some(seen), trial, ..settled }
             }
         }
     }
@@ -525,9 +531,10 @@ impl Pdp {
     pub async fn witness(&self, raw: RawCheck) -> Result<Witnessed, Denial> {
         let now = self.clock.now();
         let (identified, credentials) = self.identify_asking(raw, now).await?;
-        let snapshot = self.snapshot.load();
+        let serving = self.served.load();
+        let snapshot = serving.of(identified.subject());
         let facts = self.look_up(&identified, &credentials, &snapshot.ladder, now)?;
-        let witness = witness(&identified, &facts, &snapshot, now);
+        let witness = witness(&identified, &facts, snapshot, now);
         Ok(Witnessed { identified, facts, witness })
     }
 
@@ -627,6 +634,8 @@ struct Settled {
     lease: Option<Lease>,
     /// What it has seen at least.
     seen: Option<Seen>,
+    /// What decided, while a candidate is on trial.
+    trial: Option<Arc<Serving>>,
 }
 
 impl Settled {
@@ -642,6 +651,7 @@ impl Settled {
             need: None,
             lease: None,
             seen: None,
+            trial: None,
         }
     }
 
@@ -657,12 +667,25 @@ impl Settled {
     fn from(decided: Decided, identified: &Identified, asked: Option<Asked>) -> Self {
         let (subject, level) = (Some(identified.subject().clone()), Some(decided.trace.remaining.level()));
         let decision = decided.decision;
-        Self { decision, subject, level, asked, ceremony: None, record: None, lesson: None, need: None, lease: None, seen: None }
+        Self {
+            decision,
+            subject,
+            level,
+            asked,
+            ceremony: None,
+            record: None,
+            lesson: None,
+            need: None,
+            lease: None,
+            seen: None,
+            trial: None,
+        }
     }
 
-    fn late(self) -> Self {
+    /// What is left of it when it came too late, and what was decided.
+    fn late(self) -> (Self, Option<Record>) {
         let denial = Denial::new(DenialCode::Deadline, "the answer came after the deadline");
-        Self { decision: Decision::Deny(denial), ceremony: None, record: None, lesson: None, lease: None, ..self }
+        (Self { decision: Decision::Deny(denial), ceremony: None, record: None, lesson: None, lease: None, ..self }, self.record)
     }
 
     /// With a name, and the position at which nothing had been looked at yet.

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get, put};
@@ -26,7 +25,7 @@ use crate::attempts::Attempts;
 use crate::behavior::Behaviors;
 use crate::clock::Clock;
 use crate::config::{Authzen, ClaimMap, Config, Enforcer, LeaseTerms, Patience, Site, SnapshotTerms, StepUp as StepUpConfig, TlsFiles};
-use crate::control::{self, ControlService, OperatorKey};
+use crate::control::{self, ControlService, OperatorKey, PolicyDesk};
 use crate::directory::Directory;
 use crate::edge::Edges;
 use crate::grpc;
@@ -34,7 +33,7 @@ use crate::grpc::health::Health;
 use crate::introspection::{self, Introspection};
 use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
-use crate::pipeline::{Pdp, fresh};
+use crate::pipeline::{Pdp, Served, fresh};
 use crate::places::Places;
 use crate::policies::webhook::WebhookSecret;
 use crate::policies::{Opening, Policies};
@@ -185,7 +184,7 @@ impl Parts {
     /// What cannot be used, in words for an operator.
     pub fn load(mut config: Config) -> Result<Self, String> {
         let webhook = config.policy.webhook.take();
-        let opening = Opening::new(config.policy, config.tenant.clone(), &config.store)?;
+        let opening = Opening::new(config.policy, config.tenant.clone(), &config.store)?.rolling(config.rollout);
         Ok(Self {
             policy: Deciding::Sourced(Box::new(opening)),
             webhook,
@@ -236,8 +235,9 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
     let hub = Arc::new(Hub::new(parts.lease.clone(), snapshot.revision.clone(), Arc::clone(&metrics))?);
     store.observe(Arc::clone(&hub) as Arc<dyn Observer>);
+    let snapshot = Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..snapshot };
     let pdp = Pdp {
-        snapshot: ArcSwap::from_pointee(Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..snapshot }),
+        served: Served::new(snapshot, Arc::clone(&hub), Arc::clone(&metrics)),
         rules: parts.rules,
         introspection: Introspection::new(parts.introspection, parts.clock.clone()),
         proofs: Proofs::new(parts.proofs, parts.issuers.skew, parts.clock.now())?,
@@ -325,9 +325,8 @@ pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router 
         known.key_sets.current().by_iss.contains_key(iss) || iss.strip_prefix("pep:").is_some_and(is_enforcer)
     });
     service.enroll_url = pdp.step_up.as_ref().map(|step_up| format!("{}/enroll", step_up.ceremonies.party().origin()));
+    service.policies = decider.policies.clone().map(|policies| PolicyDesk { policies, pdp: Arc::clone(&pdp) });
     if let Some(policies) = decider.policies.clone() {
-        let woken = Arc::clone(&policies);
-        service.look_at_policies = Arc::new(move || woken.wake());
         service.policy_status = Arc::new(move || serde_json::to_value(policies.status()).unwrap_or_default());
     }
     control::router(Arc::new(service))

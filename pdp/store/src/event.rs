@@ -50,8 +50,14 @@ pub enum StateEvent {
     UserUpserted { tenant: Tenant, name: String, record: RoleRecord, by: String, at: Timestamp },
     /// A cookie session of a protected host belongs to a subject.
     SessionLinked { tenant: Tenant, host: Host, cookie: Digest, subject: SubjectId, claims: Value, expires: Timestamp },
-    /// A policy revision became active.
+    /// A policy revision became active. A trial that was under way is over; what was held is so no longer, where it is this content.
     Activated { tenant: Tenant, activation: Activation },
+    /// A candidate is tried beside the active revision. It takes the place of one that was tried before.
+    TrialBegun { tenant: Tenant, trial: Trial },
+    /// The candidate that is tried came further.
+    TrialMoved { tenant: Tenant, digest: Digest, stage: Stage, by: String, at: Timestamp },
+    /// The candidate that was tried did not become active. Where it is held, it is not taken again by itself.
+    TrialEnded { tenant: Tenant, digest: Digest, held: bool, by: String, at: Timestamp, why: String },
     /// A subject passes by the emergency path for a while.
     BreakGlass { subject: SubjectId, expires: Timestamp, by: String, reason: String },
     /// The clock of this node had reached this instant. It never moves back.
@@ -179,6 +185,45 @@ pub struct Activation {
     pub why: Option<String>,
     /// The content that this one took the place of for good: the source may go on offering it, and it is not taken again by itself.
     pub instead_of: Option<Digest>,
+}
+
+/// A policy revision that is tried before it becomes active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Which revision.
+    pub revision: Revision,
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Who began.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// How far it has come.
+    pub stage: Stage,
+    /// Since when.
+    pub stage_at: Timestamp,
+}
+
+/// How far a candidate has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It is asked, and answers nobody.
+    Shadow,
+    /// It answers so many subjects of a hundred.
+    Canary(u8),
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shadow => f.write_str("shadowed"),
+            Self::Canary(percent) => write!(f, "canary at {percent} %"),
+        }
+    }
 }
 
 /// Where a policy revision comes from, as its source tells it.

@@ -12,10 +12,14 @@ mod view;
 
 pub use decisions::{AuditMode, Decisions, log, logged};
 pub use event::{
-    Activation, DeviceRecord, GrantRecord, LockTarget, Origin, RevocationTarget, RoleRecord, StateEvent, StoredCredential, TokenName,
+    Activation, DeviceRecord, GrantRecord, LockTarget, Origin, RevocationTarget, RoleRecord, Stage, StateEvent, StoredCredential,
+    TokenName, Trial,
 };
 pub use journal::{AppendError, Committed, Head, JournalError, Options, Receipt, Refusal, Verified};
 pub use keyring::{KeyringError, Salt};
 pub use learning::{Baseline, LearnedEvent};
 pub use store::{Expect, Observer, Store, StoreError};
-pub use view::{BreakGlassRecord, EnrollCode, Revocation, RevocationQuery, SessionLink, SpentCeremony, View, ViewError};
+pub use view::{
+    BreakGlassRecord, EnrollCode, HeldPolicy, PolicyChange, PolicyStep, PolicyTimes, Revocation, RevocationQuery, SessionLink,
+    SpentCeremony, View, ViewError,
+};

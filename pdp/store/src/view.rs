@@ -2,6 +2,7 @@
 
 mod fold;
 mod kv;
+mod policy;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::event::{Activation, DeviceRecord, GrantRecord, RevocationTarget, Role
 use crate::journal::Head;
 pub(crate) use fold::{claims, teaches};
 use kv::{Key, Kv, MemoryKv, SledKv, Table};
+pub use policy::{HeldPolicy, PolicyChange, PolicyStep, PolicyTimes};
 
 /// Why the view cannot answer. Never an answer in disguise: the caller denies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -362,6 +364,14 @@ impl View {
     /// When the view cannot be read.
     pub fn activation(&self, tenant: &Tenant) -> Result<Option<Activation>, ViewError> {
         self.read(&Key::new(Table::Activation, tenant))
+    }
+
+    /// What became of policy revisions: the trial that is under way, what is held, and the latest changes.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub fn policy_times(&self, tenant: &Tenant) -> Result<PolicyTimes, ViewError> {
+        Ok(self.read(&Key::new(Table::Policy, tenant))?.unwrap_or_default())
     }
 
     /// The live emergency pass of a subject.

@@ -3,6 +3,7 @@
 mod client;
 mod learn;
 mod perform;
+pub(super) mod policies;
 mod text;
 
 #[cfg(test)]
@@ -331,15 +332,24 @@ impl ControlCommand {
 
 /// Runs a command.
 pub(super) fn run(command: &ControlCommand) -> ExitCode {
-    match socket(command.door()).and_then(|socket| done(command, socket)) {
+    answered(command.door(), socket(command.door()).and_then(|socket| done(command, socket)))
+}
+
+fn answered(door: &Door, done: Result<Outcome, Failure>) -> ExitCode {
+    match done {
         Err(failure) => fail(failure.code, &failure.text),
         Ok(outcome) => {
-            let is_json = command.door().json;
             let json = || serde_json::to_string_pretty(&outcome.json).unwrap_or_default();
-            let _ = say(&if is_json { json() } else { outcome.text });
+            let _ = say(&if door.json { json() } else { outcome.text });
             if outcome.is_found { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
     }
+}
+
+/// Works on the policies of a running server.
+pub(super) fn policies(door: &Door, asked: &policies::Asked) -> ExitCode {
+    let done = socket(door).and_then(|socket| runtime()?.block_on(policies::perform(asked, &Client::new(socket))));
+    answered(door, done)
 }
 
 fn done(command: &ControlCommand, socket: PathBuf) -> Result<Outcome, Failure> {

@@ -18,6 +18,8 @@ use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::strict::{self, Limits};
 use serde_json::json;
 
+use super::control::policies::Asked as Live;
+use super::control::{self, Door};
 use super::{COULD_NOT, fail, say};
 use crate::policies;
 
@@ -34,6 +36,32 @@ pub(super) enum PolicyCommand {
     Diff(diff::Diff),
     /// Have a running server look at the source of its policies now.
     Refresh(refresh::Refresh),
+    /// Say what is live on a running server since when, what is on trial with which figures, and what is held. Exit code 1 when something is refused or held.
+    Status {
+        #[command(flatten)]
+        door: Door,
+    },
+    /// Say who changed what on a running server and when: the audit trail of its policies.
+    History {
+        #[command(flatten)]
+        door: Door,
+    },
+    /// End the trial on a running server, or go back to an earlier revision. What is left behind is held.
+    Rollback {
+        #[command(flatten)]
+        door: Door,
+        /// The revision, or how its name begins, at least four digits [default: the one that was active before].
+        #[arg(long, value_name = "REVISION")]
+        to: Option<String>,
+        /// Why. It is kept.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Activate what is on trial on a running server, whatever is left of that; or else what is held and offered.
+    Promote {
+        #[command(flatten)]
+        door: Door,
+    },
 }
 
 /// Runs the command.
@@ -44,6 +72,10 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::Eval(asked) => eval(asked),
         PolicyCommand::Diff(asked) => diff::run(asked),
         PolicyCommand::Refresh(asked) => refresh::run(asked),
+        PolicyCommand::Status { door } => control::policies(door, &Live::Status),
+        PolicyCommand::History { door } => control::policies(door, &Live::History),
+        PolicyCommand::Rollback { door, to, reason } => control::policies(door, &Live::RollBack { to: to.clone(), reason: reason.clone() }),
+        PolicyCommand::Promote { door } => control::policies(door, &Live::Promote),
     }
 }
 

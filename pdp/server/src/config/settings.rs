@@ -2,6 +2,7 @@
 
 pub(super) mod opa;
 pub(super) mod policy;
+pub(super) mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

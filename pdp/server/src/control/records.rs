@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use countersign_pdp_engine::record::{Explanation, Record, explain};
 use countersign_pdp_store::{JournalError, Verified};
 use countersign_risk::Calibration;
@@ -92,27 +91,6 @@ pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): N
     let record = found.ok_or_else(|| Problem::unknown(&format!("there is no record of decision `{id}`, or not any more")))?;
     let explanation = serde_json::from_value(record.clone()).ok().map(|record: Record| explain(&record));
     Ok(Json(Why { record, explanation }))
-}
-
-/// Which policy is active, and which was refused.
-#[utoipa::path(
-    get,
-    path = "/countersign/v1/policies",
-    responses((status = 200, body = Value, description = "The active and the last refused revision."), Refused)
-)]
-pub(super) async fn policies(State(service): State<Arc<ControlService>>) -> Json<Value> {
-    Json((service.policy_status)())
-}
-
-/// Has the source of policies looked at, at once or soon after the last look. What came of it, the status of the policies says.
-#[utoipa::path(
-    post,
-    path = "/countersign/v1/policies/refresh",
-    responses((status = 202, description = "It is looked at."), Refused)
-)]
-pub(super) async fn refresh_policies(State(service): State<Arc<ControlService>>) -> StatusCode {
-    (service.look_at_policies)();
-    StatusCode::ACCEPTED
 }
 
 /// The state of this process.

@@ -49,7 +49,7 @@ impl fmt::Display for Budget {
 
 impl Budget {
     #[expect(clippy::cast_precision_loss, reason = "a log has fewer than 2^52 decisions")]
-    fn holds(self, changed: u64, of: u64) -> bool {
+    pub(crate) fn holds(self, changed: u64, of: u64) -> bool {
         match self {
             Self::Count(most) => changed <= most,
             Self::Percent(most) => changed as f64 * 100.0 <= most * of as f64,

@@ -90,7 +90,7 @@ pub struct Report {
 type Counts = BTreeMap<(Change, String), u64>;
 
 /// What is counted so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tally {
     most_examples: usize,
     decisions: u64,
@@ -105,7 +105,7 @@ pub struct Tally {
 }
 
 /// An example in its order: the earliest first.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept((i64, String), Example);
 
 impl PartialOrd for Kept {
@@ -146,7 +146,7 @@ impl Tally {
         self.unreadable += 1;
     }
 
-    pub(super) fn add(&mut self, record: &Record, before: &Reconsidered, after: &Reconsidered) {
+    pub(crate) fn add(&mut self, record: &Record, before: &Reconsidered, after: &Reconsidered) {
         self.decisions += 1;
         let change = Change { from: effect(&before.summary), to: effect(&after.summary) };
         self.not_as_recorded += u64::from(effect(&record.summary) != change.from);
@@ -209,7 +209,7 @@ impl Tally {
 
     /// What it comes to.
     #[must_use]
-    pub(super) fn report(self) -> Report {
+    pub(crate) fn report(self) -> Report {
         let sum = |is: fn(Change) -> bool| self.changes.iter().filter(|(change, _)| is(**change)).map(|(_, decisions)| decisions).sum();
         Report {
             decisions: self.decisions,
@@ -246,7 +246,7 @@ fn count(counts: &mut Counts, change: Change, name: String) {
     *counts.entry((change, name)).or_default() += 1;
 }
 
-const fn effect(summary: &Summary) -> Effect {
+pub(crate) const fn effect(summary: &Summary) -> Effect {
     match summary {
         Summary::Allow(_) => Effect::Allow,
         Summary::StepUp(_) => Effect::StepUp,

@@ -89,6 +89,30 @@ labels! {
         Refused = "refused",
     }
 
+    /// What a candidate on trial makes of an answer.
+    TrialChange {
+        /// The same.
+        None = "none",
+        /// A deny, of an allow or a step-up.
+        NewDeny = "new_deny",
+        /// An allow, of a deny or a step-up.
+        NewAllow = "new_allow",
+        /// A step-up, of an allow.
+        NewStepUp = "new_step_up",
+        /// A step-up, of a deny.
+        Other = "other",
+    }
+
+    /// How a trial ended.
+    TrialOutcome {
+        /// The candidate became active.
+        Activated = "activated",
+        /// It is held.
+        RolledBack = "rolled_back",
+        /// Its source offers it no longer, or another one.
+        Withdrawn = "withdrawn",
+    }
+
     /// How a fetch of a key set ended.
     FetchOutcome {
         /// The keys are other ones now.

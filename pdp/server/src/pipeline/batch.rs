@@ -12,7 +12,7 @@ use countersign_pdp_engine::request::{AccessRequest, Credentials};
 use countersign_sdk_types::{DenialCode, SubjectId};
 
 use super::lease::Seen;
-use super::{Answer, Patient, Pdp, Question, Shown};
+use super::{Answer, Patient, Pdp, Question, Serving, Shown};
 use crate::clock::Stopwatch;
 use crate::metrics::Door;
 
@@ -23,6 +23,8 @@ pub(super) struct Batch {
     is_shared: bool,
     /// How long a lease of one of its answers may be held.
     pub(super) leases: Option<Duration>,
+    /// What all of it is decided by, and what had been told before that was looked at.
+    begun: Option<(Seen, Arc<Serving>)>,
     last: Option<Look>,
     refused: BTreeSet<SubjectId>,
     is_forged: bool,
@@ -41,12 +43,24 @@ struct Look {
 
 impl Batch {
     /// One question, which shares nothing.
-    pub(super) const fn of_one(leases: Option<Duration>) -> Self {
-        Self { is_shared: false, leases, last: None, refused: BTreeSet::new(), is_forged: false, shows: false, shown: None }
+    pub(super) fn of_one(leases: Option<Duration>) -> Self {
+        Self { is_shared: false, ..Self::of_many(leases) }
     }
 
-    pub(super) const fn of_many(leases: Option<Duration>) -> Self {
-        Self { is_shared: true, leases, last: None, refused: BTreeSet::new(), is_forged: false, shows: false, shown: None }
+    pub(super) fn of_many(leases: Option<Duration>) -> Self {
+        Self { is_shared: true, leases, begun: None, last: None, refused: BTreeSet::new(), is_forged: false, shows: false, shown: None }
+    }
+
+    /// What decides, and what was seen before that was looked at: found out once for all questions, so that no batch is answered by two revisions.
+    pub(super) fn begin(&mut self, look: impl FnOnce() -> (Seen, Arc<Serving>)) -> (Seen, Arc<Serving>) {
+        match &self.begun {
+            Some((seen, serving)) => (*seen, Arc::clone(serving)),
+            None => {
+                let begun = look();
+                self.begun = Some(begun.clone()).filter(|_| self.is_shared);
+                begun
+            }
+        }
     }
 
     /// The same, of which it is to be shown what its decision was made of.

@@ -65,7 +65,9 @@ impl Pdp {
 
     fn granted(&self, answer: &Answer, shown: &Shown, within: Millis) -> Option<Granted> {
         let Decision::Allow(permit) = &answer.decision else { return None };
-        let is_leased = self.lease.ttl > Millis(0) && shown.remaining < self.lease.risk_below;
+        // An edge decides by the revision for everybody: whom a candidate answers asks here each time.
+        let is_general = self.served.load().is_general(permit.revision());
+        let is_leased = is_general && self.lease.ttl > Millis(0) && shown.remaining < self.lease.risk_below;
         // The trail as it goes on from here: the next request of the session finds it so.
         let facts = Facts { trail: self.trails.of(&shown.identified), ..Facts::clone(&shown.facts) };
         let capsule = Capsule::of(&shown.identified, &shown.credentials, &facts, &shown.sighting).filter(|_| is_leased)?;

@@ -104,11 +104,17 @@ impl Pdp {
     async fn search_uncounted(&self, search: Search, bounds: Bounds) -> Result<Found, Denial> {
         let patience = Patient { watch: Stopwatch::start(), deadline: bounds.deadline };
         let now = self.clock.now();
-        let snapshot = self.snapshot.load_full();
+        let serving = self.served.load_full();
         let (request, credentials) = normalize(search.raw, &self.rules)?;
-        let question = Question { pdp: self, kind: search.kind, request: &request, credentials: &credentials, snapshot: &snapshot, now };
+        let snapshot = serving.general();
+        let mut question = Question { pdp: self, kind: search.kind, request: &request, credentials: &credentials, snapshot, now };
+        let looked_up = if search.kind == SearchKind::Subject { None } else { question.look_up(request.clone())? };
+        if let Some((identified, _)) = &looked_up {
+            // As an evaluation of the same subject would be.
+            question.snapshot = serving.of(identified.subject());
+        }
         let after = search.after.as_str();
-        let mut found = question.page(after, bounds, patience).await?;
+        let mut found = question.page(looked_up, after, bounds, patience).await?;
         found.id = self.record_search(&question, after, &found).await?;
         Ok(found)
     }
@@ -144,9 +150,8 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    async fn page(&self, after: &str, bounds: Bounds, patience: Patient) -> Result<Found, Denial> {
+    async fn page(&self, looked_up: Option<(Identified, Facts)>, after: &str, bounds: Bounds, patience: Patient) -> Result<Found, Denial> {
         let mut found = Found::new(Vec::new(), Ended::Complete, None);
-        let looked_up = if self.kind == SearchKind::Subject { None } else { self.look_up(self.request.clone())? };
         let mut standing = looked_up.as_ref().map(|(identified, facts)| Standing::of(identified.clone(), facts, self.snapshot, self.now));
         let mut position = after;
         for name in self.candidates(after)? {

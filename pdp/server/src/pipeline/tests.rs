@@ -7,6 +7,7 @@ use countersign_pdp_engine::identify::{Check, Given, Introspected, Issuer, Issue
 use countersign_pdp_engine::keys::KeySet;
 use countersign_pdp_engine::policy::Policy;
 use countersign_pdp_engine::request::{HostRules, Pep, RawHttp};
+use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_risk::{Salts, SubjectSalt};
 use countersign_sdk_types::{Acr, Epoch, Fault, PepId, Place, PlaceGap, Revision, RiskScore};
 use serde_json::json;

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_pdp_store::{Activation, Expect, Origin, StateEvent, Store};
 use countersign_sdk_types::{Digest, Revision, Tenant, Timestamp};
 
@@ -12,11 +11,13 @@ use super::folder::Files;
 use super::pace::Pace;
 use super::source::{Look, Watched};
 use super::start::Started;
-use super::{Accepted, CandidateStatus, Check, Kept, PolicyStatus, Refused, SourceStatus, accept, source, with_policy};
+use super::{CandidateStatus, Check, Kept, PolicyStatus, Refused, Rollout, SourceStatus, accept, source};
 use crate::clock;
+use crate::metrics::ReloadOutcome;
+use crate::pipeline::Served;
 
 /// Who activates what the source offers.
-const BY: &str = "serve";
+pub(super) const BY: &str = "serve";
 /// The most problems that a log line holds.
 const MAX_LOGGED: usize = 8;
 
@@ -32,6 +33,7 @@ pub struct Policies {
     pub(super) kept: Kept,
     pub(super) started: Mutex<Option<Started>>,
     pub(super) status: ArcSwap<PolicyStatus>,
+    pub(super) rollout: Rollout,
     pub(super) given_up: AtomicBool,
 }
 
@@ -64,13 +66,13 @@ impl Policies {
         self.pace.due().await;
     }
 
-    /// Looks at the source once. What it offers is checked, journaled and activated, or refused. Blocks meanwhile.
-    pub fn refresh(&self, snapshot: &ArcSwap<Snapshot>, store: &Store) {
+    /// Looks at the source once. What it offers is checked, and then tried or activated, or it is refused. Blocks meanwhile.
+    pub fn refresh(&self, served: &Served, store: &Store) {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         match source.look() {
             Look::Nothing | Look::Moving | Look::Failed(_) => {}
-            Look::Refused { content, why } => self.refuse(content, vec![why]),
-            Look::Offer(offer) => match self.judge(snapshot, store, offer.files, offer.origin) {
+            Look::Refused { content, why } => self.refuse(served, store, content, vec![why]),
+            Look::Offer(offer) => match self.judge(served, store, offer.files, offer.origin) {
                 Ok(()) => {}
                 // Nobody judged it: whoever comes next does.
                 Err(_) if self.given_up.load(Ordering::SeqCst) => source.offer_again(),
@@ -78,48 +80,39 @@ impl Policies {
                     if refused.passing {
                         source.offer_again();
                     }
-                    self.refuse(offer.content, refused.problems);
+                    self.refuse(served, store, offer.content, refused.problems);
                 }
             },
         }
     }
 
-    fn judge(&self, snapshot: &ArcSwap<Snapshot>, store: &Store, files: Files, origin: Origin) -> Result<(), Refused> {
+    fn judge(&self, served: &Served, store: &Store, files: Files, origin: Origin) -> Result<(), Refused> {
         let source = source(&self.package, files.clone()).map_err(|error| Refused::for_good(&error))?;
-        let active = snapshot.load().revision.clone();
-        if source.digest().to_string() == active.as_str() {
-            self.stay(active);
+        if self.is_known(served, store, &source.digest(), &files, &origin)? {
             return Ok(());
         }
-        let Accepted { revision, digest, policy } = accept(self.check, &source, &self.given_up)?;
-        // INVARIANT: a revision is kept before the journal names it, and the journal names it before any decision does.
-        let kept = self.kept.keep(&digest, &files, &origin);
-        kept.map_err(|error| Refused { problems: vec![format!("the policy was not kept: {error}")], passing: true })?;
-        let written = self.journal(store, (revision.clone(), digest), origin, Some(active));
-        let at = written.map_err(|error| Refused { problems: vec![error], passing: true })?;
-        let policy = Arc::new(policy);
-        snapshot.rcu(|snapshot| with_policy(snapshot, &revision, &policy));
-        tracing::info!(target: "countersign::policy", %revision, "policy revision is active");
-        self.tell(revision, at, None);
-        Ok(())
+        let accepted = accept(self.check, &source, &self.given_up)?;
+        self.take(served, store, &files, accepted, origin)
     }
 
-    /// The folder went back to what is active.
-    fn stay(&self, active: Revision) {
+    /// The source offers nothing else than what is active, or what is on trial.
+    pub(super) fn stay(&self, active: Revision) {
         let status = self.status.load();
         if status.candidate.is_some() {
-            tracing::info!(target: "countersign::policy", revision = %active, "the policy folder holds the active revision again");
+            tracing::info!(target: "countersign::policy", revision = %active, "nothing that the source offers is refused any more");
         }
         self.tell(active, status.activated_at, None);
     }
 
     /// Says once what is wrong: a source shows the same content no second time.
-    fn refuse(&self, digest: Digest, problems: Vec<String>) {
+    fn refuse(&self, served: &Served, store: &Store, digest: Digest, problems: Vec<String>) {
         let told = problems.iter().take(MAX_LOGGED).map(String::as_str).collect::<Vec<_>>().join("; ");
         let status = self.status.load();
         let active = status.revision.clone();
         tracing::warn!(target: "countersign::policy", %digest, problems = told, %active, "policy in the folder is refused; the active revision stays");
         self.tell(active, status.activated_at, Some(CandidateStatus { digest, problems }));
+        served.metrics.policy_reloaded(ReloadOutcome::Refused);
+        self.show_now(served, store);
     }
 
     /// Writes an activation down, durably, unless somebody else activated something meanwhile.

@@ -15,7 +15,7 @@ use countersign_sdk_types::{Digest, Tenant};
 use super::pace::{Pace, SETTLING};
 use super::settings::Settings;
 use super::source::{Look, Offer, Source, Watched};
-use super::{Accepted, Check, Files, Kept, Policies, PolicyStatus, accept, source};
+use super::{Accepted, Check, Files, Kept, Policies, PolicyStatus, Rollout, Terms, accept, source};
 use crate::clock::Stopwatch;
 use crate::{clock, jail};
 
@@ -29,19 +29,10 @@ pub struct Opening {
     tenant: Tenant,
     check: Check,
     kept: Kept,
-    entry: Entry,
+    terms: Terms,
     pace: Arc<Pace>,
     source: Arc<Mutex<Watched>>,
     first: Look,
-}
-
-/// How another revision takes the place of the one that was active before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
-    /// By passing the checks.
-    AtOnce,
-    /// By passing the checks and then a rollout, which needs the one before.
-    ByRollout,
 }
 
 /// What a server starts with, as it is journaled and kept.
@@ -67,13 +58,13 @@ impl Opening {
         let source = Source::open(place, store, &pace)?;
         let source = Arc::new(Mutex::new(Watched::new(source, Arc::clone(&pace))));
         let first = first(&source);
-        Ok(Self { kept: Kept::under(store, &package), entry: Entry::AtOnce, package, tenant, check, pace, source, first })
+        Ok(Self { kept: Kept::under(store, &package), terms: Terms::default(), package, tenant, check, pace, source, first })
     }
 
-    /// The same with another way in for what is new.
+    /// The same, with a way from accepted to active.
     #[must_use]
-    pub fn entering(self, entry: Entry) -> Self {
-        Self { entry, ..self }
+    pub fn rolling(self, terms: Terms) -> Self {
+        Self { terms, ..self }
     }
 
     /// What the source offers, checked and compiled.
@@ -93,7 +84,7 @@ impl Opening {
         let active = store.view().activation(&self.tenant).map_err(|error| error.to_string())?;
         let (accepted, started) = match &active {
             None => self.accepted(self.offer()?)?,
-            Some(active) => self.beside(active)?,
+            Some(active) => self.beside(active, store)?,
         };
         let status = PolicyStatus { revision: accepted.revision.clone(), activated_at: clock::now(), candidate: None };
         let is_offered = matches!(&self.first, Look::Offer(offer) if offer.files == started.files);
@@ -116,13 +107,15 @@ impl Opening {
             kept: self.kept,
             started: Mutex::new(Some(started)),
             status: ArcSwap::from_pointee(status),
+            rollout: Rollout::new(self.terms),
             given_up: AtomicBool::new(false),
         };
         Ok((policies, Snapshot::new(accepted.revision, accepted.policy)))
     }
 
     /// With an active revision, what the source offers must be better than to go on with that.
-    fn beside(&self, active: &Activation) -> Result<(Accepted, Started), String> {
+    fn beside(&self, active: &Activation, store: &Store) -> Result<(Accepted, Started), String> {
+        let times = store.view().policy_times(&self.tenant).map_err(|error| error.to_string())?;
         let offered = self.offer().and_then(|offer| Ok((offer, source(&self.package, offer.files.clone())?.digest())));
         let revision = &active.revision;
         let why = match offered {
@@ -130,10 +123,10 @@ impl Opening {
                 Ok(started) => return Ok(started),
                 Err(why) => why,
             },
-            Ok((_, digest)) if active.instead_of == Some(digest) => {
+            Ok((_, digest)) if times.held(&digest).is_some() => {
                 format!("the policy source offers what was rolled back from ({digest}), which is not taken again by itself")
             }
-            Ok((offer, _)) if self.entry == Entry::ByRollout => match self.again(active) {
+            Ok((offer, _)) if self.terms.first().is_some() => match self.again(active) {
                 Ok(started) => {
                     tracing::info!(target: "countersign::policy", %revision, "the active revision decides; what the source offers is rolled out");
                     return Ok(started);

@@ -3,18 +3,21 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use countersign_pdp_engine::policy::check_candidate;
 use countersign_pdp_store::{Activation, Expect, StateEvent, Store};
 use countersign_sdk_types::{Seconds, Tenant, Timestamp};
 
 use super::*;
+use crate::config::LeaseTerms;
+use crate::metrics::Metrics;
+use crate::pipeline::Served;
+use crate::watch::Hub;
 
 struct Desk {
     folder: tempfile::TempDir,
     _data: tempfile::TempDir,
     policies: Policies,
-    snapshot: ArcSwap<Snapshot>,
+    served: Served,
     store: Store,
 }
 
@@ -41,7 +44,9 @@ impl Desk {
         policies.check = check;
         snapshot.max_age = Seconds(7);
         policies.begin(&store).unwrap();
-        Self { folder, _data: data, policies, snapshot: ArcSwap::from_pointee(snapshot), store }
+        let metrics = Arc::new(Metrics::new());
+        let hub = Hub::new(LeaseTerms::default(), snapshot.revision.clone(), Arc::clone(&metrics)).unwrap();
+        Self { folder, _data: data, policies, served: Served::new(snapshot, Arc::new(hub), metrics), store }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -50,8 +55,8 @@ impl Desk {
 
     /// One look; the active revision after it.
     fn look(&self) -> String {
-        self.policies.refresh(&self.snapshot, &self.store);
-        let active = self.snapshot.load().revision.to_string();
+        self.policies.refresh(&self.served, &self.store);
+        let active = self.served.load().active().revision.to_string();
         assert_eq!(self.policies.status().revision.as_str(), active);
         active
     }
@@ -88,7 +93,7 @@ fn a_change_is_active_when_it_holds_still() {
     let second = desk.look();
     assert_ne!(second, first);
     assert_eq!(desk.activation().revision.as_str(), second, "journaled");
-    assert_eq!(desk.snapshot.load().max_age, Seconds(7), "all else stays");
+    assert_eq!(desk.served.load().active().max_age, Seconds(7), "all else stays");
 }
 
 #[test]

@@ -17,10 +17,10 @@ use crate::config::Config;
 use crate::ext_authz::SERVICE;
 use crate::front_door::{self, Limits, Listener, Protocol};
 use crate::grpc::health::Health;
-use crate::metrics::{ListenerName, ReloadOutcome};
+use crate::metrics::ListenerName;
 use crate::opa::{self, Opa, Options};
 use crate::operations::{self, Readiness};
-use crate::policies::PolicyStatus;
+use crate::policies::compare_in_the_background;
 use crate::policies::webhook::{self, Hook};
 use crate::tls::Tls;
 
@@ -52,11 +52,13 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     let (operations_at, decision) = (bind(listen.operations).await?, bind(listen.decision).await?);
     if let Some(policies) = &decider.policies {
         policies.begin(&decider.pdp.store)?;
+        policies.resume(&decider.pdp.served, &decider.pdp.store);
+        compare_in_the_background(policies, &decider.pdp)?;
     }
     let draining = Arc::new(AtomicBool::new(false));
     let (stop, stopped) = watch::channel(false);
     let address = decision.local_addr().map_err(|error| error.to_string())?;
-    tracing::info!(%address, revision = %decider.pdp.snapshot.load().revision, "deciding");
+    tracing::info!(%address, revision = %decider.pdp.served.load().general().revision, "deciding");
     let metrics = Arc::clone(&decider.pdp.metrics);
     let encrypted = |listener: TcpListener, name: ListenerName| Listener::tcp(listener, tls.clone()).counted(metrics.listener(name));
     let socket = Listener::unix(socket).counted(metrics.listener(ListenerName::Control));
@@ -203,18 +205,7 @@ async fn watch_policies(decider: Arc<Decider>) {
     loop {
         policies.due().await;
         let (decider, policies) = (Arc::clone(&decider), Arc::clone(&policies));
-        let look = move || {
-            let before = policies.status();
-            policies.refresh(&decider.pdp.snapshot, &decider.pdp.store);
-            decider.pdp.hub.activated(&decider.pdp.snapshot.load().revision);
-            let after = policies.status();
-            let digest = |status: &PolicyStatus| status.candidate.as_ref().map(|candidate| candidate.digest);
-            if after.revision != before.revision {
-                decider.pdp.metrics.policy_reloaded(ReloadOutcome::Activated);
-            } else if digest(&after).is_some() && digest(&after) != digest(&before) {
-                decider.pdp.metrics.policy_reloaded(ReloadOutcome::Refused);
-            }
-        };
+        let look = move || policies.refresh(&decider.pdp.served, &decider.pdp.store);
         let _ = tokio::task::spawn_blocking(look).await;
     }
 }

@@ -39,6 +39,8 @@ pub fn meaning(event: &StateEvent) -> Meaning {
         }
         // A grant and a revocation taken back only add; how long a grant counts bounds the lease. An activation is told when decisions are made by it.
         E::GrantCreated { .. } | E::Unrevoked { .. } | E::Activated { .. } => Meaning::Nothing,
+        // So is every change of what somebody's decisions are made by.
+        E::TrialBegun { .. } | E::TrialMoved { .. } | E::TrialEnded { .. } => Meaning::Nothing,
         // A counter and a label are no facts of decisions; codes and ceremonies allow nothing by themselves.
         E::CredentialUpdated { .. } | E::EnrollCodeIssued { .. } | E::EnrollCodeSpent { .. } | E::CeremonySpent { .. } => Meaning::Nothing,
         E::ClockMark { .. } | E::Incarnation { .. } => Meaning::Nothing,

@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::kv::{self, Key, Table};
 use super::{
-    Applied, BreakGlassRecord, EnrollCode, Named, Revocation, SessionLink, SpentCeremony, View, ViewError, baseline, decode, pointer,
+    Applied, BreakGlassRecord, EnrollCode, Named, PolicyTimes, Revocation, SessionLink, SpentCeremony, View, ViewError, baseline, decode,
+    pointer,
 };
-use crate::event::{LockTarget, RevocationTarget, StateEvent};
+use crate::event::{Activation, LockTarget, RevocationTarget, StateEvent};
 use crate::journal::{Head, Refusal};
 
 /// What an event's own precondition depends on. Two events that claim the same are decided one after the other.
@@ -28,7 +29,10 @@ pub(crate) fn claims(event: &StateEvent) -> Option<Vec<u8>> {
         }
         E::CeremonySpent { ceremony, subject, .. } => Key::new(Table::Ceremony, &subject.tenant).part(ceremony.as_str().as_bytes()),
         E::GrantCreated { grant } => Key::new(Table::Grant, &grant.subject.tenant).part(&grant.secret.0),
-        E::Activated { tenant, .. } => Key::new(Table::Activation, tenant),
+        // What is tried is tried beside what is active: a change of either depends on both.
+        E::Activated { tenant, .. } | E::TrialBegun { tenant, .. } | E::TrialMoved { tenant, .. } | E::TrialEnded { tenant, .. } => {
+            Key::new(Table::Activation, tenant)
+        }
         _ => return None,
     };
     Some(key.0)
@@ -69,6 +73,10 @@ impl View {
                     Some(code) if code.subject != *subject => Err(Refusal::Foreign),
                     Some(code) => refuse(*at >= code.expires, Refusal::Expired),
                 }
+            }
+            E::TrialMoved { tenant, digest, .. } | E::TrialEnded { tenant, digest, .. } => {
+                let tried = self.policy_times(tenant)?.trial.map(|trial| trial.digest);
+                refuse(tried != Some(*digest), Refusal::Changed)
             }
             _ => Ok(()),
         })
@@ -192,6 +200,13 @@ impl Fold<'_> {
         Ok(())
     }
 
+    fn policy(&mut self, tenant: &Tenant, change: impl FnOnce(&mut PolicyTimes)) -> Result<(), ViewError> {
+        let key = Key::new(Table::Policy, tenant);
+        let mut times: PolicyTimes = self.read(&key)?.unwrap_or_default();
+        change(&mut times);
+        self.put(&key, &times)
+    }
+
     fn remove(&mut self, key: Key) {
         self.changes.insert(key.0, None);
     }
@@ -248,7 +263,15 @@ impl Fold<'_> {
                 let key = Key::new(Table::Link, &tenant).part(host.as_str().as_bytes()).part(&cookie.0);
                 self.put(&key, &SessionLink { subject, claims, expires })
             }
-            E::Activated { tenant, activation } => self.put(&Key::new(Table::Activation, &tenant), &activation),
+            E::Activated { tenant, activation } => {
+                let key = Key::new(Table::Activation, &tenant);
+                let before: Option<Activation> = self.read(&key)?;
+                self.put(&key, &activation)?;
+                self.policy(&tenant, |times| times.activated(&activation, before.as_ref()))
+            }
+            E::TrialBegun { tenant, trial } => self.policy(&tenant, |times| times.begun(trial)),
+            E::TrialMoved { tenant, stage, by, at, .. } => self.policy(&tenant, |times| times.moved(stage, by, at)),
+            E::TrialEnded { tenant, held, by, at, why, .. } => self.policy(&tenant, |times| times.ended(held, by, at, why)),
             E::BreakGlass { subject, expires, by, reason } => {
                 self.put(&Key::subject(Table::BreakGlass, &subject), &BreakGlassRecord { expires, by, reason })
             }

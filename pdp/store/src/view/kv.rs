@@ -49,6 +49,7 @@ pub(super) enum Table {
     Sharing = 19,
     Waiting = 20,
     Pointer = 21,
+    Policy = 22,
 }
 
 /// Table, tenant with its length, and 32 bytes of BLAKE3 for each further part: no two names can run into each other, however long.

@@ -54,7 +54,7 @@ async fn answer(command: &ControlCommand, client: &Client) -> Result<Outcome, Fa
     }
 }
 
-fn outcome(answer: &impl Serialize, text: String) -> Result<Outcome, Failure> {
+pub(super) fn outcome(answer: &impl Serialize, text: String) -> Result<Outcome, Failure> {
     let json = serde_json::to_value(answer).map_err(|error| Failure::could_not(error.to_string()))?;
     Ok(Outcome { json, text, is_found: false })
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::opa::KeySettings;
+use super::rollout::RolloutSettings;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +40,8 @@ pub(in crate::config) struct PolicySettings {
     pub(in crate::config) poll_s: Option<u64>,
     /// A file whose first line is the secret of whoever tells of news.
     pub(in crate::config) webhook_secret_file: Option<PathBuf>,
+    /// From accepted to active.
+    pub(in crate::config) rollout: Option<RolloutSettings>,
 }
 
 fn package() -> String {

@@ -1,13 +1,13 @@
 //! What operators are told about a source. No secret is in it.
 
 use countersign_sdk_types::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How a source is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceStatus {
     /// `folder`, `git` or `bundle`.
-    pub kind: &'static str,
+    pub kind: String,
     /// Where it is.
     pub at: String,
     /// When it was looked at last.
@@ -20,7 +20,7 @@ pub struct SourceStatus {
 
 impl SourceStatus {
     pub(super) fn new((kind, at): (&'static str, String)) -> Self {
-        Self { kind, at, looked_at: None, answered_at: None, error: None }
+        Self { kind: kind.to_owned(), at, looked_at: None, answered_at: None, error: None }
     }
 
     /// The same after a look at an instant.

@@ -8,8 +8,12 @@ use countersign_pdp_store::{Expect, StateEvent};
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::LeaseTerms;
 use crate::jail::Ended;
+use crate::metrics::Metrics;
+use crate::pipeline::Served;
 use crate::policies::Place;
+use crate::watch::Hub;
 
 const FIRST: &str = "package authz\nimport rego.v1\nallow := false\n";
 const SECOND: &str = "package authz\nimport rego.v1\nallow := true\n";
@@ -26,6 +30,10 @@ fn here(source: &PolicySource, _: &AtomicBool) -> Result<CandidateReport, Ended>
     Ok(check_candidate(source))
 }
 
+fn by_rollout() -> Terms {
+    Terms { canary: vec![10, 100], ..Terms::default() }
+}
+
 fn digest(text: &str) -> Digest {
     source("authz", vec![("a.rego".to_owned(), text.as_bytes().to_vec())]).unwrap().digest()
 }
@@ -34,7 +42,7 @@ impl Machine {
     fn new() -> Self {
         let machine = Self { folder: TempDir::new().unwrap(), data: TempDir::new().unwrap(), store: Store::memory().unwrap() };
         machine.write(FIRST);
-        assert_eq!(machine.start(Entry::AtOnce).unwrap().1, digest(FIRST));
+        assert_eq!(machine.start(Terms::default()).unwrap().1, digest(FIRST));
         machine
     }
 
@@ -42,19 +50,19 @@ impl Machine {
         fs::write(self.folder.path().join("a.rego"), text).unwrap();
     }
 
-    fn start(&self, entry: Entry) -> Result<(Policies, Digest), String> {
+    fn start(&self, terms: Terms) -> Result<(Policies, Digest), String> {
         let place = Place::Folder(self.folder.path().to_owned());
         let settings = Settings { package: "authz".to_owned(), place, poll: Duration::from_secs(30), webhook: None };
         let opening = Opening::checked_by(here, settings, Tenant::new("main").unwrap(), self.data.path())?;
-        let (policies, snapshot) = opening.entering(entry).choose(&self.store)?;
+        let (policies, snapshot) = opening.rolling(terms).choose(&self.store)?;
         policies.begin(&self.store)?;
         assert_eq!(policies.status().revision, snapshot.revision);
         assert_eq!(self.activation().revision, snapshot.revision);
         Ok((policies, Digest::try_from(snapshot.revision.to_string()).unwrap()))
     }
 
-    fn starts_with(&self, entry: Entry, text: &str) -> Policies {
-        let (policies, started) = self.start(entry).unwrap();
+    fn starts_with(&self, terms: Terms, text: &str) -> Policies {
+        let (policies, started) = self.start(terms).unwrap();
         assert_eq!(started, digest(text));
         policies
     }
@@ -75,8 +83,9 @@ impl Machine {
     fn look(&self, policies: &Policies) -> Option<String> {
         let revision = policies.status().revision;
         let policy = countersign_pdp_engine::policy::Policy::compile(&source("authz", vec![("a.rego".to_owned(), FIRST.into())]).unwrap());
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(revision, policy.unwrap()));
-        policies.refresh(&snapshot, &self.store);
+        let (snapshot, metrics) = (Snapshot::new(revision, policy.unwrap()), Arc::new(Metrics::new()));
+        let hub = Hub::new(LeaseTerms::default(), snapshot.revision.clone(), Arc::clone(&metrics)).unwrap();
+        policies.refresh(&Served::new(snapshot, Arc::new(hub), metrics), &self.store);
         policies.status().candidate.map(|candidate| candidate.problems.join("; "))
     }
 }
@@ -85,7 +94,7 @@ impl Machine {
 fn a_revision_that_passes_decides_at_once() {
     let machine = Machine::new();
     machine.write(SECOND);
-    machine.starts_with(Entry::AtOnce, SECOND);
+    machine.starts_with(Terms::default(), SECOND);
     assert_eq!(machine.activation().digest, digest(SECOND));
     assert_eq!(machine.kept().len(), 2);
 }
@@ -95,7 +104,7 @@ fn a_start_needs_the_source_no_more_than_once() {
     let machine = Machine::new();
     let before = machine.activation();
     fs::remove_dir_all(machine.folder.path()).unwrap();
-    let policies = machine.starts_with(Entry::AtOnce, FIRST);
+    let policies = machine.starts_with(Terms::default(), FIRST);
     assert_eq!(machine.activation(), before, "nothing was activated");
     assert!(machine.look(&policies).unwrap().contains("cannot read"), "the status says what is wrong");
 }
@@ -103,10 +112,10 @@ fn a_start_needs_the_source_no_more_than_once() {
 #[test]
 fn the_first_start_needs_it() {
     let machine = Machine { folder: TempDir::new().unwrap(), data: TempDir::new().unwrap(), store: Store::memory().unwrap() };
-    let why = machine.start(Entry::AtOnce).unwrap_err();
+    let why = machine.start(Terms::default()).unwrap_err();
     assert!(why.contains("neither `decision` nor `allow`"), "{why}");
     machine.write(BROKEN);
-    let why = machine.start(Entry::ByRollout).unwrap_err();
+    let why = machine.start(by_rollout()).unwrap_err();
     assert!(why.contains("is refused") && why.contains("http.send"), "{why}");
 }
 
@@ -115,12 +124,12 @@ fn what_is_kept_and_damaged_decides_nothing() {
     let machine = Machine::new();
     machine.damage();
     machine.write(BROKEN);
-    let why = machine.start(Entry::AtOnce).unwrap_err();
+    let why = machine.start(Terms::default()).unwrap_err();
     assert!(why.contains("http.send") && why.contains("damaged"), "both reasons are told: {why}");
     for path in machine.kept() {
         fs::remove_file(path).unwrap();
     }
-    let why = machine.start(Entry::AtOnce).unwrap_err();
+    let why = machine.start(Terms::default()).unwrap_err();
     assert!(why.contains("http.send") && why.contains("nothing is kept"), "{why}");
 }
 
@@ -128,7 +137,7 @@ fn what_is_kept_and_damaged_decides_nothing() {
 fn what_is_refused_leaves_the_revision_before() {
     let machine = Machine::new();
     machine.write(BROKEN);
-    let policies = machine.starts_with(Entry::AtOnce, FIRST);
+    let policies = machine.starts_with(Terms::default(), FIRST);
     assert!(machine.look(&policies).unwrap().contains("http.send"));
 }
 
@@ -139,35 +148,36 @@ fn what_was_rolled_back_from_is_not_taken_by_a_restart() {
     let event = StateEvent::Activated { tenant: Tenant::new("main").unwrap(), activation: activation.clone() };
     machine.store.append(event, Expect::Any).wait().unwrap();
     machine.write(SECOND);
-    machine.starts_with(Entry::AtOnce, FIRST);
-    machine.starts_with(Entry::ByRollout, FIRST);
+    machine.starts_with(Terms::default(), FIRST);
+    machine.starts_with(by_rollout(), FIRST);
     assert_eq!(machine.activation(), activation);
     machine.damage();
-    assert!(machine.start(Entry::AtOnce).unwrap_err().contains("rolled back from"), "rather no server");
+    assert!(machine.start(Terms::default()).unwrap_err().contains("rolled back from"), "rather no server");
 }
 
 #[test]
 fn a_rollout_starts_from_the_revision_before_where_that_is_kept() {
     let machine = Machine::new();
     machine.write(SECOND);
-    machine.starts_with(Entry::ByRollout, FIRST);
+    machine.starts_with(by_rollout(), FIRST);
     machine.damage();
-    machine.starts_with(Entry::ByRollout, SECOND);
+    machine.starts_with(by_rollout(), SECOND);
 }
 
 #[test]
 fn what_a_start_did_not_take_is_offered_right_after_it() {
     let machine = Machine::new();
     machine.write(SECOND);
-    let policies = machine.starts_with(Entry::ByRollout, FIRST);
+    let policies = machine.starts_with(by_rollout(), FIRST);
     assert_eq!(machine.look(&policies), None);
-    assert_eq!(machine.activation().digest, digest(SECOND), "without waiting for a change of the folder");
+    let trial = machine.store.view().policy_times(&Tenant::new("main").unwrap()).unwrap().trial.unwrap();
+    assert_eq!(trial.digest, digest(SECOND), "without waiting for a change of the folder");
 }
 
 #[test]
 fn an_older_store_is_given_what_it_lacks() {
     let machine = Machine::new();
     fs::remove_dir_all(machine.data.path().join("policies")).unwrap();
-    machine.starts_with(Entry::AtOnce, FIRST);
+    machine.starts_with(Terms::default(), FIRST);
     assert_eq!(machine.kept().len(), 1);
 }

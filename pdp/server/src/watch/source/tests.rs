@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_pdp_store::{Activation, DeviceRecord, GrantRecord, LearnedEvent, Origin, RoleRecord, Store, StoredCredential};
+use countersign_pdp_store::{
+    Activation, DeviceRecord, GrantRecord, LearnedEvent, Origin, RoleRecord, Stage, Store, StoredCredential, Trial,
+};
 use countersign_risk::pointer::PointerProfile;
 use countersign_risk::{Keyed, RawSighting, Salts, SessionTag, Sighting, Strength, SubjectSalt};
 use countersign_sdk_types::{
@@ -98,6 +100,12 @@ fn every() -> Vec<(&'static str, StateEvent)> {
             },
         ),
         ("activated", E::Activated { tenant: tenant(), activation: activation() }),
+        ("trial begun", E::TrialBegun { tenant: tenant(), trial: trial() }),
+        ("trial moved", E::TrialMoved { tenant: tenant(), digest: Digest([6; 32]), stage: Stage::Canary(1), by: by.clone(), at: AT }),
+        (
+            "trial ended",
+            E::TrialEnded { tenant: tenant(), digest: Digest([6; 32]), held: true, by: by.clone(), at: AT, why: reason.clone() },
+        ),
         ("break_glass", E::BreakGlass { subject: alice(), expires: AT, by, reason }),
         ("clock_mark", E::ClockMark { tenant: tenant(), at: AT }),
         ("incarnation", E::Incarnation { n: 1, at: AT }),
@@ -116,6 +124,11 @@ fn grant(credential: CredentialId) -> GrantRecord {
         created: AT,
         expires: AT,
     }
+}
+
+fn trial() -> Trial {
+    let Activation { revision, digest, origin, by, at, .. } = activation();
+    Trial { revision, digest, origin, by, at, stage: Stage::Shadow, stage_at: at }
 }
 
 fn activation() -> Activation {
@@ -154,6 +167,9 @@ fn every_fact_ends_what_rests_on_it() {
             M::Ends(R::Subject, vec![tag::link(&tenant(), &Host::new("wiki.example").unwrap(), &Digest([4; 32])), tag::subject(&alice())]),
         ),
         ("activated", M::Nothing),
+        ("trial begun", M::Nothing),
+        ("trial moved", M::Nothing),
+        ("trial ended", M::Nothing),
         ("break_glass", M::Ends(R::Subject, subject())),
         ("clock_mark", M::Nothing),
         ("incarnation", M::Nothing),
