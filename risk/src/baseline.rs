@@ -350,6 +350,12 @@ impl Baseline {
         &self.clock
     }
 
+    /// The half hour of the day, from 0 to 47, that it is for the subject: in the home zone, or in UTC where none is known.
+    #[must_use]
+    pub fn half_hour(&self, at: Timestamp) -> usize {
+        self.clock.half_hour(at)
+    }
+
     /// When the subject is expected, as the hour signal sees it at an instant; none while too little is known.
     #[must_use]
     pub fn hours(&self, at: Timestamp) -> Option<Hours> {

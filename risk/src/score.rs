@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_sdk_types::{Digest, Reason, RiskScore};
+use countersign_sdk_types::{Digest, Reason, RiskScore, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, Evidence, EvidenceItem};
@@ -45,6 +45,13 @@ impl Assessment {
     #[must_use]
     pub fn remaining(&self, answered: &BTreeSet<Digest>) -> RiskScore {
         total(&self.evidence, &self.calibration, answered).min(self.inherent)
+    }
+
+    /// The same without what one signal said, floors included.
+    #[must_use]
+    pub fn without(&self, signal: Signal) -> Self {
+        let items = self.evidence.items().iter().filter(|item| item.signal != signal);
+        score(Evidence(items.cloned().collect()), &self.calibration)
     }
 
     /// The evidence that a passkey would answer: what speaks against the subject, and only as it was seen.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_risk::{Assessment, BindingState, Known, RawSighting, Sighting, observe, score};
+use countersign_risk::{Assessment, BindingState, Known, RawSighting, Sighting, Weights, observe, score};
 use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::{Acr, DenialCode, Digest, Effect, Obligation, Reason, Revision, RiskScore, Seconds, SubjectId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -156,7 +156,7 @@ pub struct Witness {
 #[must_use]
 pub fn witness(identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: Timestamp) -> Witness {
     let sighting = sight(identified, facts, now);
-    let assessment = assess(&sighting, facts, snapshot);
+    let assessment = assess(&sighting, facts, &snapshot.weights);
     Witness { sighting, assessment }
 }
 
@@ -168,7 +168,7 @@ pub fn decide(identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: 
 
 /// The same from a recorded sighting: the salt that keyed it need not exist any more.
 pub(crate) fn decide_on(sighting: Sighting, identified: &Identified, facts: &Facts, snapshot: &Snapshot, now: Timestamp) -> Decided {
-    let assessment = assess(&sighting, facts, snapshot);
+    let assessment = assess(&sighting, facts, &snapshot.weights);
     let case = Case { identified, facts, snapshot, now, sighting: &sighting, assessment: &assessment };
     let input = case.input(facts);
     let (decision, verdict, tried) = case.settle(&input);
@@ -187,7 +187,7 @@ pub(crate) fn decide_on(sighting: Sighting, identified: &Identified, facts: &Fac
 /// What the risk and the obligations of an allow would be at an instant; `None` where the answer would be another. What would make it yes is not looked for.
 pub(crate) fn allowed(identified: &Identified, facts: &Facts, snapshot: &Snapshot, at: Timestamp) -> Option<(RiskScore, Vec<Obligation>)> {
     let sighting = sight(identified, facts, at);
-    let assessment = assess(&sighting, facts, snapshot);
+    let assessment = assess(&sighting, facts, &snapshot.weights);
     let case = Case { identified, facts, snapshot, now: at, sighting: &sighting, assessment: &assessment };
     if case.barred().is_some() {
         return None;
@@ -199,13 +199,13 @@ pub(crate) fn allowed(identified: &Identified, facts: &Facts, snapshot: &Snapsho
 
 /// Settles with a risk that was assessed before: what another policy would have said of the same evidence.
 pub(crate) fn settle_assessed(
-    trace: &Trace,
+    (sighting, assessment): (&Sighting, &Assessment),
     identified: &Identified,
     facts: &Facts,
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> (Decision, Option<Verdict>) {
-    let case = Case { identified, facts, snapshot, now, sighting: &trace.sighting, assessment: &trace.assessment };
+    let case = Case { identified, facts, snapshot, now, sighting, assessment };
     let (decision, verdict, _) = case.settle(&case.input(facts));
     (decision, verdict)
 }
@@ -232,8 +232,7 @@ pub fn sight(identified: &Identified, facts: &Facts, now: Timestamp) -> Sighting
     Sighting::new(&raw, &facts.salts)
 }
 
-pub(crate) fn assess(sighting: &Sighting, facts: &Facts, snapshot: &Snapshot) -> Assessment {
-    let weights = &snapshot.weights;
+pub(crate) fn assess(sighting: &Sighting, facts: &Facts, weights: &Weights) -> Assessment {
     let is_privileged = facts.user.as_ref().is_some_and(|user| user.roles.iter().any(|role| weights.privileged_roles.contains(role)));
     let known = Known {
         baseline: &facts.baseline,

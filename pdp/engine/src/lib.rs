@@ -13,6 +13,7 @@ pub mod identify;
 pub mod input;
 pub mod keys;
 pub mod lease;
+pub mod matrix;
 pub mod path;
 pub mod policy;
 pub mod record;
@@ -23,6 +24,7 @@ pub mod sealed;
 pub mod signing;
 pub mod snapshot;
 pub mod standing;
+pub mod yaml;
 
 pub use decide::{Decided, Decision, Demand, Permit, Witness, decide, witness};
 pub use denial::Denial;

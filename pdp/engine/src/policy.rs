@@ -5,7 +5,9 @@
 
 pub mod builtins;
 pub mod candidate;
+mod cases;
 pub(crate) mod check;
+mod coverage;
 mod document;
 pub(crate) mod json;
 pub mod lint;
@@ -13,6 +15,7 @@ pub(crate) mod load;
 mod memo;
 pub(crate) mod rewrite;
 pub(crate) mod scan;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -38,9 +41,12 @@ use memo::Memo;
 use rewrite::reads;
 
 pub use builtins::{BuiltinErrors, Moment, Semantics};
-pub use candidate::{CandidateReport, Problem, TestResult, check_candidate};
+pub use candidate::{CandidateReport, Problem, check_candidate};
+pub use cases::is_cases;
 pub use check::{MAX_CHAIN, MAX_IMPORTS, MAX_PRODUCTS, MAX_RULES};
+pub use coverage::{Coverage, FileCoverage};
 pub use scan::{MAX_DEPTH, MAX_FILE, MAX_OPERATORS, ScanError};
+pub use testing::{Outcome, TestOptions, TestReport, TestResult, run_tests};
 
 /// The most files of a policy.
 pub const MAX_FILES: usize = 4_000;
@@ -58,6 +64,9 @@ const MAX_TEXT: usize = 512;
 pub struct PolicySource {
     /// The `.rego` files, by path.
     pub files: Vec<PolicyFile>,
+    /// Files of YAML cases, by path: tests that say an input and what is wanted of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<PolicyFile>,
     /// The data documents, merged.
     pub data: serde_json::Value,
     /// Which dialect each file is written in.
@@ -66,7 +75,7 @@ pub struct PolicySource {
     pub package: String,
 }
 
-/// One file of Rego.
+/// One file of Rego, or of cases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyFile {
     /// Its path in the bundle.
@@ -126,13 +135,14 @@ fn first(problems: &[Problem]) -> String {
 }
 
 impl PolicySource {
-    /// Sorts the files of a folder or bundle: Rego, `data.json` (placed by its folder, as OPA does) and `.manifest`. Other files are passed over.
+    /// Sorts the files of a folder or bundle: Rego, `data.json` (placed by its folder, as OPA does), `.manifest` and cases. Other files are passed over.
     ///
     /// # Errors
     /// When there are too many files, one is not text, or a document is refused.
     pub fn from_files(package: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, PolicyError> {
         let mut source = Self {
             files: Vec::new(),
+            cases: Vec::new(),
             data: serde_json::Value::Object(Map::new()),
             dialects: Dialects::default(),
             package: package.to_owned(),
@@ -146,17 +156,19 @@ impl PolicySource {
                     let document = strict::value(&bytes, Limits::DATA).map_err(|error| refused_file(&path, &error))?;
                     graft(&mut source.data, folder, document).map_err(|error| refused_file(&path, &error))?;
                 }
-                _ if has_extension(name) => {
+                _ if has_extension(name) || is_cases(name) => {
                     let text = String::from_utf8(bytes).map_err(|_| refused_file(&path, &"file is not UTF-8"))?;
-                    source.files.push(PolicyFile { path, text });
+                    let kind = if is_cases(&path) { &mut source.cases } else { &mut source.files };
+                    kind.push(PolicyFile { path, text });
                 }
                 _ => {}
             }
-            if source.files.len() > MAX_FILES {
+            if source.files.len() + source.cases.len() > MAX_FILES {
                 return Err(PolicyError::Refused(vec![Problem::new(format!("policy has more than {MAX_FILES} files"))]));
             }
         }
         source.files.sort_by(|a, b| a.path.cmp(&b.path));
+        source.cases.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(source)
     }
 
@@ -233,7 +245,8 @@ impl Policy {
             outline.rules.contains(&path).then_some(path)
         };
         let entities = Entities::of(&source.data).map_err(|text| PolicyError::Refused(vec![Problem::new(text)]))?;
-        let source_served = PolicySource { files: source.files.iter().filter(served).cloned().collect(), ..source.clone() };
+        let files = source.files.iter().filter(served).cloned().collect();
+        let source_served = PolicySource { files, cases: Vec::new(), ..source.clone() };
         let (decision, allow, entities, source_served) = (entry("decision"), entry("allow"), Arc::new(entities), Arc::new(source_served));
         let policy = Self { engine, extensions, decision, allow, entities, source: source_served, memo: None };
         if policy.decision.is_none() && policy.allow.is_none() {
@@ -255,6 +268,12 @@ impl Policy {
     #[must_use]
     pub fn source(&self) -> &PolicySource {
         &self.source
+    }
+
+    /// The rules that are asked, as full paths.
+    #[must_use]
+    pub fn entries(&self) -> Vec<String> {
+        self.decision.iter().chain(&self.allow).cloned().collect()
     }
 
     /// The entity directory that lies beside the policy.
@@ -285,6 +304,19 @@ impl Policy {
         })
     }
 
+    /// Asks one of [`Policy::entries`] alone, and looks at nothing that it gives: for whoever measures.
+    ///
+    /// # Errors
+    /// As [`Policy::evaluate`], for want of any value too.
+    pub fn evaluate_entry(&self, entry: &str, input: &Input, budget: Duration) -> Result<(), PolicyError> {
+        let moment = Moment { now: Timestamp(input.context.time), seed: [0; 32] };
+        let input = document::value(input).map_err(|error| PolicyError::Failed(error.to_string()))?;
+        match self.ask(Some(entry), &input, moment, budget)? {
+            Value::Undefined => Err(PolicyError::Undefined),
+            _ => Ok(()),
+        }
+    }
+
     fn evaluate_anew(&self, input: &Input, budget: Duration) -> Result<Verdict, PolicyError> {
         let moment = Moment { now: Timestamp(input.context.time), seed: [0; 32] };
         let input = document::value(input).map_err(|error| PolicyError::Failed(error.to_string()))?;
@@ -305,11 +337,14 @@ impl Policy {
 
 /// Evaluates one rule; a panic in the evaluator drops this clone and nothing else.
 fn guarded(mut engine: Engine, entry: &str) -> Result<Value, PolicyError> {
-    match catch_unwind(AssertUnwindSafe(move || engine.eval_rule(entry.to_owned()))) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(if exhausted(&error) { PolicyError::Budget } else { PolicyError::Failed(shortened(&format!("{error:#}"))) }),
-        Err(_) => Err(PolicyError::Panic),
-    }
+    catch_unwind(AssertUnwindSafe(move || asked(&mut engine, entry))).unwrap_or(Err(PolicyError::Panic))
+}
+
+/// Evaluates one rule. Whoever calls this minds panics.
+fn asked(engine: &mut Engine, entry: &str) -> Result<Value, PolicyError> {
+    let failed =
+        |error: anyhow::Error| if exhausted(&error) { PolicyError::Budget } else { PolicyError::Failed(shortened(&format!("{error:#}"))) };
+    engine.eval_rule(entry.to_owned()).map_err(failed)
 }
 
 pub(crate) fn exhausted(error: &anyhow::Error) -> bool {

@@ -1,24 +1,29 @@
 //! What is kept of a decision, and how it is replayed. Holds no token, no cookie and no secret; it does hold the client's address.
 
 use countersign_risk::BindingState;
-use countersign_sdk_types::contract::Verdict;
-use countersign_sdk_types::{DecisionId, DeviceId, Millis, Revision, SessionId, SubjectId, Tenant, Timestamp};
+use countersign_sdk_types::contract::{Input, Verdict};
+use countersign_sdk_types::{DecisionId, DeviceId, Ladder, Millis, Revision, SessionId, SubjectId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
 use crate::decide::{Decided, Summary, Trace, decide_on, settle_assessed};
 use crate::facts::Facts;
 use crate::identify::{Identified, IdentifiedBy, TokenFacts};
+use crate::input::build;
 use crate::request::AccessRequest;
 use crate::snapshot::Snapshot;
 
 mod edge;
 mod explanation;
+mod scored;
 mod search;
+mod supposed;
 
 pub use edge::{EDGE_BATCH, EDGE_NAME, EdgeBatch, EdgeGap, EdgeKnown, EdgeLine, EdgeRecord, edge_id};
 pub use explanation::{Asked, Explanation, explain, rfc3339};
+pub use scored::{Scored, rescored, scored};
 pub use search::{SearchKind, SearchRecord, Told};
+pub use supposed::{Circumstances, Supposed, suppose};
 
 #[cfg(test)]
 mod tests;
@@ -130,6 +135,13 @@ impl Record {
         Self { leased, ..self }
     }
 
+    /// Who asked, and in which session, where that was known.
+    #[must_use]
+    pub fn whose(&self) -> Option<(&SubjectId, &SessionId)> {
+        let identified = &self.basis.as_ref()?.identified;
+        Some((&identified.subject, &identified.session))
+    }
+
     /// Of a request that was let through: whose session it was, and the sum of its evidence in nats before any grant.
     #[must_use]
     pub fn let_through(&self) -> Option<((SubjectId, SessionId), f64)> {
@@ -137,6 +149,13 @@ impl Record {
         let nats = trace.assessment.evidence().items().iter().map(|item| item.nats).sum();
         let session = (basis.identified.subject.clone(), basis.identified.session.clone());
         matches!(self.summary, Summary::Allow(_)).then_some((session, nats))
+    }
+
+    /// The input that a policy was asked about; `None` where none could have been.
+    #[must_use]
+    pub fn input(&self, ladder: &Ladder) -> Option<Input> {
+        let (basis, trace) = (self.basis.as_ref()?, self.trace.as_ref()?);
+        Some(build(&basis.identified, &basis.facts, &trace.sighting, &trace.assessment, ladder, self.at))
     }
 
     /// Records a denial that came before `decide`.
@@ -187,6 +206,7 @@ pub struct Reconsidered {
 #[must_use]
 pub fn reconsider(record: &Record, snapshot: &Snapshot) -> Option<Reconsidered> {
     let (basis, trace) = (record.basis.as_ref()?, record.trace.as_ref()?);
-    let (decision, verdict) = settle_assessed(trace, &basis.identified, &basis.facts, snapshot, record.at);
+    let seen = (&trace.sighting, &trace.assessment);
+    let (decision, verdict) = settle_assessed(seen, &basis.identified, &basis.facts, snapshot, record.at);
     Some(Reconsidered { summary: decision.summary(), verdict })
 }

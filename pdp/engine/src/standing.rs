@@ -24,7 +24,7 @@ impl<'a> Standing<'a> {
     #[must_use]
     pub fn of(identified: Identified, facts: &'a Facts, snapshot: &'a Snapshot, now: Timestamp) -> Self {
         let sighting = sight(&identified, facts, now);
-        let assessment = assess(&sighting, facts, snapshot);
+        let assessment = assess(&sighting, facts, &snapshot.weights);
         Self { identified, facts, snapshot, now, sighting, assessment }
     }
 

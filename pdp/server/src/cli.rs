@@ -72,8 +72,11 @@ enum Command {
         /// The size of the candidate, in bytes.
         size: u64,
         /// It is a library with OPA's semantics, and no policy.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "tests")]
         library: bool,
+        /// Its tests are run and told one by one.
+        #[arg(long)]
+        tests: bool,
     },
     /// Print the OpenAPI document of a listener.
     Openapi {
@@ -119,7 +122,9 @@ fn run_command(command: Command) -> ExitCode {
         Command::Snapshot(command) => snapshot::run(command),
         Command::Conformance(command) => conformance::run(&command),
         Command::Version { json } => policy::version(json),
-        Command::Jail { size, library } => jail::run(if library { Kind::Library } else { Kind::Policy }, size),
+        Command::Jail { size, library: true, .. } => jail::run(Kind::Library, size),
+        Command::Jail { size, tests: true, .. } => jail::run(Kind::Tests, size),
+        Command::Jail { size, .. } => jail::run(Kind::Policy, size),
         Command::Openapi { listener } => listener.json().map_or_else(|error| fail(COULD_NOT, &error), |text| say(text.trim_end())),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut std::io::stdout());

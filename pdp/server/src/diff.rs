@@ -1,6 +1,7 @@
 //! What a change of policy would have done: logged decisions, with their facts and their risk as they were, asked again of two revisions.
 
 mod budget;
+pub mod inject;
 mod log;
 mod page;
 mod revision;
@@ -18,12 +19,14 @@ use std::time::Duration;
 use countersign_pdp_engine::record::{Record, reconsider};
 use countersign_pdp_engine::snapshot::Snapshot;
 
+pub(crate) use tally::effect;
+
 pub use budget::{Budget, BudgetError, Budgets, Exceeded};
 pub use log::{Log, LogError};
 pub use page::page;
 pub use revision::{Revision, RevisionError};
 pub(crate) use tally::effect;
-pub use tally::{Change, Group, Report, Tally};
+pub use tally::{Answers, Change, Group, Report, Tally};
 
 use crate::policies::STACK;
 

@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use countersign_pdp_engine::policy::{CandidateReport, PolicySource, Problem};
+use countersign_pdp_engine::policy::{CandidateReport, PolicySource, Problem, TestOptions, TestReport};
 use countersign_sdk_types::strict::{self, Limits};
 use rustix::process::Signal;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(crate) use child::library_report;
@@ -34,8 +36,8 @@ const MEMORY: u64 = 512 * 1024 * 1024;
 const MEMORY_PER_BYTE: u64 = 40;
 /// The largest candidate on the way in, as JSON.
 const MAX_CANDIDATE: usize = 128 * 1024 * 1024;
-/// The largest report on the way out.
-const MAX_REPORT: usize = Limits::PEER.bytes;
+/// The largest report on the way out. Tests are told one by one, with what they print and which lines they reached.
+const MAX_REPORT: Limits = Limits { bytes: 8 * 1024 * 1024, depth: 16, values: 1_000_000 };
 /// How often the parent looks whether the child has ended.
 const GLANCE: Duration = Duration::from_millis(5);
 /// This binary as it runs, also when the file that it came from was replaced.
@@ -76,7 +78,7 @@ pub enum Ended {
     #[error("the check failed with code {0}")]
     Failed(i32),
     /// It said too much.
-    #[error("the report of the check is larger than {} KiB", MAX_REPORT >> 10)]
+    #[error("the report of the check is larger than {} KiB", MAX_REPORT.bytes >> 10)]
     TooMuch,
     /// It said what no check says.
     #[error("the report of the check cannot be read")]
@@ -98,10 +100,27 @@ pub enum Kind {
     Policy,
     /// Modules with OPA's semantics: that they can be scanned, parsed and compiled.
     Library,
+    /// The tests of a policy, told one by one to its author.
+    Tests,
 }
 
-/// The argument by which the child is told.
-const LIBRARY: &str = "--library";
+impl Kind {
+    /// The argument by which the child is told.
+    const fn argument(self) -> Option<&'static str> {
+        match self {
+            Self::Policy => None,
+            Self::Library => Some("--library"),
+            Self::Tests => Some("--tests"),
+        }
+    }
+}
+
+/// What is handed in for [`Kind::Tests`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Testing<S> {
+    source: S,
+    options: TestOptions,
+}
 
 /// Checks a candidate in the jail. Blocks for up to half a minute. Only the binary `countersign` can do this: it runs itself.
 #[must_use]
@@ -114,7 +133,7 @@ pub fn check(source: &PolicySource) -> CandidateReport {
 /// # Errors
 /// Where the check gave no report, how it ended.
 pub fn check_until(source: &PolicySource, given_up: &AtomicBool) -> Result<CandidateReport, Ended> {
-    check_kind(Kind::Policy, source, given_up)
+    ask(Kind::Policy, source, given_up)
 }
 
 /// Checks in the jail whether modules and data can be a library.
@@ -122,11 +141,19 @@ pub fn check_until(source: &PolicySource, given_up: &AtomicBool) -> Result<Candi
 /// # Errors
 /// Where the check gave no report, how it ended.
 pub fn check_library(source: &PolicySource) -> Result<CandidateReport, Ended> {
-    check_kind(Kind::Library, source, &AtomicBool::new(false))
+    ask(Kind::Library, source, &AtomicBool::new(false))
 }
 
-fn check_kind(kind: Kind, source: &PolicySource, given_up: &AtomicBool) -> Result<CandidateReport, Ended> {
-    let candidate = serde_json::to_vec(source).map_err(|_| Ended::Garbage)?;
+/// Runs the tests of a policy in the jail, as they are run before activation.
+///
+/// # Errors
+/// Where there is no report, how it ended.
+pub fn test(source: &PolicySource, options: &TestOptions) -> Result<TestReport, Ended> {
+    ask(Kind::Tests, &Testing { source, options: options.clone() }, &AtomicBool::new(false))
+}
+
+fn ask<T: DeserializeOwned>(kind: Kind, about: &impl Serialize, given_up: &AtomicBool) -> Result<T, Ended> {
+    let candidate = serde_json::to_vec(about).map_err(|_| Ended::Garbage)?;
     if candidate.len() > MAX_CANDIDATE {
         return Err(Ended::TooLarge);
     }
@@ -153,7 +180,7 @@ impl Prisoner {
         command
             .arg("jail")
             .arg(size.to_string())
-            .args((kind == Kind::Library).then_some(LIBRARY))
+            .args(kind.argument())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -172,7 +199,7 @@ impl Prisoner {
         let writer = thread::Builder::new().spawn(move || drop(stdin.write_all(&candidate))).map_err(not_started)?;
         let read = move || {
             let mut said = Vec::new();
-            stdout.take(MAX_REPORT as u64 + 1).read_to_end(&mut said).map(|_| said)
+            stdout.take(MAX_REPORT.bytes as u64 + 1).read_to_end(&mut said).map(|_| said)
         };
         let reader = thread::Builder::new().spawn(read).map_err(not_started)?;
         let ended = self.wait(given_up);
@@ -208,15 +235,14 @@ impl Drop for Prisoner {
     }
 }
 
-fn judge(status: ExitStatus, said: &[u8], memory: u64) -> Result<CandidateReport, Ended> {
-    if said.len() > MAX_REPORT {
+fn judge<T: DeserializeOwned>(status: ExitStatus, said: &[u8], memory: u64) -> Result<T, Ended> {
+    if said.len() > MAX_REPORT.bytes {
         return Err(Ended::TooMuch);
     }
-    let report = || strict::from_slice::<CandidateReport>(said, Limits::PEER).map_err(|_| Ended::Garbage);
     match (status.signal(), status.code()) {
-        (None, Some(0)) => report(),
+        (None, Some(0)) => strict::from_slice(said, MAX_REPORT).map_err(|_| Ended::Garbage),
         (None, Some(code)) if code == i32::from(NOT_JAILED) => {
-            let why = report().ok().and_then(|report| report.problems.into_iter().next());
+            let why = strict::from_slice::<CandidateReport>(said, MAX_REPORT).ok().and_then(|report| report.problems.into_iter().next());
             Err(Ended::NotJailed(why.map_or_else(|| "it does not say why".to_owned(), |problem| problem.text)))
         }
         (None, code) => Err(Ended::Failed(code.unwrap_or(-1))),

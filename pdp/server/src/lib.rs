@@ -18,6 +18,7 @@ pub mod edge;
 pub mod evaluation;
 mod ext_authz;
 mod files;
+pub mod forecast;
 pub mod front_door;
 pub mod git;
 pub mod grpc;

@@ -11,7 +11,8 @@ use axum::http::uri::{Scheme, Uri};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::Request;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -116,6 +117,18 @@ impl Endpoint {
     /// The start of a request to this URL.
     pub(crate) fn request(&self, method: Method) -> Builder {
         Request::builder().method(method).uri(&self.url).header(header::USER_AGENT, "countersign")
+    }
+
+    /// The start of a request to what lies below this URL.
+    pub(crate) fn request_below(&self, method: Method, below: &str) -> Builder {
+        let url = self.url.to_string();
+        Request::builder().method(method).uri(format!("{}/{below}", url.trim_end_matches('/')))
+    }
+
+    /// Asks once, and leaves it to the caller to read the answer bit by bit, in bounded time and space.
+    pub(crate) async fn open(&self, request: Builder, content: Bytes) -> Result<Response<Incoming>, AskError> {
+        let request = request.body(Full::new(content)).map_err(|error| AskError::Unreachable(error.to_string()))?;
+        self.client.request(request).await.map_err(|error| AskError::Unreachable(causes(&error)))
     }
 
     /// Asks once.

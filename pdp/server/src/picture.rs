@@ -1,6 +1,7 @@
 //! A breakdown as a picture: one SVG with a map, the subject's clock, and bars. It needs no script, no font and no other file, and suits light and dark.
 
 mod bars;
+pub mod chart;
 mod dial;
 mod land;
 mod map;

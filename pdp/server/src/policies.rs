@@ -21,9 +21,8 @@ use countersign_pdp_engine::snapshot::Snapshot;
 use countersign_sdk_types::{Digest, Revision};
 
 pub use desk::Policies;
-use folder::LARGEST;
+pub(crate) use folder::{DEEPEST, LARGEST, Listed, digest as folder_digest, is_policy, list};
 pub use folder::{Files, read};
-pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
 pub use kept::{Kept, KeptPolicy};
 pub use rollout::{Changed, Counted, NotDone, Rollout, Terms, compare_in_the_background};
 pub use settings::{Bundled, Place, Settings};

@@ -1,142 +1,28 @@
 //! The laws of a decision, the seed's story, and what the shipped policies do.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
-use countersign_risk::{Baseline, BindingState, RawSighting, Salts, Strength, SubjectSalt};
-use countersign_sdk_types::{
-    Action, Asn, Coordinates, Country, DeviceId, Entity, GrantId, Kilometers, PepId, Place, PlaceGap, PlaceRecord, SessionId, Tenant,
-};
+use countersign_risk::{Baseline, BindingState};
+use countersign_sdk_types::GrantId;
 use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{DirectoryUser, Inventory, LiveGrant};
-use crate::identify::{IdentifiedBy, TokenFacts};
+use crate::identify::IdentifiedBy;
+use crate::matrix::world;
+pub(crate) use crate::matrix::world::{CHROME, From, at, salts};
 use crate::policy::{Policy, PolicySource, check_candidate};
-use crate::request::{AccessRequest, Agent};
 
-/// Tuesday 2026-03-03, 00:00 in Paris.
-const TUESDAY: i64 = 1_772_492_400_000;
-const HOUR: i64 = 3_600_000;
-pub(crate) const CHROME: &str =
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 const CURL: &str = "curl/8.5.0";
 
-pub(crate) fn salts() -> Salts {
-    Salts { subject: SubjectSalt::new([7; 32]), organisation: SubjectSalt::new([8; 32]) }
-}
-
-pub(crate) fn at(hour: i64, minute: i64) -> Timestamp {
-    Timestamp(TUESDAY + hour * HOUR + minute * 60_000)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
-    Paris,
-    /// Another network in the same city.
-    ParisElsewhere,
-    /// A hosting network in the same country.
-    FranceHosting,
-    Singapore,
-    Nowhere,
-}
-
-impl From {
-    pub(crate) fn place(self) -> Place {
-        let (country, lat, lon, zone, asn) = match self {
-            Self::Paris => ("FR", 48.9, 2.4, "Europe/Paris", 64_496),
-            Self::ParisElsewhere => ("FR", 48.9, 2.3, "Europe/Paris", 64_497),
-            Self::FranceHosting => ("FR", 50.7, 3.2, "Europe/Paris", 64_498),
-            Self::Singapore => ("SG", 1.3, 103.8, "Asia/Singapore", 64_500),
-            Self::Nowhere => return Place::Unknown(PlaceGap::NoDatabase),
-        };
-        Place::Known(PlaceRecord {
-            country: Country::new(country),
-            at: Some(Coordinates { lat, lon }),
-            radius: Some(Kilometers(20.0)),
-            time_zone: Some(zone.to_owned()),
-            asn: Some(Asn(asn)),
-            ..PlaceRecord::default()
-        })
-    }
-
-    fn address(self) -> Option<IpAddr> {
-        let text = match self {
-            Self::Paris => "192.0.2.10",
-            Self::ParisElsewhere => "198.51.100.10",
-            Self::FranceHosting => "198.51.100.130",
-            Self::Singapore => "203.0.113.7",
-            Self::Nowhere => return None,
-        };
-        text.parse().ok()
-    }
-}
-
 pub(crate) fn identified(action: &str, from: From, agent: &str, device: Option<&str>) -> Identified {
-    let tenant = Tenant::new("default").expect("tenant");
-    let request = AccessRequest {
-        tenant: tenant.clone(),
-        pep: PepId::new("proxy").expect("pep"),
-        http: None,
-        asserted_subject: None,
-        action: Action { name: action.to_owned(), properties: serde_json::Map::new() },
-        resource: Entity { kind: "route".to_owned(), id: "payroll.example/salaries".to_owned(), properties: serde_json::Map::new() },
-        caller: serde_json::Map::new(),
-        client_address: from.address(),
-        agent: Agent { user_agent: Some(agent.to_owned()), ..Agent::default() },
-        client_certificate: None,
-        supported_obligations: None,
-    };
-    Identified {
-        request,
-        subject: SubjectId { tenant, iss: "https://issuer.example".to_owned(), sub: "alice".to_owned() },
-        session: SessionId::new("sid:1").expect("session"),
-        device: device.map(|device| DeviceId::new(device).expect("device")),
-        token: TokenFacts { iss: "https://issuer.example".to_owned(), sub: "alice".to_owned(), ..TokenFacts::default() },
-        binding: BindingState::NotDeclared,
-        by: IdentifiedBy::Token,
-    }
+    world::identified(action, from, agent, device).expect("identified")
 }
 
-/// Five weeks of working days in Paris, four step-ups a day.
 pub(crate) fn weekdays_in_paris() -> Baseline {
-    weekdays_in_paris_by(BindingState::NotDeclared)
-}
-
-/// The same on a device that shows a cookie, or proves a key.
-fn weekdays_in_paris_by(binding: BindingState) -> Baseline {
-    let mut baseline = Baseline::empty();
-    let (place, device) = (From::Paris.place(), DeviceId::new("laptop").expect("device"));
-    let proves = binding == BindingState::Proved;
-    for day in (1..=35).rev() {
-        // Day 0 is a Tuesday: two days before it is a Sunday, three a Saturday.
-        if matches!(day % 7, 2 | 3) {
-            continue;
-        }
-        for hour in [9, 10, 14, 16] {
-            let session = SessionId::new(format!("sid:{day}-{hour}")).expect("session");
-            let raw = RawSighting {
-                address: From::Paris.address(),
-                user_agent: Some(CHROME),
-                cookie: Some(&device).filter(|_| !proves),
-                key: Some(&device).filter(|_| proves),
-                binding,
-                posture: countersign_risk::Posture { compliant: Some(true), managed: Some(true) },
-                ..RawSighting::new(Timestamp(TUESDAY - day * 24 * HOUR + hour * HOUR), &place, &session)
-            };
-            baseline.learn(&Sighting::new(&raw, &salts()).learned(Strength::StepUp));
-        }
-    }
-    baseline
+    world::weekdays_in_paris(BindingState::NotDeclared).expect("baseline")
 }
 
 pub(crate) fn facts(role: &str, from: From) -> Facts {
-    let mut facts = Facts::unknown(salts(), from.place());
-    facts.baseline = weekdays_in_paris();
-    facts.user = Some(DirectoryUser { role: role.to_owned(), roles: BTreeSet::new() });
-    facts.device.inventory = Some(Inventory { compliant: Some(true), managed: Some(true) });
-    facts.reachable = vec![Acr::phr()];
-    facts
+    world::facts(role, from, &weekdays_in_paris())
 }
 
 pub(crate) fn policy(text: &str) -> Policy {
@@ -425,8 +311,6 @@ fn a_strange_pointer_asks_for_a_proof_and_the_proof_answers_what_it_saw() {
     assert!(after(&strange) <= own.trace.remaining, "the proof was given with this pointer");
     assert!(after(&own) > after(&strange), "the proof was given with another pointer");
 }
-
-mod matrix;
 
 mod obligations {
     //! What a policy obliges to, and what an enforcement point supports.

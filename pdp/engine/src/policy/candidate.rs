@@ -1,20 +1,13 @@
 //! Everything that a candidate policy must pass before it may serve. Meant to run in a jailed process: a parser or an evaluator that is made to
 //! loop, to fill the memory or to abort must take nothing with it.
 
-use std::time::Duration;
-
 use countersign_sdk_types::contract::{Input, Verdict};
-use countersign_sdk_types::{Acr, Effect, RiskScore, Timestamp};
-use regorus::Value;
+use countersign_sdk_types::{Acr, Effect, RiskScore};
 use serde::{Deserialize, Serialize};
 
 use super::check::Finding;
-use super::load::{Loaded, load};
-use super::{BuiltinErrors, Moment, Policy, PolicyError, PolicySource, guarded};
-
-/// The time that one test may take. Tests are run apart from traffic.
-const TEST_BUDGET: Duration = Duration::from_secs(1);
-const MAX_TESTS: usize = 10_000;
+use super::testing::{TestOptions, TestReport, TestResult, run_tests};
+use super::{Policy, PolicyError, PolicySource};
 
 /// Something that is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,21 +45,12 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// How one `test_…` rule came out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestResult {
-    /// The full path of the rule.
-    pub name: String,
-    /// True only when the rule is exactly `true`.
-    pub passed: bool,
-}
-
 /// What the checks found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateReport {
     /// What stands against the candidate.
     pub problems: Vec<Problem>,
-    /// Its own tests.
+    /// Its own tests, those in Rego and the cases.
     pub tests: Vec<TestResult>,
 }
 
@@ -74,7 +58,7 @@ impl CandidateReport {
     /// Whether the candidate may be activated.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
-        self.problems.is_empty() && self.tests.iter().all(|test| test.passed)
+        self.problems.is_empty() && !self.tests.iter().any(|test| test.outcome.is_against())
     }
 }
 
@@ -85,35 +69,18 @@ pub fn check_candidate(source: &PolicySource) -> CandidateReport {
         Ok(policy) => policy,
         Err(error) => return CandidateReport { problems: problems(error), tests: Vec::new() },
     };
-    let (tests, mut problems) = match run_tests(source) {
-        Ok(tests) => (tests, Vec::new()),
-        Err(error) => (Vec::new(), problems(error)),
-    };
-    problems.extend(tests.iter().filter(|test| !test.passed).map(|test| Problem::new(format!("test `{}` does not hold", test.name))));
+    // Nothing is measured here: what a test took is no part of the answer.
+    let TestReport { mut problems, tests, .. } = run_tests(source, &TestOptions::default(), &|| 0);
+    problems.extend(tests.iter().filter(|test| test.outcome.is_against()).map(TestResult::problem));
     problems.extend(smoke(&policy));
     CandidateReport { problems, tests }
 }
 
-fn problems(error: PolicyError) -> Vec<Problem> {
+pub(super) fn problems(error: PolicyError) -> Vec<Problem> {
     match error {
         PolicyError::Refused(problems) => problems,
         other => vec![Problem::new(other.to_string())],
     }
-}
-
-fn run_tests(source: &PolicySource) -> Result<Vec<TestResult>, PolicyError> {
-    let Loaded { mut engine, outline, extensions } = load(source, source.files.iter(), TEST_BUDGET)?;
-    // Tests are asked at the epoch: one that needs another time says so in its constraints.
-    let moment = Moment { now: Timestamp(0), seed: [0; 32] };
-    extensions.install_momentary(&mut engine, moment, BuiltinErrors::Fatal).map_err(PolicyError::Failed)?;
-    if outline.tests.len() > MAX_TESTS {
-        return Err(PolicyError::Refused(vec![Problem::new(format!("policy has more than {MAX_TESTS} tests"))]));
-    }
-    let run = |(name, _file): &(String, String)| {
-        let passed = guarded(engine.clone(), name) == Ok(Value::Bool(true));
-        TestResult { name: name.clone(), passed }
-    };
-    Ok(outline.tests.iter().map(run).collect())
 }
 
 /// How often an example is asked about that used up its time: on a busy machine the time was not the policy's.

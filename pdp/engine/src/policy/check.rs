@@ -34,8 +34,8 @@ pub const MAX_IMPORTS: usize = 500;
 pub(crate) struct Outline {
     /// The full path of every rule and function, such as `data.authz.allow`.
     pub(crate) rules: BTreeSet<String>,
-    /// The full paths of rules whose name begins with `test_`, with their file.
-    pub(crate) tests: BTreeSet<(String, String)>,
+    /// The full paths of rules whose name begins with `test_` or `todo_test_`, with where they stand.
+    pub(crate) tests: BTreeMap<String, Stands>,
     /// Every dotted name that stands anywhere: what may be a built-in.
     pub(crate) names: BTreeSet<String>,
     /// How many products of computed numbers feed each rule that holds any.
@@ -58,6 +58,16 @@ impl Outline {
         }
         (names, findings)
     }
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stands {
+    pub(crate) file: String,
+    /// Its first line, from 1.
+    pub(crate) line: u32,
+    /// How many lines it has.
+    pub(crate) lines: usize,
 }
 
 /// What is wrong, and where.
@@ -109,8 +119,11 @@ fn outline(modules: &[Ref<Module>]) -> Outline {
         let package = package(module);
         for rule in &module.policy {
             let Some(path) = rule_path(&package, rule) else { continue };
-            if path.strip_prefix(&package).is_some_and(|name| name.starts_with(".test_")) {
-                outline.tests.insert((path.clone(), module.package.span.source.file().clone()));
+            let is_test = |name: &str| name.starts_with(".test_") || name.starts_with(".todo_test_");
+            if path.strip_prefix(&package).is_some_and(is_test) {
+                let span = rule.span();
+                let file = module.package.span.source.file().clone();
+                outline.tests.entry(path.clone()).or_insert_with(|| Stands { file, line: span.line, lines: span.text().lines().count() });
             }
             outline.rules.insert(path);
         }

@@ -25,6 +25,9 @@ pub(crate) const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
         None => NonZeroUsize::MIN,
     },
 };
+/// The path of the module that nobody wrote.
+pub(super) const STAND_INS: &str = "built-ins";
+
 /// A policy's engine, what it defines, and the extensions that it names.
 pub(super) struct Loaded {
     pub(super) engine: Engine,
@@ -84,7 +87,7 @@ fn parse(engine: &mut Engine, rewriter: &Rewriter, file: &PolicyFile, dialect: O
 /// The functions that the rewritten modules call.
 pub(crate) fn add_stand_ins(engine: &mut Engine, rewriter: &Rewriter) -> anyhow::Result<()> {
     engine.set_rego_v0(false);
-    rewriter.module().map_or(Ok(()), |module| engine.add_policy("built-ins".to_owned(), module).map(drop))
+    rewriter.module().map_or(Ok(()), |module| engine.add_policy(STAND_INS.to_owned(), module).map(drop))
 }
 
 /// Hands a file to the parser; `None` for an unknown dialect.

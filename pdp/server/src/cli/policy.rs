@@ -1,14 +1,18 @@
 //! The commands of those who write policies: check a folder, ask it, and say what build answers.
 
+mod bench;
 mod check;
-mod diff;
+pub(super) mod diff;
+mod matrix;
 mod new;
 mod refresh;
+mod test;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use countersign_pdp_engine::policy::{DEFAULT_PACKAGE, Policy};
@@ -16,6 +20,7 @@ use countersign_pdp_engine::record::ENGINE;
 use countersign_sdk_types::Effect;
 use countersign_sdk_types::contract::{Input, Verdict};
 use countersign_sdk_types::strict::{self, Limits};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::control::policies::Asked as Live;
@@ -30,6 +35,12 @@ pub(super) enum PolicyCommand {
     New(new::New),
     /// Check a folder of policies as before activation, and say what its author may not have meant. Exit code 1 when something stands against it.
     Check(check::Check),
+    /// Run the tests of a policy: `test_…` rules and YAML cases. Output and exit codes as `opa test`: 0 all passed, 2 something did not, 1 nothing could be run.
+    Test(test::Test),
+    /// Write what a policy answers to whom as a file that people read in review, or compare with it.
+    Matrix(matrix::Matrix),
+    /// Measure how long a policy takes, beside one that says no and nothing else.
+    Bench(bench::Bench),
     /// Ask a policy about one input document of contract 1. Exit code 0 for an allow, 1 for a deny or a step-up, 2 where there is no verdict.
     Eval(Eval),
     /// Ask two revisions about logged decisions, and say what the change would have done.
@@ -69,6 +80,9 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
     match command {
         PolicyCommand::New(asked) => new::run(asked),
         PolicyCommand::Check(asked) => check::run(asked),
+        PolicyCommand::Test(asked) => test::run(asked),
+        PolicyCommand::Matrix(asked) => matrix::run(asked),
+        PolicyCommand::Bench(asked) => bench::run(asked),
         PolicyCommand::Eval(asked) => eval(asked),
         PolicyCommand::Diff(asked) => diff::run(asked),
         PolicyCommand::Refresh(asked) => refresh::run(asked),
@@ -140,6 +154,13 @@ fn words(verdict: &Verdict) -> String {
         let _ = write!(text, "\n  with {} `{}`", obligation.kind, obligation.id);
     }
     text
+}
+
+/// Shows on a terminal that something is under way.
+fn under_way(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
 }
 
 /// Prints what this build is.

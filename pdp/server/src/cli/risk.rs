@@ -2,6 +2,7 @@
 
 mod clocks;
 mod explain;
+mod forecast;
 mod pointer;
 
 use std::fs::File;
@@ -30,6 +31,8 @@ pub(super) enum RiskCommand {
     EvaluateClocks(clocks::EvaluateClocks),
     /// Show why one event scored as it did: a decision of a running server, or an event of a corpus. As a table, and as a picture.
     Explain(explain::Explain),
+    /// Say what risk alone would ask of the subjects of a log, and which threshold keeps to a budget. Exit code 1 when none does.
+    Forecast(forecast::Forecast),
     /// Train the pointer verifier on people's own sessions, and say how well it parts them from others.
     EvaluatePointer(pointer::EvaluatePointer),
 }
@@ -63,6 +66,7 @@ pub(super) fn run(command: &RiskCommand) -> ExitCode {
         RiskCommand::Evaluate(asked) => asked,
         RiskCommand::EvaluateClocks(asked) => return clocks::run(asked),
         RiskCommand::Explain(asked) => return explain::run(asked),
+        RiskCommand::Forecast(asked) => return forecast::run(asked),
         RiskCommand::EvaluatePointer(asked) => return pointer::run(asked),
     };
     match evaluate(asked) {
@@ -105,7 +109,8 @@ fn evaluate(asked: &Evaluate) -> Result<Report, String> {
     Ok(report)
 }
 
-fn weights(path: &Path) -> Result<Weights, String> {
+/// Reads weights, as the table `risk` of the configuration has them, alone in a file.
+pub(super) fn weights(path: &Path) -> Result<Weights, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let bytes = files::read(path, LARGEST).map_err(|error| failed(&error))?;
     let weights: Weights = toml::from_slice(&bytes).map_err(|error| failed(&error))?;

@@ -66,11 +66,26 @@ impl Log {
         Ok(entries.iter().filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum())
     }
 
+    /// Hands the records out one by one, `None` for what is no decision.
+    ///
+    /// # Errors
+    /// When the log cannot be read to its end.
+    pub(crate) fn each(
+        self,
+        progress: impl FnMut(u64),
+        mut take: impl FnMut(Result<Option<Record>, serde_json::Error>),
+    ) -> Result<(), LogError> {
+        self.batches(super::BATCH, progress, |batch| {
+            batch.iter().for_each(|raw| take(read(raw)));
+            true
+        })
+    }
+
     /// Hands the records out in batches, until `take` wants no more.
     ///
     /// # Errors
     /// When the log cannot be read to its end.
-    pub(super) fn batches(
+    pub(crate) fn batches(
         self,
         size: usize,
         mut progress: impl FnMut(u64),

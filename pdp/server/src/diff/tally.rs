@@ -8,6 +8,8 @@ use countersign_sdk_types::contract::Verdict;
 use countersign_sdk_types::{Effect, RiskScore};
 use serde::Serialize;
 
+use super::inject::Injected;
+
 /// Rules, subjects or resources that are counted by name; what comes later is counted as one.
 const MOST_NAMES: usize = 10_000;
 /// Groups of one kind that a report shows.
@@ -75,6 +77,8 @@ pub struct Report {
     pub new_allows: u64,
     /// From an allow to a step-up.
     pub new_step_ups: u64,
+    /// What the old revision answers, and the new one: what a policy costs the genuine.
+    pub answers: [Answers; 2],
     /// Every way in which answers changed.
     pub changes: Vec<Group>,
     /// By what the policies gave as their reasons, numbers aside.
@@ -85,6 +89,34 @@ pub struct Report {
     pub resources: Vec<Group>,
     /// The earliest of each kind.
     pub examples: Vec<Example>,
+    /// What became of planted attackers, where there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub injected: Option<Injected>,
+}
+
+/// How often each answer was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Answers {
+    /// Allows.
+    pub allow: u64,
+    /// Step-ups.
+    pub step_up: u64,
+    /// Denies.
+    pub deny: u64,
+}
+
+impl Answers {
+    pub(crate) const fn count(&mut self, answer: Effect, decisions: u64) {
+        match answer {
+            Effect::Allow => self.allow += decisions,
+            Effect::StepUp => self.step_up += decisions,
+            Effect::Deny => self.deny += decisions,
+        }
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self { allow: self.allow + other.allow, step_up: self.step_up + other.step_up, deny: self.deny + other.deny }
+    }
 }
 
 type Counts = BTreeMap<(Change, String), u64>;
@@ -97,6 +129,7 @@ pub struct Tally {
     undecided: u64,
     unreadable: u64,
     not_as_recorded: u64,
+    answers: [Answers; 2],
     changes: BTreeMap<Change, u64>,
     rules: Counts,
     subjects: Counts,
@@ -130,6 +163,7 @@ impl Tally {
             undecided: 0,
             unreadable: 0,
             not_as_recorded: 0,
+            answers: [Answers::default(); 2],
             changes: BTreeMap::new(),
             rules: BTreeMap::new(),
             subjects: BTreeMap::new(),
@@ -150,6 +184,9 @@ impl Tally {
         self.decisions += 1;
         let change = Change { from: effect(&before.summary), to: effect(&after.summary) };
         self.not_as_recorded += u64::from(effect(&record.summary) != change.from);
+        let [old, new] = &mut self.answers;
+        old.count(change.from, 1);
+        new.count(change.to, 1);
         if change.from == change.to {
             return;
         }
@@ -188,6 +225,7 @@ impl Tally {
         self.undecided += other.undecided;
         self.unreadable += other.unreadable;
         self.not_as_recorded += other.not_as_recorded;
+        self.answers = [self.answers[0].and(other.answers[0]), self.answers[1].and(other.answers[1])];
         for (change, decisions) in other.changes {
             *self.changes.entry(change).or_default() += decisions;
         }
@@ -216,6 +254,7 @@ impl Tally {
             undecided: self.undecided,
             unreadable: self.unreadable,
             not_as_recorded: self.not_as_recorded,
+            answers: self.answers,
             new_denies: sum(|change| change.to == Effect::Deny),
             new_allows: sum(|change| change.to == Effect::Allow),
             new_step_ups: sum(|change| (change.from, change.to) == (Effect::Allow, Effect::StepUp)),
@@ -224,6 +263,7 @@ impl Tally {
             subjects: groups(self.subjects),
             resources: groups(self.resources),
             examples: self.examples.into_values().flatten().map(|Kept(_, example)| example).collect(),
+            injected: None,
         }
     }
 }

@@ -1,148 +1,12 @@
-//! YAML, JSON (which is YAML) and TOML as one tree with lines, bounded in depth and in size. What YAML repeats by an alias counts each time.
+//! What configurations are written in, as one tree with lines: YAML, JSON (which is YAML) and TOML.
 
-use saphyr_parser::{Event, Parser, StrInput};
+use countersign_pdp_engine::yaml;
+pub(super) use countersign_pdp_engine::yaml::{Node, Value};
 use toml::de::{DeTable, DeValue};
-
-const DEEPEST: usize = 64;
-const MOST_NODES: usize = 100_000;
-
-/// A value and where it begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) line: usize,
-    pub(super) value: Value,
-}
-
-/// What a value is. Every scalar is a text: a proxy takes `true` and `"true"` for the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
-    Scalar(String),
-    List(Vec<Node>),
-    Map(Vec<(String, Node)>),
-}
-
-impl Node {
-    /// What a map has under a key; the same key in another case is the same to Traefik, and to Envoy a mistake.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
-        self.entries().iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, node)| node)
-    }
-
-    /// The same along several keys.
-    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
-        path.iter().try_fold(self, |node, key| node.get(key))
-    }
-
-    pub(super) fn entries(&self) -> &[(String, Self)] {
-        if let Value::Map(entries) = &self.value { entries } else { &[] }
-    }
-
-    pub(super) fn items(&self) -> &[Self] {
-        if let Value::List(items) = &self.value { items } else { &[] }
-    }
-
-    pub(super) fn text(&self) -> &str {
-        if let Value::Scalar(text) = &self.value { text } else { "" }
-    }
-
-    pub(super) fn is(&self, key: &str, text: &str) -> bool {
-        self.get(key).is_some_and(|node| node.text() == text)
-    }
-
-    /// This and all that is in it, outside in.
-    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
-        visit(self);
-        self.entries().iter().map(|(_, node)| node).chain(self.items()).for_each(|node| node.walk(visit));
-    }
-
-    /// How many nodes that is.
-    fn size(&self) -> usize {
-        1 + self.entries().iter().map(|(_, node)| node).chain(self.items()).map(Self::size).sum::<usize>()
-    }
-}
 
 /// Reads YAML. Several documents are a list of them.
 pub(super) fn yaml(text: &str) -> Result<Node, String> {
-    let mut reader = Yaml { events: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
-    let mut documents = Vec::new();
-    loop {
-        match reader.next()? {
-            (Event::StreamEnd, _) => break,
-            (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
-            (event, line) => documents.push(reader.node(event, line, 0)?),
-        }
-    }
-    match <[Node; 1]>::try_from(documents) {
-        Ok([only]) => Ok(only),
-        Err(documents) => Ok(Node { line: 1, value: Value::List(documents) }),
-    }
-}
-
-struct Yaml<'a> {
-    events: Parser<'a, StrInput<'a>>,
-    anchors: Vec<(usize, Node)>,
-    nodes: usize,
-}
-
-impl<'a> Yaml<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, usize), String> {
-        let next = self.events.next_event().unwrap_or_else(|| Ok((Event::StreamEnd, saphyr_parser::Span::default())));
-        next.map(|(event, span)| (event, span.start.line())).map_err(|error| format!("no YAML: {error}"))
-    }
-
-    fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node, String> {
-        self.count(1, line)?;
-        if depth == DEEPEST {
-            return Err(format!("line {line}: nested deeper than {DEEPEST}"));
-        }
-        let (anchor, value) = match event {
-            Event::Alias(anchor) => return self.repeated(anchor, line),
-            Event::Scalar(text, _, anchor, _) => (anchor, Value::Scalar(text.into_owned())),
-            Event::SequenceStart(anchor, _) => (anchor, Value::List(self.list(depth)?)),
-            Event::MappingStart(anchor, _) => (anchor, Value::Map(self.map(depth)?)),
-            _ => return Err(format!("line {line}: not a value")),
-        };
-        let node = Node { line, value };
-        if anchor > 0 {
-            self.count(node.size(), line)?;
-            self.anchors.push((anchor, node.clone()));
-        }
-        Ok(node)
-    }
-
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>, String> {
-        let mut items = Vec::new();
-        loop {
-            match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(items),
-                (event, line) => items.push(self.node(event, line, depth + 1)?),
-            }
-        }
-    }
-
-    fn map(&mut self, depth: usize) -> Result<Vec<(String, Node)>, String> {
-        let mut entries = Vec::new();
-        loop {
-            let (event, line) = self.next()?;
-            if event == Event::MappingEnd {
-                return Ok(entries);
-            }
-            let key = self.node(event, line, depth + 1)?.text().to_owned();
-            let (event, line) = self.next()?;
-            entries.push((key, self.node(event, line, depth + 1)?));
-        }
-    }
-
-    fn repeated(&mut self, anchor: usize, line: usize) -> Result<Node, String> {
-        let found = self.anchors.iter().rev().find(|(id, _)| *id == anchor).map(|(_, node)| node);
-        let node = found.ok_or_else(|| format!("line {line}: an alias of nothing"))?.clone();
-        self.count(node.size(), line)?;
-        Ok(node)
-    }
-
-    fn count(&mut self, nodes: usize, line: usize) -> Result<(), String> {
-        self.nodes += nodes;
-        if self.nodes > MOST_NODES { Err(format!("line {line}: more than {MOST_NODES} values")) } else { Ok(()) }
-    }
+    yaml::yaml(text).map_err(|error| error.to_string())
 }
 
 /// Reads TOML. Its reader bounds the depth itself.
@@ -171,11 +35,11 @@ impl Lines {
 
     fn value(&self, value: &toml::Spanned<DeValue<'_>>) -> Value {
         match value.get_ref() {
-            DeValue::String(text) => Value::Scalar(text.to_string()),
-            DeValue::Integer(number) => Value::Scalar(number.to_string()),
-            DeValue::Float(number) => Value::Scalar(number.to_string()),
-            DeValue::Boolean(truth) => Value::Scalar(truth.to_string()),
-            DeValue::Datetime(time) => Value::Scalar(time.to_string()),
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Integer(number) => Value::Text(number.to_string()),
+            DeValue::Float(number) => Value::Text(number.to_string()),
+            DeValue::Boolean(truth) => Value::Text(truth.to_string()),
+            DeValue::Datetime(time) => Value::Text(time.to_string()),
             DeValue::Array(items) => {
                 let node = |item: &toml::Spanned<DeValue<'_>>| Node { line: self.of(item.span().start), value: self.value(item) };
                 Value::List(items.iter().map(node).collect())

@@ -15,7 +15,7 @@ fn only_a_clean_end_with_a_report_is_one() {
     ending(0, "", &Err(Ended::Garbage));
     ending(0, "accepted", &Err(Ended::Garbage));
     ending(0, r#"{"problems":[],"problems":[],"tests":[]}"#, &Err(Ended::Garbage));
-    ending(0, &format!("{CLEAN}{}", " ".repeat(MAX_REPORT)), &Err(Ended::TooMuch));
+    ending(0, &format!("{CLEAN}{}", " ".repeat(MAX_REPORT.bytes)), &Err(Ended::TooMuch));
     ending(1 << 8, CLEAN, &Err(Ended::Failed(1)));
     ending(i32::from(NOT_READ) << 8, CLEAN, &Err(Ended::Failed(65)));
     ending(i32::from(NOT_JAILED) << 8, CLEAN, &Err(Ended::NotJailed("it does not say why".to_owned())));

@@ -77,7 +77,13 @@ impl Active {
 }
 
 fn empty() -> PolicySource {
-    PolicySource { files: Vec::new(), data: Value::Object(Map::new()), dialects: Dialects::default(), package: String::new() }
+    PolicySource {
+        files: Vec::new(),
+        cases: Vec::new(),
+        data: Value::Object(Map::new()),
+        dialects: Dialects::default(),
+        package: String::new(),
+    }
 }
 
 /// Where bundles become what is answered from.

@@ -194,3 +194,15 @@ fn places_that_are_missing_are_said_to_be() {
     drawn(&Breakdown { hours: None, ..full.clone() });
     assert!(texts(&drawn(&Breakdown { hours: None, ..full })).contains(&"too little is known of the subject&#39;s hours"));
 }
+
+#[test]
+fn a_chart_holds_its_curves_and_no_markup_of_others() {
+    let line = |name: &str, shares: Vec<f64>| chart::Line { name: name.to_owned(), is_main: true, shares };
+    let strange = [f64::NAN, f64::INFINITY, -1.0, 2.0, 0.3];
+    let svg = chart::draw("</svg><script>", &[line("<b>a</b>", strange.to_vec()), line("b", vec![0.5; 100])], &[30, 85], Some(0.005));
+    let elements = elements(&svg);
+    assert_eq!(elements.iter().filter(|element| element.name == "polyline").count(), 2);
+    assert_eq!(elements.iter().filter(|element| element.is("line", "chart-mark")).count(), 3, "two thresholds and the budget");
+    assert!(!svg.contains("<script") && !svg.contains("<b>") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    assert!(self::elements(&chart::draw("", &[], &[], None)).iter().all(|element| element.name != "polyline"));
+}

@@ -4,13 +4,13 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use countersign_pdp_engine::policy::MAX_FILES;
+use countersign_pdp_engine::policy::{MAX_FILES, is_cases};
 use countersign_sdk_types::Digest;
 
 /// The deepest folder that is read.
-const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 /// The most bytes of a whole folder.
-pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Path within the folder and content of each file.
 pub type Files = Vec<(String, Vec<u8>)>;
@@ -94,5 +94,5 @@ fn content(listed: &Listed, left: &mut u64) -> Result<Vec<u8>, String> {
 /// Whether a file of this path is part of a policy.
 pub(crate) fn is_policy(path: &str) -> bool {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    name.ends_with(".rego") || name == "data.json" || name == ".manifest"
+    name.ends_with(".rego") || name == "data.json" || name == ".manifest" || is_cases(name)
 }

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod folder;
+mod git;
 mod status;
 
 use std::path::Path;
@@ -11,13 +12,18 @@ use arc_swap::ArcSwap;
 use countersign_pdp_store::Origin;
 use countersign_sdk_types::Digest;
 
-use super::Files;
 use super::pace::{Pace, Saw};
 use super::settings::Place;
+use super::{Files, Kept};
 use crate::clock;
+use crate::git::CommitId;
 use bundle::Bundle;
 pub(crate) use folder::Folder;
+pub(crate) use git::Git;
 pub use status::SourceStatus;
+
+/// In the data folder: what was fetched of a repository.
+const MIRROR: &str = "policy-mirror";
 
 /// Where policies come from.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(crate) enum Source {
     Folder(Folder),
     /// A bundle, on this machine or at a URL.
     Bundle(Box<Bundle>),
+    /// A git repository.
+    Git(Box<Git>),
 }
 
 /// What one look showed.
@@ -60,12 +68,16 @@ pub(crate) struct Offer {
 }
 
 impl Source {
-    /// The source at a place. `_store` is the data folder, for what a source must remember.
-    pub(crate) fn open(place: Place, _store: &Path, pace: &Arc<Pace>) -> Result<Self, String> {
+    /// The source at a place. `store` is the data folder, for what a source must remember; what is kept there says which commit was taken last.
+    pub(crate) fn open(place: Place, store: &Path, kept: &Kept, pace: &Arc<Pace>) -> Result<Self, String> {
         Ok(match place {
             Place::Folder(at) => Self::Folder(Folder::new(at, Arc::clone(pace))),
             Place::Bundle(bundled) => Self::Bundle(Box::new(Bundle::new(bundled, Arc::clone(pace)))),
-            Place::Git(_) => return Err("this build follows no git repositories".to_owned()),
+            Place::Git(settings) => {
+                let taken = kept.list().iter().find_map(|digest| kept.read(digest).ok()?.origin.name);
+                let taken = taken.as_deref().and_then(CommitId::parse);
+                Self::Git(Box::new(Git::new(settings, store.join(MIRROR), taken)?))
+            }
         })
     }
 
@@ -74,6 +86,7 @@ impl Source {
         match self {
             Self::Folder(folder) => folder.look(),
             Self::Bundle(bundle) => bundle.look(),
+            Self::Git(git) => git.look(),
         }
     }
 
@@ -82,6 +95,7 @@ impl Source {
         match self {
             Self::Folder(folder) => folder.offer_again(),
             Self::Bundle(bundle) => bundle.offer_again(),
+            Self::Git(git) => git.offer_again(),
         }
     }
 
@@ -90,6 +104,7 @@ impl Source {
         match self {
             Self::Folder(folder) => ("folder", folder.shown()),
             Self::Bundle(bundle) => ("bundle", bundle.shown()),
+            Self::Git(git) => ("git", git.shown()),
         }
     }
 }

@@ -55,10 +55,11 @@ impl Opening {
     pub(super) fn checked_by(check: Check, settings: Settings, tenant: Tenant, store: &Path) -> Result<Self, String> {
         let Settings { package, place, poll, webhook: _ } = settings;
         let pace = Arc::new(Pace::new(poll));
-        let source = Source::open(place, store, &pace)?;
+        let kept = Kept::under(store, &package);
+        let source = Source::open(place, store, &kept, &pace)?;
         let source = Arc::new(Mutex::new(Watched::new(source, Arc::clone(&pace))));
         let first = first(&source);
-        Ok(Self { kept: Kept::under(store, &package), terms: Terms::default(), package, tenant, check, pace, source, first })
+        Ok(Self { kept, terms: Terms::default(), package, tenant, check, pace, source, first })
     }
 
     /// The same, with a way from accepted to active.

@@ -66,6 +66,11 @@ impl Clock {
         Some(Day { learned, all, away })
     }
 
+    /// The half hour that an instant is in, in the home zone.
+    pub(crate) fn half_hour(&self, at: Timestamp) -> usize {
+        half_hour(at, &self.zones().home)
+    }
+
     /// When the subject is expected, and which half hour it is; none while too little is known.
     #[must_use]
     pub fn hours(&self, at: Timestamp) -> Option<Hours> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign_pdp_engine::policy::lint::{Lint, lint};
-use countersign_pdp_engine::policy::{CandidateReport, DEFAULT_PACKAGE, PolicySource};
+use countersign_pdp_engine::policy::{CandidateReport, DEFAULT_PACKAGE, Outcome, PolicySource};
 use serde::Serialize;
 
 use super::super::control::clean;
@@ -69,7 +69,8 @@ fn words(report: &Report<'_>, source: &PolicySource) -> String {
     for finding in &report.warnings.fails_open {
         let _ = writeln!(text, "warning: {finding}{}", shown(source, Some(&finding.file), Some(finding.line)));
     }
-    let (passed, all) = (report.candidate.tests.iter().filter(|test| test.passed).count(), report.candidate.tests.len());
+    let (passed, all) =
+        (report.candidate.tests.iter().filter(|test| test.outcome == Outcome::Passed).count(), report.candidate.tests.len());
     let warnings = report.warnings.unknown.len() + report.warnings.fails_open.len();
     let verdict = if report.accepted { "may be activated" } else { "is refused" };
     let _ = write!(
@@ -81,9 +82,9 @@ fn words(report: &Report<'_>, source: &PolicySource) -> String {
 }
 
 /// The line itself, below what is said of it.
-fn shown(source: &PolicySource, file: Option<&str>, line: Option<usize>) -> String {
+pub(super) fn shown(source: &PolicySource, file: Option<&str>, line: Option<usize>) -> String {
     let place = file.zip(line).and_then(|(path, line)| {
-        let file = source.files.iter().find(|file| file.path == path)?;
+        let file = source.files.iter().chain(&source.cases).find(|file| file.path == path)?;
         Some((line, file.text.lines().nth(line.checked_sub(1)?)?.replace('\t', "    ")))
     });
     place.map(|(line, text)| format!("\n  {line:>4} | {text}")).unwrap_or_default()

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign_pdp_engine::policy::DEFAULT_PACKAGE;
+use countersign_risk::Weights;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::super::control::clean;
-use super::super::risk::progress;
+use super::super::risk::{progress, weights};
 use super::super::{COULD_NOT, fail, say};
-use crate::diff::{self, Budget, Budgets, Exceeded, Log, Report, Revision};
+use crate::diff::{self, Budget, Budgets, Exceeded, Log, Report, Revision, inject};
 
 /// What `policy diff` is told.
 #[derive(Debug, Args)]
@@ -44,6 +45,15 @@ pub(in crate::cli) struct Diff {
     /// How many examples of each change are shown.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=100))]
     examples: u16,
+    /// Plant attackers of these kinds into the log, and say what both revisions do about them.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    inject: Vec<inject::Kind>,
+    /// From which attackers are drawn.
+    #[arg(long, default_value_t = 1, requires = "inject")]
+    seed: u64,
+    /// By which attackers are scored: the table `risk` of the configuration, alone in a TOML file; the defaults where absent.
+    #[arg(long, requires = "inject")]
+    weights: Option<PathBuf>,
     /// Write the report to this file, as a page.
     #[arg(long)]
     html: Option<PathBuf>,
@@ -82,7 +92,7 @@ pub(in crate::cli) fn run(asked: &Diff) -> ExitCode {
 }
 
 /// Writes a file, and through no link: a repository may hold one where the report is to be.
-fn write(path: &Path, page: &str) -> std::io::Result<()> {
+pub(in crate::cli) fn write(path: &Path, page: &str) -> std::io::Result<()> {
     if std::fs::symlink_metadata(path).is_ok_and(|known| known.is_symlink()) {
         return Err(std::io::Error::other("it is a link"));
     }
@@ -101,11 +111,17 @@ fn compare(asked: &Diff) -> Result<Report, String> {
     let (old, new) = (load(&asked.old)?, load(&asked.new)?);
     let in_words = |error: diff::LogError| format!("{}: {error}", asked.log.display());
     let bar: ProgressBar = progress(Log::size(&asked.log).map_err(in_words)?);
-    let report = diff::run(&old, &new, &asked.log, usize::from(asked.examples), |read| bar.set_position(read)).map_err(in_words)?;
-    bar.finish_and_clear();
+    let mut report = diff::run(&old, &new, &asked.log, usize::from(asked.examples), |read| bar.set_position(read)).map_err(in_words)?;
     if report.decisions == 0 {
         return Err(format!("{}: there is no decision in the log that a policy was asked about", asked.log.display()));
     }
+    if !asked.inject.is_empty() {
+        bar.reset();
+        let weights = asked.weights.as_deref().map_or_else(|| Ok(Weights::default()), weights)?;
+        let plan = inject::Plan { kinds: &asked.inject, seed: asked.seed, weights: &weights };
+        report.injected = Some(inject::run([&old, &new], &asked.log, &plan, |read| bar.set_position(read)).map_err(in_words)?);
+    }
+    bar.finish_and_clear();
     Ok(report)
 }
 
@@ -139,6 +155,9 @@ fn words(report: &Report, exceeded: &[Exceeded]) -> String {
         let risk = one.risk.map(|risk| format!(", risk {risk}")).unwrap_or_default();
         let change = format!("{} → {}", one.change.from.as_str(), one.change.to.as_str());
         lines.push(format!("  {change:<16}  {}  {}  {}{risk}: {}  ({})", one.at, one.subject, one.asked, one.why, one.id));
+    }
+    if let Some(injected) = &report.injected {
+        lines.push(format!("\n{}", injected.in_words(report.answers)));
     }
     lines.extend(exceeded.iter().map(|one| format!("\nover budget: {one}")));
     lines.join("\n")

@@ -1,4 +1,4 @@
-//! `policy new`: a repository to start from: the starter policy, its tests, the schemas of contract 1, and what continuous integration runs.
+//! `policy new`: a repository to start from: the starter policy, its tests, cases and matrix, the schemas of contract 1, and what continuous integration runs.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,12 +15,15 @@ pub(in crate::cli) struct New {
 }
 
 /// Path and content of each file.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 11] = [
     ("policy/access.rego", include_str!("../../../../../policies/starter/access.rego")),
     ("policy/access_test.rego", include_str!("../../../../../policies/starter/access_test.rego")),
+    ("policy/access_cases.yaml", include_str!("../../../../../policies/starter/access_cases.yaml")),
+    ("policy/matrix.golden", include_str!("../../../../../policies/matrix.golden")),
     ("policy/data.json", include_str!("../../../../../policies/starter/data.json")),
     ("schema/input.schema.json", include_str!("../../../../../policies/schema/input.schema.json")),
     ("schema/verdict.schema.json", include_str!("../../../../../policies/schema/verdict.schema.json")),
+    ("schema/cases.schema.json", include_str!("../../../../../policies/schema/cases.schema.json")),
     ("examples/input.json", include_str!("../../../../../policies/schema/input.golden.json")),
     ("README.md", include_str!("../../../templates/new/README.md")),
     ("ci.sh", include_str!("../../../templates/new/ci.sh")),
@@ -31,7 +34,7 @@ pub(in crate::cli) fn run(asked: &New) -> ExitCode {
     match make(&asked.folder) {
         Err(error) => fail(COULD_NOT, &error),
         Ok(()) => say(&format!(
-            "made `{0}`; next:\n  countersign policy check {0}/policy\n  git -C {0} init && git -C {0} add . && git -C {0} commit -m 'the starter policy'",
+            "made `{0}`; next:\n  countersign policy test {0}/policy\n  git -C {0} init && git -C {0} add . && git -C {0} commit -m 'the starter policy'",
             asked.folder.display()
         )),
     }
