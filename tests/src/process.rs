@@ -115,6 +115,12 @@ impl Process {
         assert!(told.is_ok_and(|status| status.success()), "could not signal the process");
     }
 
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Panics
@@ -152,8 +158,13 @@ pub fn serve(folder: &Path, ports: &[u16]) -> Process {
 }
 
 /// Polls a condition until it holds or [`PATIENCE`] is over.
-pub fn wait_for(mut condition: impl FnMut() -> bool) -> bool {
-    let polls = PATIENCE.as_millis() / 20;
+pub fn wait_for(condition: impl FnMut() -> bool) -> bool {
+    wait_within(PATIENCE, condition)
+}
+
+/// Polls a condition until it holds, or for so long.
+pub fn wait_within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let polls = patience.as_millis() / 20;
     (0..polls).any(|_| {
         let holds = condition();
         if !holds {
