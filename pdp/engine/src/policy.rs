@@ -43,7 +43,7 @@ pub use check::{MAX_CHAIN, MAX_IMPORTS, MAX_PRODUCTS, MAX_RULES};
 pub use scan::{MAX_DEPTH, MAX_FILE, MAX_OPERATORS, ScanError};
 
 /// The most files of a policy.
-pub const MAX_FILES: usize = 500;
+pub const MAX_FILES: usize = 4_000;
 /// The package that is asked where the configuration names none.
 pub const DEFAULT_PACKAGE: &str = "authz";
 /// The time that one entry point may take. Hundreds of times what a real policy needs: a busy machine must not turn an allow into a deny.

@@ -20,6 +20,7 @@ use crate::control::OperatorKey;
 use crate::files;
 use crate::introspection;
 use crate::key_sets::Source;
+use crate::policies;
 use crate::proofs;
 
 mod authzen;
@@ -199,12 +200,8 @@ pub struct Config {
     pub users: Option<PathBuf>,
     /// Devices, by id.
     pub devices: Option<PathBuf>,
-    /// The policy folder.
-    pub policy: PathBuf,
-    /// The package that is asked.
-    pub package: String,
-    /// On which terms candidates become active.
-    pub rollout: crate::policies::Terms,
+    /// Where policies come from.
+    pub policy: policies::Settings,
     /// The step-up, where there is an auth origin.
     pub step_up: Option<StepUp>,
     /// How long a decision, and a policy in it, may take.

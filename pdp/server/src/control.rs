@@ -55,6 +55,8 @@ pub struct ControlService {
     pub policy_status: Arc<dyn Fn() -> Value + Send + Sync>,
     /// The policies; none where they are part of the server.
     pub policies: Option<PolicyDesk>,
+    /// Has the source of policies looked at.
+    pub look_at_policies: Arc<dyn Fn() + Send + Sync>,
     /// The page where an enrolment code is entered.
     pub enroll_url: Option<String>,
     /// Who may come over TCP. Nobody by default.
@@ -80,6 +82,7 @@ impl ControlService {
             now,
             policy_status: Arc::new(|| Value::Null),
             policies: None,
+            look_at_policies: Arc::new(|| ()),
             enroll_url: None,
             operators: Vec::new(),
             place: Arc::new(|_| Place::Unknown(PlaceGap::NoDatabase)),
@@ -148,6 +151,8 @@ impl From<AppendError> for Problem {
         policies::history,
         policies::roll_back,
         policies::promote,
+        records::refresh_policies,
+        crate::policies::webhook::told,
         records::status,
         records::calibrate,
         records::verify,
@@ -206,6 +211,7 @@ fn endpoints() -> Vec<Endpoint> {
         at(MethodFilter::GET, "/policies/history", policies::history),
         at(MethodFilter::POST, "/policies/rollback", policies::roll_back),
         at(MethodFilter::POST, "/policies/promote", policies::promote),
+        at(MethodFilter::POST, "/policies/refresh", records::refresh_policies),
         at(MethodFilter::GET, "/status", records::status),
         at(MethodFilter::POST, "/calibrate", records::calibrate),
         at(MethodFilter::POST, "/verify", records::verify),

@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod attempts;
 pub mod behavior;
 pub mod breakdown;
+mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;

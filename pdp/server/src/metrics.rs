@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::labels::{
     BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage, TrialChange, TrialOutcome,
-    WatchTold,
+    WatchTold, WebhookOutcome,
 };
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).
@@ -109,6 +109,7 @@ pub struct Metrics {
     trial_errors: Counter,
     trial_missed: Counter,
     trials: Family<OutcomeLabel, Counter>,
+    policy_webhooks: Family<OutcomeLabel, Counter>,
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
@@ -150,6 +151,7 @@ impl Metrics {
             trial_errors: Counter::default(),
             trial_missed: Counter::default(),
             trials: Family::default(),
+            policy_webhooks: Family::default(),
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
             behavior_batches: Family::default(),
@@ -183,6 +185,7 @@ impl Metrics {
         registry.register("policy_trial_errors", "Failures of a candidate where the active revision answers", self.trial_errors.clone());
         registry.register("policy_trial_missed", "Decisions that came too fast to be compared", self.trial_missed.clone());
         registry.register("policy_trials", "Trials that ended", self.trials.clone());
+        registry.register("policy_webhooks", "News of policies that were told over the network", self.policy_webhooks.clone());
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
@@ -252,6 +255,11 @@ impl Metrics {
     /// A trial ended.
     pub fn trial_ended(&self, outcome: TrialOutcome) {
         self.trials.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// Somebody told over the network that there are new policies.
+    pub fn policy_webhook(&self, outcome: WebhookOutcome) {
+        self.policy_webhooks.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// A key set was fetched, or was not.

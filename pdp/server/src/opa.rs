@@ -4,7 +4,6 @@
 mod about;
 mod active;
 mod asked;
-mod bundle;
 mod bundles;
 mod chance;
 mod data;
@@ -14,7 +13,6 @@ mod health;
 mod kept;
 mod log;
 mod options;
-mod origin;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -35,12 +33,10 @@ use countersign_sdk_types::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use self::bundle::{BundleKey, Trust};
 pub(crate) use self::bundles::{Configured, Delay};
 pub(crate) use self::log::{LogOptions, Rules};
 pub use self::options::Options;
 pub(crate) use self::options::{Resource, token_digest};
-pub(crate) use self::origin::{Origin, Remote};
 
 use self::active::{Activation, Active, Check};
 use self::bundles::Bundles;

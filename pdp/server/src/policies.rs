@@ -4,10 +4,13 @@
 mod desk;
 mod folder;
 mod kept;
+mod pace;
 mod rollout;
+mod settings;
 mod source;
 mod start;
 mod status;
+pub mod webhook;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +26,9 @@ pub use folder::{Files, read};
 pub(crate) use folder::{Listed, digest as folder_digest, is_policy, list};
 pub use kept::{Kept, KeptPolicy};
 pub use rollout::{Changed, Counted, NotDone, Rollout, Terms, compare_in_the_background};
+pub use settings::{Bundled, Place, Settings};
+pub use source::SourceStatus;
+pub use start::Opening;
 pub use status::{CandidateStatus, PolicyReport, PolicyStatus, TrialStatus};
 
 use crate::jail::{self, Ended};

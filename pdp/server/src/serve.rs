@@ -35,7 +35,8 @@ use crate::key_sets::{KeySets, Source, Timing};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pdp, Served, fresh};
 use crate::places::Places;
-use crate::policies::{Kept, Policies, Rollout};
+use crate::policies::webhook::WebhookSecret;
+use crate::policies::{Opening, Policies};
 use crate::proofs::{self, Proofs};
 use crate::public::{self, Public};
 use crate::step_up::StepUp;
@@ -50,7 +51,7 @@ pub(crate) use running::{bind, run, wait_for_end};
 pub struct Decider {
     /// The decision point.
     pub pdp: Arc<Pdp>,
-    /// The policy folder; none where the policy is embedded.
+    /// Where policies come from; none where the policy is embedded.
     pub policies: Option<Arc<Policies>>,
     /// Who may ask.
     pub enforcers: Arc<[Enforcer]>,
@@ -64,12 +65,41 @@ pub struct Decider {
     pub edges: Edges,
 }
 
+/// What decides at first.
+#[derive(Debug)]
+pub enum Deciding {
+    /// One policy, checked and compiled, for good.
+    Fixed(Box<Snapshot>),
+    /// What a source offers, or what was active before: the store says which.
+    Sourced(Box<Opening>),
+}
+
+impl Deciding {
+    /// What decides where nothing was active before.
+    ///
+    /// # Errors
+    /// Every problem of the policy, one a line.
+    pub fn offered(self) -> Result<Snapshot, String> {
+        match self {
+            Self::Fixed(snapshot) => Ok(*snapshot),
+            Self::Sourced(opening) => opening.offered(),
+        }
+    }
+
+    fn choose(self, store: &Store) -> Result<(Option<Arc<Policies>>, Snapshot), String> {
+        match self {
+            Self::Fixed(snapshot) => Ok((None, *snapshot)),
+            Self::Sourced(opening) => opening.choose(store).map(|(policies, snapshot)| (Some(Arc::new(policies)), snapshot)),
+        }
+    }
+}
+
 /// Everything that a decision point is made of.
 pub struct Parts {
-    /// The policy, checked and compiled.
-    pub snapshot: Snapshot,
-    /// Where it comes from, when that may change.
-    pub policies: Option<Arc<Policies>>,
+    /// The policy.
+    pub policy: Deciding,
+    /// By which whoever keeps the policies may tell that there are new ones.
+    pub webhook: Option<WebhookSecret>,
     /// Whose decision point it is.
     pub tenant: Tenant,
     /// Who may ask.
@@ -121,8 +151,8 @@ impl Parts {
     #[must_use]
     pub fn new(snapshot: Snapshot, tenant: Tenant, store: PathBuf) -> Self {
         Self {
-            snapshot,
-            policies: None,
+            policy: Deciding::Fixed(Box::new(snapshot)),
+            webhook: None,
             tenant,
             enforcers: Vec::new(),
             rules: RequestRules::default(),
@@ -152,13 +182,12 @@ impl Parts {
     ///
     /// # Errors
     /// What cannot be used, in words for an operator.
-    pub fn load(config: Config) -> Result<Self, String> {
-        let kept = Kept::under(&config.store, &config.package);
-        let (policies, snapshot) = Policies::open(config.policy, config.package, config.tenant.clone())?;
-        let policies = policies.rolling(Rollout::new(config.rollout, Some(kept)));
+    pub fn load(mut config: Config) -> Result<Self, String> {
+        let webhook = config.policy.webhook.take();
+        let opening = Opening::new(config.policy, config.tenant.clone(), &config.store)?;
         Ok(Self {
-            snapshot,
-            policies: Some(Arc::new(policies)),
+            policy: Deciding::Sourced(Box::new(opening)),
+            webhook,
             tenant: config.tenant,
             enforcers: config.enforcers,
             rules: config.rules,
@@ -197,15 +226,16 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     let store = Store::open(&parts.store, Options::default(), parts.clock.now()).map_err(|error| error.to_string())?;
     let incarnation = store.view().incarnation().map_err(|error| error.to_string())?;
     let chain = store.chain(&parts.tenant, fresh).map_err(|error| error.to_string())?;
-    let max_age = parts.step_up.as_ref().map_or(parts.snapshot.max_age, |step_up| step_up.max_age);
+    let (policies, snapshot) = parts.policy.choose(&store)?;
+    let max_age = parts.step_up.as_ref().map_or(snapshot.max_age, |step_up| step_up.max_age);
     let node = format!("{}.{incarnation}", parts.tenant);
     let metrics = Arc::new(Metrics::new());
     let behaviors = Behaviors::default();
     behaviors.follow(store.view(), &parts.tenant, parts.clock.now()).map_err(|error| error.to_string())?;
     let authzen = authzen::Offer::new(parts.authzen, &parts.enforcers, parts.clock.now())?;
-    let hub = Arc::new(Hub::new(parts.lease.clone(), parts.snapshot.revision.clone(), Arc::clone(&metrics))?);
+    let hub = Arc::new(Hub::new(parts.lease.clone(), snapshot.revision.clone(), Arc::clone(&metrics))?);
     store.observe(Arc::clone(&hub) as Arc<dyn Observer>);
-    let snapshot = Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot };
+    let snapshot = Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..snapshot };
     let pdp = Pdp {
         served: Served::new(snapshot, Arc::clone(&hub), Arc::clone(&metrics)),
         rules: parts.rules,
@@ -235,7 +265,7 @@ pub fn assemble(parts: Parts) -> Result<Decider, String> {
     pdp.key_sets.tell(Arc::clone(&pdp.hub));
     Ok(Decider {
         pdp: Arc::new(pdp),
-        policies: parts.policies,
+        policies,
         enforcers: parts.enforcers.into(),
         tenant: parts.tenant,
         identity: parts.identity,
@@ -297,6 +327,8 @@ pub fn control_router(decider: &Decider, operators: Vec<OperatorKey>) -> Router 
     service.enroll_url = pdp.step_up.as_ref().map(|step_up| format!("{}/enroll", step_up.ceremonies.party().origin()));
     service.policies = decider.policies.clone().map(|policies| PolicyDesk { policies, pdp: Arc::clone(&pdp) });
     if let Some(policies) = decider.policies.clone() {
+        let woken = Arc::clone(&policies);
+        service.look_at_policies = Arc::new(move || woken.wake());
         service.policy_status = Arc::new(move || serde_json::to_value(policies.status()).unwrap_or_default());
     }
     control::router(Arc::new(service))

@@ -14,7 +14,7 @@ use super::{BuiltinErrors, Moment, Policy, PolicyError, PolicySource, guarded};
 
 /// The time that one test may take. Tests are run apart from traffic.
 const TEST_BUDGET: Duration = Duration::from_secs(1);
-const MAX_TESTS: usize = 2_000;
+const MAX_TESTS: usize = 10_000;
 
 /// Something that is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

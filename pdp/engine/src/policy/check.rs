@@ -19,7 +19,7 @@ pub const MAX_CHAIN: usize = 100;
 /// stops a multiplication.
 pub const MAX_PRODUCTS: u64 = 12;
 /// The most rules in a policy.
-pub const MAX_RULES: usize = 4_000;
+pub const MAX_RULES: usize = 20_000;
 
 /// The most places of one body that may be loops: the evaluator goes some calls deeper for each.
 pub(crate) const MAX_LOOPS: usize = 1_000;

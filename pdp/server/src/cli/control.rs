@@ -12,8 +12,11 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use axum::http::Method;
 use clap::{ArgAction, ArgGroup, Args, Subcommand, ValueEnum};
 use countersign_pdp_engine::record::Record;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -357,6 +360,12 @@ fn done(command: &ControlCommand, socket: PathBuf) -> Result<Outcome, Failure> {
 pub(super) fn record(door: &Door, id: &str) -> Result<Record, Failure> {
     let client = Client::new(socket(door)?);
     runtime()?.block_on(perform::record(id, &client))
+}
+
+/// Asks a running server to do something, for commands that stand elsewhere.
+pub(super) fn post<T: DeserializeOwned>(door: &Door, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+    let client = Client::new(socket(door)?);
+    runtime()?.block_on(client.change(Method::POST, path, body))
 }
 
 fn runtime() -> Result<Runtime, Failure> {

@@ -3,6 +3,7 @@
 mod check;
 mod diff;
 mod new;
+mod refresh;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -59,6 +60,8 @@ pub(super) enum PolicyCommand {
         #[command(flatten)]
         door: Door,
     },
+    /// Have a running server look at the source of its policies now.
+    Refresh(refresh::Refresh),
 }
 
 /// Runs the command.
@@ -72,6 +75,7 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::History { door } => control::policies(door, &Live::History),
         PolicyCommand::Rollback { door, to, reason } => control::policies(door, &Live::RollBack { to: to.clone(), reason: reason.clone() }),
         PolicyCommand::Promote { door } => control::policies(door, &Live::Promote),
+        PolicyCommand::Refresh(asked) => refresh::run(asked),
     }
 }
 

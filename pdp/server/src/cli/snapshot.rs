@@ -75,8 +75,9 @@ fn export(config: Config, pep: &str) -> Result<String, String> {
     let keys = KeySets::new(parts.issuers, parts.key_sources, Timing::default(), Arc::new(Metrics::new()));
     runtime()?.block_on(keys.load());
     keys.ready()?;
-    let max_age = parts.step_up.as_ref().map_or(parts.snapshot.max_age, |step_up| step_up.max_age);
-    let snapshot = Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..parts.snapshot };
+    let first = parts.policy.offered()?;
+    let max_age = parts.step_up.as_ref().map_or(first.max_age, |step_up| step_up.max_age);
+    let snapshot = Snapshot { weights: parts.weights, max_age, budget: parts.patience.policy, ..first };
     let around = Around {
         tenant: &parts.tenant,
         rules: &parts.rules,

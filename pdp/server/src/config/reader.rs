@@ -25,6 +25,7 @@ use crate::control::OperatorKey;
 
 mod authzen;
 mod lease;
+mod policy;
 mod rollout;
 mod snapshot;
 
@@ -68,8 +69,8 @@ impl Reader<'_> {
         let patience = self.patience(&settings.decision);
         let authzen = self.authzen(settings.authzen);
         let lease = self.lease(settings.lease);
-        let rollout = self.rollout(settings.policy.rollout);
         let snapshot = self.snapshot(settings.snapshot, &enforcers);
+        let policy = self.policy(settings.policy, settings.listen.control.is_some());
         let weights = self.weights(settings.risk);
         let tenant = self.noted("tenant", Tenant::new("main"));
         let ja4_header = settings.request.ja4_header.as_ref().map(|name| name.to_ascii_lowercase());
@@ -105,9 +106,7 @@ impl Reader<'_> {
             places_max_age: settings.places.max_age_days.map(|days| Seconds(days.saturating_mul(24 * 3600))),
             users: self.in_folder(settings.directory.users),
             devices: self.in_folder(settings.directory.devices),
-            policy: self.folder.join(settings.policy.path),
-            package: settings.policy.package,
-            rollout,
+            policy: policy?,
             step_up,
             patience,
             authzen,

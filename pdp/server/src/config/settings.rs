@@ -1,6 +1,7 @@
 //! The configuration file as it is written. Unknown keys are refused; what the keys mean is decided by the reader beside it.
 
 pub(super) mod opa;
+pub(super) mod policy;
 pub(super) mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ pub(super) struct Settings {
     pub(super) places: Places,
     #[serde(default)]
     pub(super) directory: Directory,
-    pub(super) policy: PolicySettings,
+    pub(super) policy: policy::PolicySettings,
     pub(super) step_up: Option<StepUpSettings>,
     pub(super) store: StoreSettings,
     #[serde(default)]
@@ -271,21 +272,6 @@ pub(super) struct Places {
 pub(super) struct Directory {
     pub(super) users: Option<PathBuf>,
     pub(super) devices: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PolicySettings {
-    /// A folder of Rego files and data documents.
-    pub(super) path: PathBuf,
-    #[serde(default = "package")]
-    pub(super) package: String,
-    /// From accepted to active.
-    pub(super) rollout: Option<rollout::RolloutSettings>,
-}
-
-fn package() -> String {
-    countersign_pdp_engine::policy::DEFAULT_PACKAGE.to_owned()
 }
 
 #[derive(Debug, Deserialize)]

@@ -201,3 +201,70 @@ fn leases_are_bounded() {
     refused(&with("watches = 0"), "lease.watches");
     refused(&with("watches = 1000001"), "lease.watches");
 }
+
+fn policies(section: &str) -> String {
+    GOOD.replace("[listen]", "[listen]\ncontrol = \"127.0.0.1:0\"").replace("path = \"policies\"", section)
+}
+
+#[test]
+fn policies_come_from_one_place() {
+    use crate::git::Follow;
+    use crate::policies::Place;
+    let place = |section: &str| load(&policies(section)).unwrap().policy.place;
+    assert!(matches!(place("path = \"policies\""), Place::Folder(at) if at.ends_with("policies")));
+    assert!(
+        matches!(place("bundle = \"https://bundles.example/b.tar.gz?key=1\""), Place::Bundle(bundle) if bundle.shown == "https://bundles.example/b.tar.gz")
+    );
+    assert!(matches!(place("bundle = \"b.tar.gz\""), Place::Bundle(bundle) if bundle.shown.ends_with("/b.tar.gz")));
+    let git = |more: &str| match place(&format!("git = \"https://git.example/p.git\"\n{more}")) {
+        Place::Git(settings) => settings,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((git("").follow, git("").within.as_str()), (Follow::Branch("main".to_owned()), ""));
+    assert_eq!(git("tag = \"live\"\nwithin = \"access/policy/\"").within, "access/policy");
+    assert_eq!(git(&format!("commit = \"{}\"", "a".repeat(40))).follow, Follow::Commit("a".repeat(40)));
+    assert!(load(&policies("git = \"https://git.example/p.git\"")).unwrap().dangers.iter().any(|danger| danger.contains("unsigned")));
+    let signed = load(&policies("git = \"https://git.example/p.git\"\nallowed_signers = \"secret\"")).unwrap();
+    assert!(signed.dangers.is_empty(), "{:?}", signed.dangers);
+    let hooked = policies("git = \"https://git.example/p.git\"\nwebhook_secret_file = \"secret\"\npoll_s = 5");
+    let hooked = load(&hooked).unwrap().policy;
+    assert_eq!((hooked.webhook.is_some(), hooked.poll), (true, Duration::from_secs(5)));
+}
+
+#[test]
+fn keys_of_another_source_are_told() {
+    refused(&policies(""), "policy: exactly one");
+    refused(&policies("path = \"p\"\ngit = \"https://git.example/p.git\""), "policy: exactly one");
+    refused(&policies("path = \"p\"\nbranch = \"main\""), "policy.branch");
+    refused(&policies("path = \"p\"\nwebhook_secret_file = \"secret\""), "policy.webhook_secret_file");
+    refused(&policies("bundle = \"b.tar.gz\"\nallowed_signers = \"secret\""), "policy.allowed_signers");
+    refused(&policies("bundle = \"b.tar.gz\"\ntoken_file = \"secret\""), "policy.token_file");
+    refused(
+        &policies("bundle = \"https://b.example/b\"\n[[policy.key]]\nid = \"k\"\nalgorithm = \"HS256\"\nfile = \"short\""),
+        "policy.key[0]",
+    );
+    let git = |more: &str| policies(&format!("git = \"https://git.example/p.git\"\n{more}"));
+    refused(&git("ssh_key_file = \"secret\""), "policy.ssh_key_file");
+    refused(&git("allowed_signers = \"none\""), "policy.allowed_signers");
+    refused(&git("branch = \"main\"\ntag = \"live\""), "policy: at most one");
+    refused(&git("commit = \"abc\""), "policy.commit");
+    refused(&git("within = \"../policy\""), "policy.within");
+    refused(&git("poll_s = 0"), "policy.poll_s");
+    refused(&git("webhook_secret_file = \"short\""), "policy.webhook_secret_file");
+    for branch in ["", "-x", "a..b", "a b", "a/.b", "a.lock", "a~1", "a/", "@{-1}"] {
+        refused(&git(&format!("branch = \"{branch}\"")), "policy.branch");
+    }
+    for url in
+        ["git@git.example:p.git", "/srv/p.git", "http://git.example/p.git", "https://user:word@git.example/p.git", "https://10.0.0.1/p.git"]
+    {
+        refused(&policies(&format!("git = \"{url}\"")), "policy.git");
+    }
+    let ssh = |url: &str, more: &str| policies(&format!("git = \"{url}\"\nssh_key_file = \"secret\"\n{more}"));
+    assert!(load(&ssh("ssh://git@git.example/p.git", "known_hosts_file = \"secret\"")).is_ok());
+    refused(&ssh("ssh://git@git.example/p.git", ""), "policy.known_hosts_file");
+    for url in ["ssh://-oProxyCommand=x/p", "ssh://-x@git.example/p", "ssh://git:word@git.example/p", "ssh:///p"] {
+        refused(&ssh(url, "known_hosts_file = \"secret\""), "policy.git");
+    }
+    let hooked = GOOD.replace("path = \"policies\"", "git = \"https://git.example/p.git\"\nwebhook_secret_file = \"secret\"");
+    refused(&hooked, "policy.webhook_secret_file: without `listen.control`");
+}

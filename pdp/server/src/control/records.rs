@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use countersign_pdp_engine::record::{Explanation, Record, explain};
 use countersign_pdp_store::{JournalError, Verified};
 use countersign_risk::Calibration;
@@ -91,6 +92,17 @@ pub(super) async fn why(State(service): State<Arc<ControlService>>, Named(id): N
     let record = found.ok_or_else(|| Problem::unknown(&format!("there is no record of decision `{id}`, or not any more")))?;
     let explanation = serde_json::from_value(record.clone()).ok().map(|record: Record| explain(&record));
     Ok(Json(Why { record, explanation }))
+}
+
+/// Has the source of policies looked at, at once or soon after the last look. What came of it, the status of the policies says.
+#[utoipa::path(
+    post,
+    path = "/countersign/v1/policies/refresh",
+    responses((status = 202, description = "It is looked at."), Refused)
+)]
+pub(super) async fn refresh_policies(State(service): State<Arc<ControlService>>) -> StatusCode {
+    (service.look_at_policies)();
+    StatusCode::ACCEPTED
 }
 
 /// The state of this process.

@@ -105,7 +105,7 @@ fn passkey(id: &str) -> StateEvent {
     StateEvent::CredentialAdded { subject: alice(), credential }
 }
 
-const ALL: [(&str, &str); 21] = [
+const ALL: [(&str, &str); 22] = [
     ("GET", "/revocations"),
     ("POST", "/revocations"),
     ("DELETE", "/revocations"),
@@ -124,6 +124,7 @@ const ALL: [(&str, &str); 21] = [
     ("GET", "/policies/history"),
     ("POST", "/policies/rollback"),
     ("POST", "/policies/promote"),
+    ("POST", "/policies/refresh"),
     ("GET", "/status"),
     ("POST", "/calibrate"),
     ("POST", "/verify"),

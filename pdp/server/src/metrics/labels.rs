@@ -105,6 +105,14 @@ labels! {
         Withdrawn = "withdrawn",
     }
 
+    /// What became of news of policies.
+    WebhookOutcome {
+        /// The source is looked at.
+        Taken = "taken",
+        /// Nobody proved the secret.
+        Refused = "refused",
+    }
+
     /// How a fetch of a key set ended.
     FetchOutcome {
         /// The keys are other ones now.

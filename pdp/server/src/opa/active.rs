@@ -10,7 +10,7 @@ use countersign_pdp_engine::policy::{CandidateReport, Dialects, PolicyFile, Poli
 use countersign_pdp_engine::rego::{Answer, EvalError, Library, Question};
 use serde_json::{Map, Value};
 
-use super::bundle::{Bundle, package};
+use crate::bundle::{Bundle, package};
 use crate::jail::Ended;
 use crate::policies::deep;
 

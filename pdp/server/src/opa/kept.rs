@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Error, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::bundle::LARGEST;
+use crate::bundle::LARGEST;
 use crate::files;
 
 /// A folder with one archive for each bundle.

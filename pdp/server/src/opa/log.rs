@@ -23,7 +23,7 @@ pub(crate) use batch::Rules;
 pub(crate) use event::{Event, EventError, Happened};
 
 use super::bundles::{Delay, between};
-use super::origin::{LookError, bearer};
+use crate::bundle::{LookError, bearer};
 use crate::metrics::Metrics;
 use crate::outbound::{AskError, Bounds, Endpoint};
 

@@ -10,6 +10,7 @@ use tower::ServiceExt as _;
 
 use super::active::tests::here;
 use super::*;
+use crate::bundle::{Origin, Trust};
 
 const POLICY: &str = r#"package authz
 

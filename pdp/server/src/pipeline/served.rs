@@ -144,6 +144,14 @@ impl Served {
         }
     }
 
+    /// The same with a stream and counters of its own.
+    #[cfg(test)]
+    pub(crate) fn alone(active: Snapshot) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let hub = Hub::new(crate::config::LeaseTerms::default(), active.revision.clone(), Arc::clone(&metrics));
+        Self::new(active, Arc::new(hub.unwrap()), metrics)
+    }
+
     /// What decides now. Waits for nobody.
     pub fn load(&self) -> Guard<Arc<Serving>> {
         self.serving.load()

@@ -8,8 +8,10 @@ use countersign_pdp_store::{Activation, Expect, Origin, StateEvent, Store};
 use countersign_sdk_types::{Digest, Revision, Tenant, Timestamp};
 
 use super::folder::Files;
-use super::source::{Look, Source};
-use super::{CandidateStatus, Check, PolicyStatus, Refused, Rollout, accept, source};
+use super::pace::Pace;
+use super::source::{Look, Watched};
+use super::start::Started;
+use super::{CandidateStatus, Check, Kept, PolicyStatus, Refused, Rollout, SourceStatus, accept, source};
 use crate::clock;
 use crate::metrics::ReloadOutcome;
 use crate::pipeline::Served;
@@ -25,7 +27,11 @@ pub struct Policies {
     pub(super) package: String,
     pub(super) tenant: Tenant,
     pub(super) check: Check,
-    pub(super) source: Mutex<Source>,
+    pub(super) source: Arc<Mutex<Watched>>,
+    pub(super) source_status: Arc<ArcSwap<SourceStatus>>,
+    pub(super) pace: Arc<Pace>,
+    pub(super) kept: Kept,
+    pub(super) started: Mutex<Option<Started>>,
     pub(super) status: ArcSwap<PolicyStatus>,
     pub(super) rollout: Rollout,
     pub(super) given_up: AtomicBool,
@@ -38,16 +44,33 @@ impl Policies {
         PolicyStatus::clone(&self.status.load())
     }
 
+    /// How the source is.
+    #[must_use]
+    pub fn source_status(&self) -> SourceStatus {
+        SourceStatus::clone(&self.source_status.load())
+    }
+
     /// Ends a check that is under way, and begins no other.
     pub fn give_up(&self) {
         self.given_up.store(true, Ordering::SeqCst);
+        self.pace.end();
+    }
+
+    /// Has the source looked at, at once or soon after the last look.
+    pub fn wake(&self) {
+        self.pace.wake();
+    }
+
+    /// Until the source should be looked at again.
+    pub async fn due(&self) {
+        self.pace.due().await;
     }
 
     /// Looks at the source once. What it offers is checked, and then tried or activated, or it is refused. Blocks meanwhile.
     pub fn refresh(&self, served: &Served, store: &Store) {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         match source.look() {
-            Look::Nothing => {}
+            Look::Nothing | Look::Moving | Look::Failed(_) => {}
             Look::Refused { content, why } => self.refuse(served, store, content, vec![why]),
             Look::Offer(offer) => match self.judge(served, store, offer.files, offer.origin) {
                 Ok(()) => {}

@@ -23,7 +23,7 @@ pub use terms::Terms;
 pub(super) use self::figures::Figures;
 use super::desk::BY;
 use super::status::{PolicyReport, TrialStatus};
-use super::{Accepted, CandidateStatus, Files, Kept, Policies, Refused, accept, source, with_policy};
+use super::{Accepted, CandidateStatus, Files, Policies, Refused, accept, source, with_policy};
 use crate::clock;
 use crate::metrics::{PolicyGauges, ReloadOutcome, TrialOutcome};
 use crate::pipeline::{Served, Serving};
@@ -32,8 +32,6 @@ use crate::pipeline::{Served, Serving};
 #[derive(Debug, Default)]
 pub struct Rollout {
     terms: Terms,
-    /// The content of the last revisions. Without it there is no way back beyond what is in memory.
-    kept: Option<Kept>,
     /// Held for the length of a step, and never while a candidate is checked: a rollback waits for nobody's tests.
     desk: Mutex<Desk>,
 }
@@ -96,10 +94,10 @@ struct Because {
 }
 
 impl Rollout {
-    /// On these terms, with what is kept.
+    /// On these terms.
     #[must_use]
-    pub fn new(terms: Terms, kept: Option<Kept>) -> Self {
-        Self { terms, kept, desk: Mutex::default() }
+    pub fn new(terms: Terms) -> Self {
+        Self { terms, desk: Mutex::default() }
     }
 
     /// Whether anything is ever tried.
@@ -185,15 +183,12 @@ impl Policies {
 
     /// What is about to count can be had again without its source; and so can what is active, however many candidates come and go.
     fn keep(&self, served: &Served, candidate: &Candidate, files: &Files) -> Result<(), String> {
-        let Some(kept) = &self.rollout.kept else { return Ok(()) };
         let failed = |error: std::io::Error| format!("the policy could not be kept in the data folder: {error}");
-        if let Some(active) = Digest::try_from(served.load().active().revision.to_string()).ok().and_then(|digest| {
-            let content = kept.read(&digest).ok()?;
-            Some((digest, content))
-        }) {
-            kept.keep(&active.0, &active.1.files, &active.1.origin).map_err(failed)?;
+        let active = Digest::try_from(served.load().active().revision.to_string());
+        if let Some((digest, active)) = active.ok().and_then(|digest| self.kept.read(&digest).ok().map(|active| (digest, active))) {
+            self.kept.keep(&digest, &active.files, &active.origin).map_err(failed)?;
         }
-        kept.keep(&candidate.digest, files, &candidate.origin).map_err(failed)
+        self.kept.keep(&candidate.digest, files, &candidate.origin).map_err(failed)
     }
 
     /// INVARIANT: the journal names a revision before any decision does.
@@ -320,7 +315,7 @@ impl Policies {
 
     /// What is kept of a revision, once it passed the gate again.
     fn passing(&self, digest: &Digest) -> Result<Candidate, String> {
-        let kept = self.rollout.kept.as_ref().ok_or("no policies are kept")?.read(digest)?;
+        let kept = self.kept.read(digest)?;
         self.gate(kept.files, kept.origin)
     }
 
@@ -381,8 +376,8 @@ impl Policies {
             trial: desk.trial.as_ref().map(|trial| TrialStatus::of(&trial.of, &trial.figures)),
             ended: desk.ended.clone(),
             held: times.held,
-            kept: self.rollout.kept.as_ref().map(Kept::list).unwrap_or_default(),
-            source: serde_json::Value::Null,
+            kept: self.kept.list(),
+            source: serde_json::to_value(self.source_status()).unwrap_or_default(),
         })
     }
 }

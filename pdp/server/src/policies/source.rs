@@ -1,18 +1,31 @@
 //! Where policies come from. A source is looked at again and again; what it offers is a candidate, and nothing that it does reaches what decides.
 
+mod bundle;
 mod folder;
+mod status;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use countersign_pdp_store::Origin;
 use countersign_sdk_types::Digest;
 
 use super::Files;
+use super::pace::{Pace, Saw};
+use super::settings::Place;
+use crate::clock;
+use bundle::Bundle;
 pub(crate) use folder::Folder;
+pub use status::SourceStatus;
 
 /// Where policies come from.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A folder on this machine.
     Folder(Folder),
+    /// A bundle, on this machine or at a URL.
+    Bundle(Box<Bundle>),
 }
 
 /// What one look showed.
@@ -20,6 +33,8 @@ pub(crate) enum Source {
 pub(crate) enum Look {
     /// Nothing that was not offered before.
     Nothing,
+    /// It changes at this moment: another look soon shows whether it holds still.
+    Moving,
     /// A candidate.
     Offer(Offer),
     /// Something that is no candidate, told once.
@@ -29,6 +44,8 @@ pub(crate) enum Look {
         /// What is wrong with it.
         why: String,
     },
+    /// The source could not be asked, and says nothing of what it holds.
+    Failed(String),
 }
 
 /// A candidate, read whole.
@@ -43,10 +60,20 @@ pub(crate) struct Offer {
 }
 
 impl Source {
+    /// The source at a place. `_store` is the data folder, for what a source must remember.
+    pub(crate) fn open(place: Place, _store: &Path, pace: &Arc<Pace>) -> Result<Self, String> {
+        Ok(match place {
+            Place::Folder(at) => Self::Folder(Folder::new(at, Arc::clone(pace))),
+            Place::Bundle(bundled) => Self::Bundle(Box::new(Bundle::new(bundled, Arc::clone(pace)))),
+            Place::Git(_) => return Err("this build follows no git repositories".to_owned()),
+        })
+    }
+
     /// Looks once. Blocks meanwhile.
     pub(crate) fn look(&mut self) -> Look {
         match self {
             Self::Folder(folder) => folder.look(),
+            Self::Bundle(bundle) => bundle.look(),
         }
     }
 
@@ -54,6 +81,74 @@ impl Source {
     pub(crate) fn offer_again(&mut self) {
         match self {
             Self::Folder(folder) => folder.offer_again(),
+            Self::Bundle(bundle) => bundle.offer_again(),
         }
+    }
+
+    /// What kind of source it is, and where it is, without secrets.
+    fn shown(&self) -> (&'static str, String) {
+        match self {
+            Self::Folder(folder) => ("folder", folder.shown()),
+            Self::Bundle(bundle) => ("bundle", bundle.shown()),
+        }
+    }
+}
+
+/// A source, how it is, and what was seen of it and not judged yet.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    source: Source,
+    unjudged: Option<Look>,
+    pace: Arc<Pace>,
+    status: Arc<ArcSwap<SourceStatus>>,
+}
+
+impl Watched {
+    pub(crate) fn new(source: Source, pace: Arc<Pace>) -> Self {
+        let status = Arc::new(ArcSwap::from_pointee(SourceStatus::new(source.shown())));
+        Self { source, unjudged: None, pace, status }
+    }
+
+    /// How the source is; kept up to date.
+    pub(crate) fn status(&self) -> Arc<ArcSwap<SourceStatus>> {
+        Arc::clone(&self.status)
+    }
+
+    /// Looks once, and notes how it went. Blocks meanwhile.
+    pub(crate) fn look(&mut self) -> Look {
+        if let Some(look) = self.unjudged.take() {
+            return look;
+        }
+        let look = self.source.look();
+        self.pace.looked(match &look {
+            Look::Moving => Saw::Moving,
+            Look::Failed(_) => Saw::Failure,
+            Look::Nothing | Look::Offer(_) | Look::Refused { .. } => Saw::Still,
+        });
+        // Whoever stops cuts a look short, which says nothing of the source.
+        if !self.pace.is_ended() {
+            self.note(if let Look::Failed(why) = &look { Some(why) } else { None });
+        }
+        look
+    }
+
+    /// Somebody else judges it: the next look shows it again.
+    pub(crate) fn put_back(&mut self, look: Look) {
+        self.unjudged = Some(look);
+    }
+
+    pub(crate) fn offer_again(&mut self) {
+        self.source.offer_again();
+    }
+
+    fn note(&self, failure: Option<&String>) {
+        let before = self.status.load();
+        if let Some(error) = failure.filter(|error| before.error.as_ref() != Some(error)) {
+            tracing::warn!(target: "countersign::policy", source = before.at, error, "policy source cannot be asked; the active revision stays");
+        } else if failure.is_none() && before.error.is_some() {
+            tracing::info!(target: "countersign::policy", source = before.at, "policy source can be asked again");
+        }
+        let after = SourceStatus::clone(&before).after(clock::now(), failure.cloned());
+        self.status.store(Arc::new(after));
     }
 }

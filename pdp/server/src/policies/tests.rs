@@ -1,19 +1,18 @@
 //! The life of a policy folder, look by look. The checks run in this process: the jail needs the real binary and is tested with it.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use countersign_pdp_engine::policy::check_candidate;
 use countersign_pdp_store::{Activation, Expect, StateEvent, Store};
 use countersign_sdk_types::{Seconds, Tenant, Timestamp};
 
 use super::*;
-use crate::config::LeaseTerms;
-use crate::metrics::Metrics;
 use crate::pipeline::Served;
-use crate::watch::Hub;
 
 struct Desk {
     folder: tempfile::TempDir,
+    _data: tempfile::TempDir,
     policies: Policies,
     served: Served,
     store: Store,
@@ -21,6 +20,16 @@ struct Desk {
 
 fn tenant() -> Tenant {
     Tenant::new("main").unwrap()
+}
+
+fn settings(folder: &Path) -> Settings {
+    Settings {
+        package: "authz".to_owned(),
+        place: Place::Folder(folder.to_owned()),
+        poll: Duration::from_secs(30),
+        webhook: None,
+        rollout: Terms::default(),
+    }
 }
 
 fn here(source: &PolicySource, _: &AtomicBool) -> Result<CandidateReport, Ended> {
@@ -31,15 +40,14 @@ impl Desk {
     fn new(check: Check) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.rego"), FIRST).unwrap();
-        let opened = Policies::checked_by(here, folder.path().to_owned(), "authz".to_owned(), tenant());
-        let (mut policies, mut snapshot) = opened.unwrap();
-        policies.recheck_by(check);
-        snapshot.max_age = Seconds(7);
+        let data = tempfile::tempdir().unwrap();
         let store = Store::memory().unwrap();
+        let opened = Opening::checked_by(here, settings(folder.path()), tenant(), data.path()).unwrap();
+        let (mut policies, mut snapshot) = opened.choose(&store).unwrap();
+        policies.check = check;
+        snapshot.max_age = Seconds(7);
         policies.begin(&store).unwrap();
-        let metrics = Arc::new(Metrics::new());
-        let hub = Hub::new(LeaseTerms::default(), snapshot.revision.clone(), Arc::clone(&metrics)).unwrap();
-        Self { folder, policies, served: Served::new(snapshot, Arc::new(hub), metrics), store }
+        Self { folder, _data: data, policies, served: Served::alone(snapshot), store }
     }
 
     fn write(&self, name: &str, text: &str) {

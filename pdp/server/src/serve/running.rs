@@ -10,7 +10,6 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use super::{Decider, Parts, assemble, control_router, grpc_router, public_router, router};
 use crate::adapter::decision_point;
@@ -22,12 +21,11 @@ use crate::metrics::ListenerName;
 use crate::opa::{self, Opa, Options};
 use crate::operations::{self, Readiness};
 use crate::policies::compare_in_the_background;
+use crate::policies::webhook::{self, Hook};
 use crate::tls::Tls;
 
 /// How often files are looked at for changes.
 const REFRESH: Duration = Duration::from_secs(2);
-/// How often the policy folder is looked at. A change counts from the second look that shows it.
-const LOOK: Duration = Duration::from_secs(1);
 /// Connections of the decision listener, its watches included.
 const MOST_CONNECTIONS: usize = 16_384;
 /// Walking over the journal takes as long as the journal is.
@@ -43,8 +41,8 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     }
     let (listen, socket, operators) = (config.listen, config.control_socket(), config.operators.clone());
     let opa = config.opa.take().map(|options| (options, config.store.clone()));
-    let parts = Parts::load(config)?;
-    let tls = parts.tls.clone();
+    let mut parts = Parts::load(config)?;
+    let (tls, webhook) = (parts.tls.clone(), parts.webhook.take());
     let decider = Arc::new(assemble(parts)?);
     // The store is ours by now, so a socket that lies in its folder is one that a dead process left.
     let socket = bind_socket(&socket)?;
@@ -91,7 +89,8 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Public), public_router(&decider), usual, stopped.clone()));
     }
     if let Some(listener) = control {
-        let router = control_router(&decider, operators);
+        let hook = webhook.zip(decider.policies.clone()).map(|(secret, policies)| Hook { secret, policies, metrics: Arc::clone(&metrics) });
+        let router = control_router(&decider, operators).merge(hook.map(webhook::router).unwrap_or_default());
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Control), router, operating, stopped.clone()));
     }
     let mut looks = JoinSet::new();
@@ -203,10 +202,8 @@ async fn refresh(decider: Arc<Decider>, tls: Option<Arc<Tls>>) {
 /// Apart from the other files: a check takes as long as the candidate makes it.
 async fn watch_policies(decider: Arc<Decider>) {
     let Some(policies) = decider.policies.clone() else { return };
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        policies.due().await;
         let (decider, policies) = (Arc::clone(&decider), Arc::clone(&policies));
         let look = move || policies.refresh(&decider.pdp.served, &decider.pdp.store);
         let _ = tokio::task::spawn_blocking(look).await;

@@ -12,15 +12,16 @@ use countersign_sdk_types::Digest;
 use super::super::settings::opa::{BundleSettings, KeySettings, LogSettings, OpaSettings};
 use super::super::{LARGEST, TlsFiles};
 use super::Reader;
+use crate::bundle::{BundleKey, Origin, Remote, Trust};
 use crate::files;
-use crate::opa::{BundleKey, Configured, Delay, LogOptions, Options, Origin, Remote, Resource, Rules, Trust, token_digest};
+use crate::opa::{Configured, Delay, LogOptions, Options, Resource, Rules, token_digest};
 use crate::outbound::{Endpoint, UrlOptions};
 
 /// Between two looks at what is on this machine the delay says nothing.
 const NO_DELAY: Delay = Delay { min: Duration::ZERO, max: Duration::ZERO };
 
 /// The URL as it may be shown: what stands behind a `?` may be a secret.
-fn bare(url: &str) -> String {
+pub(super) fn bare(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
 }
 
@@ -102,7 +103,7 @@ impl Reader<'_> {
         Some(token_digest(&token))
     }
 
-    fn bundle_key(&mut self, key: &str, settings: KeySettings) -> Option<(String, BundleKey)> {
+    pub(super) fn bundle_key(&mut self, key: &str, settings: KeySettings) -> Option<(String, BundleKey)> {
         let KeySettings { id, algorithm, file, scope } = settings;
         let file = self.folder.join(file);
         let material = files::read(&file, LARGEST).map_err(|error| format!("cannot read `{}`: {error}", file.display()));

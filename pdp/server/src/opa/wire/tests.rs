@@ -3,7 +3,7 @@
 use axum::http::Request as HttpRequest;
 
 use super::*;
-use crate::opa::bundle::tests::gzip;
+use crate::bundle::tests::gzip;
 
 fn params(query: &str) -> Result<Params, Failure> {
     Params::of(&format!("/v1/data?{query}").parse().unwrap())

@@ -7,7 +7,7 @@ use countersign_pdp_store::{PolicyStep, PolicyTimes, Store};
 use countersign_sdk_types::{Digest, Revision};
 use serde::{Deserialize, Serialize};
 
-use super::{Because, Candidate, Content, Desk, Kept, Policies, Waiting};
+use super::{Because, Candidate, Content, Desk, Policies, Waiting};
 use crate::pipeline::Served;
 
 /// The shortest beginning of a name that is looked for.
@@ -132,7 +132,7 @@ impl Policies {
 
     /// The one revision to which there is a way back and whose name begins so.
     fn named(&self, desk: &Desk, to: &Revision) -> Result<Revision, NotDone> {
-        let kept = self.rollout.kept.iter().flat_map(Kept::list).map(|digest| digest.to_string());
+        let kept = self.kept.list().into_iter().map(|digest| digest.to_string());
         let before = desk.before.iter().map(|before| before.revision.to_string());
         let names: BTreeSet<String> = kept.chain(before).filter(|name| name.starts_with(to.as_str())).collect();
         match (to.as_str().len() >= SHORTEST, names.len(), names.first().map(|name| Revision::new(name.clone()))) {
@@ -146,20 +146,19 @@ impl Policies {
     fn again(&self, target: &Revision) -> Result<Candidate, NotDone> {
         let digest = Digest::try_from(target.to_string()).map_err(|error| NotDone::Failed(error.to_string()))?;
         let before = self.rollout.desk().before.clone().filter(|before| before.revision == *target);
-        let kept = self.rollout.kept.as_ref().map(|kept| kept.read(&digest));
+        let kept = self.kept.read(&digest);
         match (before, kept) {
             (Some(before), kept) => {
-                let origin = kept.and_then(Result::ok).map(|kept| kept.origin).unwrap_or_default();
+                let origin = kept.map(|kept| kept.origin).unwrap_or_default();
                 Ok(Candidate { revision: target.clone(), digest, policy: Arc::clone(&before.policy), origin })
             }
-            (None, Some(Ok(kept))) => self.gate(kept.files, kept.origin).map_err(NotDone::Failed),
-            (None, Some(Err(error))) => Err(self.nowhere(&error)),
-            (None, None) => Err(self.nowhere("nothing is kept")),
+            (None, Ok(kept)) => self.gate(kept.files, kept.origin).map_err(NotDone::Failed),
+            (None, Err(error)) => Err(self.nowhere(&error)),
         }
     }
 
     fn nowhere(&self, why: &str) -> NotDone {
-        let kept: Vec<String> = self.rollout.kept.iter().flat_map(Kept::list).map(|digest| digest.to_string()).collect();
+        let kept: Vec<String> = self.kept.list().into_iter().map(|digest| digest.to_string()).collect();
         let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
         NotDone::Conflict(format!("{why}; `--to` takes one that is kept: {kept}"))
     }

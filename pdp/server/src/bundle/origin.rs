@@ -8,7 +8,7 @@ use axum::http::header::{ACCEPT_ENCODING, AUTHORIZATION, ETAG, HeaderValue, IF_N
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 
-use super::bundle::LARGEST;
+use super::LARGEST;
 use crate::files;
 use crate::outbound::{AskError, Bounds, Endpoint};
 use crate::policies::{self, Files, Listed};

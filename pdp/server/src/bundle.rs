@@ -1,8 +1,10 @@
-//! A bundle (OPA, bundle file format): modules, data and what of the document tree it owns, read whole and checked before anything of it counts.
+//! A bundle (OPA, bundle file format): modules, data and what of the document tree it owns, read whole and checked before anything of it counts; and the
+//! places that bundles come from.
 
 mod archive;
 mod canonical;
 mod manifest;
+mod origin;
 mod package;
 mod signature;
 #[cfg(test)]
@@ -12,6 +14,7 @@ use countersign_pdp_engine::policy::{PolicyError, PolicySource};
 
 pub(crate) use archive::{ArchiveError, LARGEST};
 pub(crate) use manifest::{ManifestError, Roots};
+pub(crate) use origin::{Content, Found, LookError, Mark, Origin, Remote, bearer};
 pub(crate) use package::package;
 pub(crate) use signature::{BundleKey, SignatureError, Trust};
 
@@ -45,9 +48,7 @@ pub(crate) enum BundleError {
 impl Bundle {
     /// Reads a `.tar.gz`, and checks its signature before its content.
     pub(crate) fn open(compressed: &[u8], trust: &Trust) -> Result<Self, BundleError> {
-        let files = archive::read(compressed)?;
-        trust.check(&files)?;
-        Self::of_files(files)
+        Self::of_files(verified(compressed, trust)?.0)
     }
 
     /// Reads the files of a bundle, or of a folder: one without a manifest owns the whole tree.
@@ -58,4 +59,11 @@ impl Bundle {
         roots.check(&source)?;
         Ok(Self { revision, roots, source })
     }
+}
+
+/// The files of a `.tar.gz`, and the id of the key that signed them, where bundles are signed.
+pub(crate) fn verified(compressed: &[u8], trust: &Trust) -> Result<(Files, Option<String>), BundleError> {
+    let files = archive::read(compressed)?;
+    let signer = trust.check(&files)?;
+    Ok((files, signer))
 }

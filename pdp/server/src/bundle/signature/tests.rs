@@ -121,7 +121,7 @@ fn what_was_changed_is_refused() {
 fn who_signed_must_be_known() {
     let one = |token: String| packed(DATA, &json!({"signatures": [token]}));
     refused(&Packed::new().file("data.json", DATA).gz(), &shared(), "is not signed");
-    refused(&one(signed(&payload())), &Trust::default(), "no `[[opa.key]]`");
+    refused(&one(signed(&payload())), &Trust::default(), "no key is configured");
     refused(&one(signed(&payload())), &trust(&[("release", "HS256", b"another secret of thirty-two bytes!!")]), "signature is wrong");
     refused(&one(signed(&payload())), &trust(&[("other", "HS256", SECRET)]), "`release`, which is not configured");
     refused(&one(by_secret(&json!({"alg": "HS256"}), &payload())), &shared(), "names no key");

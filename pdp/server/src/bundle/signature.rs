@@ -36,9 +36,9 @@ pub(crate) struct Trust {
 /// Why a bundle is not by whom it should be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignatureError {
-    #[error("bundle is not signed, and `[[opa.key]]` says that it must be")]
+    #[error("bundle is not signed, and with a configured key it must be")]
     Unsigned,
-    #[error("bundle is signed, and no `[[opa.key]]` is configured to check it by")]
+    #[error("bundle is signed, and no key is configured to check it by")]
     NoKeys,
     #[error("`{SIGNATURES}`: {0}")]
     Shape(#[from] StrictError),
@@ -92,39 +92,45 @@ struct FileHash {
 }
 
 impl Trust {
-    /// Checks that the files are all that was signed, and nothing else.
-    pub(super) fn check(&self, files: &Files) -> Result<(), SignatureError> {
+    /// Checks that the files are all that was signed, and nothing else; gives the id of the key.
+    pub(super) fn check(&self, files: &Files) -> Result<Option<String>, SignatureError> {
         let signatures = files.iter().find(|(path, _)| path == SIGNATURES).map(|(_, bytes)| bytes);
         match (signatures, self.keys.is_empty()) {
-            (None, true) => Ok(()),
+            (None, true) => Ok(None),
             (None, false) => Err(SignatureError::Unsigned),
             (Some(_), true) => Err(SignatureError::NoKeys),
-            (Some(signatures), false) => self.listed(signatures).and_then(|listed| compare(listed, files)),
+            (Some(signatures), false) => {
+                let (signer, listed) = self.listed(signatures)?;
+                compare(listed, files).map(|()| Some(signer))
+            }
         }
     }
 
-    fn listed(&self, signatures: &[u8]) -> Result<Vec<FileHash>, SignatureError> {
+    fn listed(&self, signatures: &[u8]) -> Result<(String, Vec<FileHash>), SignatureError> {
         let document: Document = strict::from_slice(signatures, Limits::PEER)?;
         if !document.plugin.is_empty() {
             return Err(SignatureError::Plugin(document.plugin));
         }
         let [token] = document.signatures.as_slice() else { return Err(SignatureError::Count(document.signatures.len())) };
-        let key = self.key(token)?;
+        let (id, key) = self.key(token)?;
         let payload: Payload = strict::from_slice(&key.key.verify(token)?, Limits::PEER)?;
         let wanted = self.scope.as_deref().or(key.scope.as_deref()).unwrap_or_default();
         if payload.scope != wanted {
             return Err(SignatureError::Scope(payload.scope, wanted.to_owned()));
         }
-        Ok(payload.files)
+        Ok((id, payload.files))
     }
 
     /// The id is the configuration's, else the header's, else the claim's; from the signature it only chooses among keys that are trusted anyway.
-    fn key(&self, token: &str) -> Result<&BundleKey, SignatureError> {
+    fn key(&self, token: &str) -> Result<(String, &BundleKey), SignatureError> {
         let id = match &self.key_id {
             Some(id) => id.clone(),
             None => key_id(token)?.map_or_else(|| claimed(token), Ok)?,
         };
-        self.keys.get(&id).ok_or(SignatureError::UnknownKey(id))
+        match self.keys.get(&id) {
+            Some(key) => Ok((id, key)),
+            None => Err(SignatureError::UnknownKey(id)),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const LARGEST_INFLATED: u64 = 64 * 1024 * 1024;
 const LARGEST_RATIO: u64 = 100;
 const GRACE: u64 = 1024 * 1024;
 /// The most entries, folders included.
-const MOST_ENTRIES: usize = 2_000;
+const MOST_ENTRIES: usize = 5_000;
 /// The longest name, and the most folders in it.
 const LONGEST_NAME: usize = 512;
 const DEEPEST: usize = 16;
