@@ -32,6 +32,7 @@ mod openapi;
 mod pep;
 mod places;
 mod policy_diff;
+mod policy_rollout;
 mod policy_source;
 mod policy_tools;
 mod proxies;

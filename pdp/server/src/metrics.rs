@@ -1,4 +1,5 @@
-//! What is counted, in OpenMetrics text. Every label is one of a fixed list: no subject, address, host or path ever becomes one.
+//! What is counted, in OpenMetrics text. Every label is one of a fixed list, but the names of the revisions that decide: no subject, address, host or path
+//! ever becomes one.
 
 mod labels;
 

@@ -192,6 +192,11 @@ impl Served {
         retired.retain(|serving| Arc::strong_count(serving) > 1);
     }
 
+    #[cfg(test)]
+    fn retired(&self) -> usize {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Hands a decision on to whoever compares; never waits.
     pub fn observe(&self, serving: Arc<Serving>, record: Record) {
         match self.seen.try_send(Observed { serving, record: Box::new(record) }) {
@@ -212,3 +217,6 @@ impl Served {
         self.seeing.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
+
+#[cfg(test)]
+mod tests;
