@@ -35,6 +35,7 @@ mod places;
 mod policy_diff;
 mod policy_explain;
 mod policy_inject;
+mod policy_rollout;
 mod policy_source;
 mod policy_source;
 mod policy_swap;
