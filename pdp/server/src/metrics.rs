@@ -15,8 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use self::labels::{
-    BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage, WatchTold,
-    WebhookOutcome,
+    BatchOutcome, Door, FetchOutcome, ListenerName, ReloadOutcome, SearchOutcome, StepUpOutcome, StepUpStage, WatchTold, WebhookOutcome,
 };
 
 /// The media type of [`Metrics::render`] (OpenMetrics 1.0).

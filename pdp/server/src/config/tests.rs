@@ -212,7 +212,9 @@ fn policies_come_from_one_place() {
     use crate::policies::Place;
     let place = |section: &str| load(&policies(section)).unwrap().policy.place;
     assert!(matches!(place("path = \"policies\""), Place::Folder(at) if at.ends_with("policies")));
-    assert!(matches!(place("bundle = \"https://bundles.example/b.tar.gz?key=1\""), Place::Bundle(bundle) if bundle.shown == "https://bundles.example/b.tar.gz"));
+    assert!(
+        matches!(place("bundle = \"https://bundles.example/b.tar.gz?key=1\""), Place::Bundle(bundle) if bundle.shown == "https://bundles.example/b.tar.gz")
+    );
     assert!(matches!(place("bundle = \"b.tar.gz\""), Place::Bundle(bundle) if bundle.shown.ends_with("/b.tar.gz")));
     let git = |more: &str| match place(&format!("git = \"https://git.example/p.git\"\n{more}")) {
         Place::Git(settings) => settings,
@@ -237,7 +239,10 @@ fn keys_of_another_source_are_told() {
     refused(&policies("path = \"p\"\nwebhook_secret_file = \"secret\""), "policy.webhook_secret_file");
     refused(&policies("bundle = \"b.tar.gz\"\nallowed_signers = \"secret\""), "policy.allowed_signers");
     refused(&policies("bundle = \"b.tar.gz\"\ntoken_file = \"secret\""), "policy.token_file");
-    refused(&policies("bundle = \"https://b.example/b\"\n[[policy.key]]\nid = \"k\"\nalgorithm = \"HS256\"\nfile = \"short\""), "policy.key[0]");
+    refused(
+        &policies("bundle = \"https://b.example/b\"\n[[policy.key]]\nid = \"k\"\nalgorithm = \"HS256\"\nfile = \"short\""),
+        "policy.key[0]",
+    );
     let git = |more: &str| policies(&format!("git = \"https://git.example/p.git\"\n{more}"));
     refused(&git("ssh_key_file = \"secret\""), "policy.ssh_key_file");
     refused(&git("allowed_signers = \"none\""), "policy.allowed_signers");
@@ -249,7 +254,9 @@ fn keys_of_another_source_are_told() {
     for branch in ["", "-x", "a..b", "a b", "a/.b", "a.lock", "a~1", "a/", "@{-1}"] {
         refused(&git(&format!("branch = \"{branch}\"")), "policy.branch");
     }
-    for url in ["git@git.example:p.git", "/srv/p.git", "http://git.example/p.git", "https://user:word@git.example/p.git", "https://10.0.0.1/p.git"] {
+    for url in
+        ["git@git.example:p.git", "/srv/p.git", "http://git.example/p.git", "https://user:word@git.example/p.git", "https://10.0.0.1/p.git"]
+    {
         refused(&policies(&format!("git = \"{url}\"")), "policy.git");
     }
     let ssh = |url: &str, more: &str| policies(&format!("git = \"{url}\"\nssh_key_file = \"secret\"\n{more}"));

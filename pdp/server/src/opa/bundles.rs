@@ -10,10 +10,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::active::{Activation, NotActivated};
-use crate::bundle::{Bundle, BundleError, Trust};
 use super::kept::Kept;
-use crate::bundle::{Content, Found, LookError, Mark, Origin};
 use super::rfc3339;
+use crate::bundle::{Bundle, BundleError, Trust};
+use crate::bundle::{Content, Found, LookError, Mark, Origin};
 use crate::clock;
 use crate::policies;
 

@@ -70,7 +70,7 @@ impl Policies {
         match source.look() {
             Look::Nothing | Look::Moving | Look::Failed(_) => {}
             Look::Refused { content, why } => self.refuse(content, vec![why]),
-            Look::Offer(offer) => match self.judge(snapshot, store, offer.files, offer.origin) {
+            Look::Offer(offer) => match self.judge(snapshot, store, &offer.files, offer.origin) {
                 Ok(()) => {}
                 // Nobody judged it: whoever comes next does.
                 Err(_) if self.given_up.load(Ordering::SeqCst) => source.offer_again(),
@@ -84,7 +84,7 @@ impl Policies {
         }
     }
 
-    fn judge(&self, snapshot: &ArcSwap<Snapshot>, store: &Store, files: Files, origin: Origin) -> Result<(), Refused> {
+    fn judge(&self, snapshot: &ArcSwap<Snapshot>, store: &Store, files: &Files, origin: Origin) -> Result<(), Refused> {
         let source = source(&self.package, files.clone()).map_err(|error| Refused::for_good(&error))?;
         let active = snapshot.load().revision.clone();
         if source.digest().to_string() == active.as_str() {
@@ -93,7 +93,7 @@ impl Policies {
         }
         let Accepted { revision, digest, policy } = accept(self.check, &source, &self.given_up)?;
         // INVARIANT: a revision is kept before the journal names it, and the journal names it before any decision does.
-        let kept = self.kept.keep(&digest, &files, &origin);
+        let kept = self.kept.keep(&digest, files, &origin);
         kept.map_err(|error| Refused { problems: vec![format!("the policy was not kept: {error}")], passing: true })?;
         let written = self.journal(store, (revision.clone(), digest), origin, Some(active));
         let at = written.map_err(|error| Refused { problems: vec![error], passing: true })?;

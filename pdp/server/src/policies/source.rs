@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use countersign_pdp_store::Origin;
 use countersign_sdk_types::Digest;
 
+use super::Files;
 use super::pace::{Pace, Saw};
 use super::settings::Place;
-use super::Files;
 use crate::clock;
 use bundle::Bundle;
 pub(crate) use folder::Folder;

@@ -60,7 +60,13 @@ impl Reader<'_> {
             ("webhook_secret_file", settings.webhook_secret_file.is_some(), !is_folder),
         ];
         for (key, ..) in keys.into_iter().filter(|(_, is_given, is_heeded)| *is_given && !*is_heeded) {
-            let source = if is_git { "git" } else if is_bundle { "bundle" } else { "path" };
+            let source = if is_git {
+                "git"
+            } else if is_bundle {
+                "bundle"
+            } else {
+                "path"
+            };
             self.problem(&format!("policy.{key}"), &format!("policies come from `{source}`, which does not heed it"));
         }
     }
@@ -82,7 +88,10 @@ impl Reader<'_> {
             "ssh" => self.ssh(&url, &settings),
             "file" => Some(()),
             _ => {
-                self.problem("policy.git", "it does not begin with `https://`, `ssh://` or `file:///`; `git@host:path` is written `ssh://git@host/path`");
+                self.problem(
+                    "policy.git",
+                    "it does not begin with `https://`, `ssh://` or `file:///`; `git@host:path` is written `ssh://git@host/path`",
+                );
                 None
             }
         }?;
@@ -93,7 +102,7 @@ impl Reader<'_> {
             self.problem(&format!("policy.{key}"), &format!("`{scheme}` does not heed it"));
         }
         let follow = self.follow(settings.branch, settings.tag, settings.commit);
-        let within = self.within(settings.within.unwrap_or_default());
+        let within = self.within(&settings.within.unwrap_or_default());
         let allowed_signers = self.in_folder(settings.allowed_signers);
         match &allowed_signers {
             Some(file) => drop(self.noted("policy.allowed_signers", text(file))),
@@ -132,10 +141,11 @@ impl Reader<'_> {
         }
         for (key, file) in [("ssh_key_file", &settings.ssh_key_file), ("known_hosts_file", &settings.known_hosts_file)] {
             let key = format!("policy.{key}");
-            match file {
-                Some(file) => drop(self.noted(&key, text(&self.folder.join(file)))),
-                None => self.problem(&key, "`ssh` needs it: who this server is, and which host it believes, are no matter of a user's folder"),
-            }
+            let Some(file) = file else {
+                self.problem(&key, "`ssh` needs it: who this server is, and which host it believes, is no matter of a user's folder");
+                continue;
+            };
+            self.noted(&key, text(&self.folder.join(file)));
         }
         Some(())
     }
@@ -157,13 +167,14 @@ impl Reader<'_> {
             Follow::Commit(id) => ("policy.commit", id.len() == 40 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))),
         };
         if !fits {
-            let wanted = if key == "policy.commit" { "the 40 hexadecimal digits of a commit, in small letters" } else { "a name that git allows" };
+            let wanted =
+                if key == "policy.commit" { "the 40 hexadecimal digits of a commit, in small letters" } else { "a name that git allows" };
             self.problem(key, &format!("it is not {wanted}"));
         }
         fits.then_some(follow)
     }
 
-    fn within(&mut self, folder: String) -> Option<String> {
+    fn within(&mut self, folder: &str) -> Option<String> {
         let plain = |step: &str| !matches!(step, "" | "." | "..") && !step.contains(['\\', '\0']);
         let bare = folder.trim_end_matches('/');
         if !bare.is_empty() && !bare.split('/').all(plain) {

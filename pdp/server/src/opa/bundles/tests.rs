@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::opa::active::tests::{here, question};
 use crate::bundle::tests::Packed;
+use crate::opa::active::tests::{here, question};
 
 const DELAY: Delay = Delay { min: Duration::from_secs(60), max: Duration::from_secs(120) };
 

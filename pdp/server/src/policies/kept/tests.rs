@@ -8,7 +8,12 @@ fn policy(text: &str) -> (Digest, Files) {
 }
 
 fn origin() -> Origin {
-    Origin { name: Some("c0ffee".to_owned()), signer: Some("ann@example.com".to_owned()), author: None, title: Some("no \n line".to_owned()) }
+    Origin {
+        name: Some("c0ffee".to_owned()),
+        signer: Some("ann@example.com".to_owned()),
+        author: None,
+        title: Some("no \n line".to_owned()),
+    }
 }
 
 fn only_file(kept: &Kept) -> PathBuf {
