@@ -335,7 +335,8 @@ impl<'a> Walk<'a> {
     fn need(&mut self, place: &Place<'_>, path: &str) {
         let rules = &self.outline.rules;
         let inside = format!("{path}.");
-        let below = rules.range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded)).take_while(|rule| rule.starts_with(&inside));
+        let below =
+            rules.range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded)).take_while(|rule| rule.starts_with(&inside));
         let above = path.match_indices('.').filter_map(|(end, _)| path.get(..end)).filter_map(|above| rules.get(above));
         let touched = rules.get(path).into_iter().chain(below).chain(above);
         let needs = self.needs.entry(place.rule.to_owned()).or_default();
