@@ -122,6 +122,13 @@ fn nothing_may_need_itself() {
     refused(&v1("f(x) := g(x)\ng(x) := y if { y := f(x) }\nallow if g(1)"), "needs itself");
     refused(&v1("allow if data.authz.allow"), "needs itself");
     refused(&v1("allow if data[x].allow"), "needs itself");
+    // What a rule needs is at, above or below the path that it names; what is only called alike is not.
+    refused(&v1("allow if count(data.authz) > 0"), "needs itself");
+    refused(&v1("a.b.c if allow\nallow if a.b"), "needs itself");
+    refused(&v1("a.b := {\"c\": 1} if allow\nallow if a.b.c.d"), "needs itself");
+    effect(&v1("ab if allow\na := true\nallow if a"), Effect::Allow);
+    effect(&v1("a.bc if allow\na.b := true\nallow if a.b"), Effect::Allow);
+    effect(&v1("a[\"b-c\"] if allow\na.b := true\nallow if a.b"), Effect::Allow);
     let chain = |rules: usize| (0..rules).map(|at| format!("r{at} if r{}", at + 1)).collect::<Vec<_>>().join("\n");
     refused(&v1(&format!("{}\nr600 := true\nallow if r0", chain(600))), "chain of more than");
     effect(&v1(&format!("{}\nr90 := true\nallow if r0", chain(90))), Effect::Allow);

@@ -72,7 +72,7 @@ impl Policies {
         match source.look() {
             Look::Nothing | Look::Moving | Look::Failed(_) => {}
             Look::Refused { content, why } => self.refuse(served, store, content, vec![why]),
-            Look::Offer(offer) => match self.judge(served, store, offer.files, offer.origin) {
+            Look::Offer(offer) => match self.judge(served, store, &offer.files, offer.origin) {
                 Ok(()) => {}
                 // Nobody judged it: whoever comes next does.
                 Err(_) if self.given_up.load(Ordering::SeqCst) => source.offer_again(),
@@ -86,13 +86,13 @@ impl Policies {
         }
     }
 
-    fn judge(&self, served: &Served, store: &Store, files: Files, origin: Origin) -> Result<(), Refused> {
+    fn judge(&self, served: &Served, store: &Store, files: &Files, origin: Origin) -> Result<(), Refused> {
         let source = source(&self.package, files.clone()).map_err(|error| Refused::for_good(&error))?;
-        if self.is_known(served, store, &source.digest(), &files, &origin)? {
+        if self.is_known(served, store, &source.digest(), files, &origin)? {
             return Ok(());
         }
         let accepted = accept(self.check, &source, &self.given_up)?;
-        self.take(served, store, &files, accepted, origin)
+        self.take(served, store, files, accepted, origin)
     }
 
     /// The source offers nothing else than what is active, or what is on trial.

@@ -180,7 +180,7 @@ impl Policies {
         self.keep(served, &candidate, files).map_err(again)?;
         let taken = match self.rollout.terms.first() {
             None => self.activate(&mut desk, served, store, candidate, Because { by: BY.to_owned(), ..Because::default() }),
-            Some(stage) => self.begin_trial(&mut desk, served, store, candidate, stage),
+            Some(stage) => self.begin_trial(&mut desk, served, store, &candidate, stage),
         };
         taken.map_err(again)
     }
@@ -229,7 +229,7 @@ impl Policies {
         Ok(())
     }
 
-    fn begin_trial(&self, desk: &mut Desk, served: &Served, store: &Store, candidate: Candidate, stage: Stage) -> Result<(), String> {
+    fn begin_trial(&self, desk: &mut Desk, served: &Served, store: &Store, candidate: &Candidate, stage: Stage) -> Result<(), String> {
         let (active, at) = (Arc::clone(served.load().active()), clock::now());
         let Candidate { revision, digest, origin, .. } = candidate.clone();
         let of = Trial { revision, digest, origin, by: BY.to_owned(), at, stage, stage_at: at };
@@ -239,7 +239,7 @@ impl Policies {
             served.metrics.trial_ended(TrialOutcome::Withdrawn);
             desk.ended = Some(TrialStatus::of(&replaced.of, &replaced.figures).ended(TrialOutcome::Withdrawn, None));
         }
-        self.run(desk, served, &candidate, of);
+        self.run(desk, served, candidate, of);
         self.stay(active.revision.clone());
         self.show(desk, served, store);
         Ok(())

@@ -103,7 +103,7 @@ impl Reader<'_> {
             self.problem(&format!("policy.{key}"), &format!("`{scheme}` does not heed it"));
         }
         let follow = self.follow(settings.branch, settings.tag, settings.commit);
-        let within = self.within(settings.within.unwrap_or_default());
+        let within = self.within(&settings.within.unwrap_or_default());
         let allowed_signers = self.in_folder(settings.allowed_signers);
         match &allowed_signers {
             Some(file) => drop(self.noted("policy.allowed_signers", text(file))),
@@ -142,12 +142,11 @@ impl Reader<'_> {
         }
         for (key, file) in [("ssh_key_file", &settings.ssh_key_file), ("known_hosts_file", &settings.known_hosts_file)] {
             let key = format!("policy.{key}");
-            match file {
-                Some(file) => drop(self.noted(&key, text(&self.folder.join(file)))),
-                None => {
-                    self.problem(&key, "`ssh` needs it: who this server is, and which host it believes, are no matter of a user's folder")
-                }
-            }
+            let Some(file) = file else {
+                self.problem(&key, "`ssh` needs it: who this server is, and which host it believes, is no matter of a user's folder");
+                continue;
+            };
+            self.noted(&key, text(&self.folder.join(file)));
         }
         Some(())
     }
@@ -176,7 +175,7 @@ impl Reader<'_> {
         fits.then_some(follow)
     }
 
-    fn within(&mut self, folder: String) -> Option<String> {
+    fn within(&mut self, folder: &str) -> Option<String> {
         let plain = |step: &str| !matches!(step, "" | "." | "..") && !step.contains(['\\', '\0']);
         let bare = folder.trim_end_matches('/');
         if !bare.is_empty() && !bare.split('/').all(plain) {

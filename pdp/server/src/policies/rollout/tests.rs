@@ -327,6 +327,25 @@ fn a_restart_goes_on_where_the_trial_was() {
 }
 
 #[test]
+fn what_was_journaled_before_a_crash_holds_after_it() {
+    let mut world = World::new(terms(&[10, 50, 100]));
+    world.offer(&harmless());
+    let trial = world.times().trial.unwrap();
+    let (by, at, digest) = (BY.to_owned(), clock::now(), trial.digest);
+    let moved = StateEvent::TrialMoved { tenant: tenant(), digest, stage: Stage::Canary(50), by: by.clone(), at };
+    world.store.append(moved, Expect::Any).wait().unwrap();
+    world.restart();
+    let answered = (0..400).filter(|n| world.served.load().of(asking(&format!("p{n}"), "read").subject()).revision == trial.revision);
+    // Five standard deviations of 400 draws.
+    assert!((150..=250).contains(&answered.count()), "half of them are answered by the candidate");
+    let (revision, origin) = (trial.revision.clone(), trial.origin);
+    let activation = Activation { revision, digest, origin, by, at, why: None, instead_of: None };
+    world.store.append(StateEvent::Activated { tenant: tenant(), activation }, Expect::Any).wait().unwrap();
+    world.restart();
+    assert_eq!((world.revision(), world.stage(), world.served.load().candidate().is_none()), (trial.revision, None, true));
+}
+
+#[test]
 fn a_trial_that_cannot_be_found_again_is_over() {
     let mut world = World::new(terms(&[10, 100]));
     let first = world.revision();
