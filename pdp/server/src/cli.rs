@@ -142,7 +142,7 @@ fn with_config(file: &std::path::Path, then: impl FnOnce(Config) -> ExitCode) ->
 
 fn check(mut config: Config) -> Result<(), String> {
     let opa = config.opa.take();
-    serve::Parts::load(config)?.policy.offered()?;
+    serve::Parts::load_aside(config)?.policy.offered()?;
     opa.map_or(Ok(()), |options| runtime()?.block_on(Opa::check(&options)))
 }
 

@@ -178,7 +178,17 @@ impl Parts {
         }
     }
 
-    /// Reads everything that a configuration names. Writes nothing and listens nowhere.
+    /// As [`Parts::load`], beside a server that runs: what a source of policies must remember is not put into its data folder.
+    ///
+    /// # Errors
+    /// As [`Parts::load`].
+    pub fn load_aside(mut config: Config) -> Result<Self, String> {
+        let aside = tempfile::tempdir().map_err(|error| format!("no folder for what is fetched: {error}"))?;
+        config.store = aside.path().to_owned();
+        Self::load(config)
+    }
+
+    /// Reads everything that a configuration names. Listens nowhere, and writes nothing but what a source of policies must remember.
     ///
     /// # Errors
     /// What cannot be used, in words for an operator.

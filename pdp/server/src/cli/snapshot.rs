@@ -68,7 +68,7 @@ pub(super) fn run(command: SnapshotCommand) -> ExitCode {
 }
 
 fn export(config: Config, pep: &str) -> Result<String, String> {
-    let parts = Parts::load(config)?;
+    let parts = Parts::load_aside(config)?;
     let enforcer = parts.enforcers.iter().find(|enforcer| enforcer.pep.id.as_str() == pep);
     let pep = enforcer.ok_or_else(|| format!("no `[[pep]]` has the id `{pep}`"))?.pep.clone();
     let key = parts.snapshot_terms.signing_key.clone().ok_or("`snapshot.signing_key_file` names no key")?;
