@@ -228,3 +228,45 @@ fn the_edges_of_both_policies_are_asked_apart_from_traffic() {
     assert_eq!(scene.diff(&["old", "new"]).status.code(), Some(64), "there is nothing to ask about");
     assert_eq!(scene.diff(&["old", "new", "--boundary", "--max-new-denies", "0"]).status.code(), Some(64), "a budget is one of decisions");
 }
+
+/// Policies that read their input in ways of their own: one path, parts of a part, names that are computed, all of it, and a step-up of their own.
+const READERS: [&str; 6] = [
+    "allow if input.context.risk_score < 25",
+    "allow if {\n\ttime.clock(input.context.time * 1000000)[0] < 17\n\tinput.context.place.known.country in {\"FR\", \"DE\"}\n}",
+    "section := \"user\"\n\nallow if input[section].role == \"admin\"\n\nallow if \"phr\" in input.session.acr_satisfied",
+    "allow if {\n\tsome name, flag in input.context.known\n\tname == \"device.compliant\"\n\tflag\n\tinput.device.compliant\n\tinput.context.risk.level == \"low\"\n}",
+    "effect := \"allow\" if input.session.auth_time > 0\n\nelse := \"step_up\"\n\ndecision := {\"effect\": effect, \"reasons\": [r | r := input.context.risk.reasons[_].signal]}",
+    "allow if {\n\tnot startswith(input.request.path, \"/admin\")\n\tinput.user.id != \"person-3\"\n\tcount(input.context.risk.reasons) < 6\n}",
+];
+
+#[test]
+fn the_fast_way_is_the_plain_way() {
+    let scene = Scene::set();
+    let starter = snapshot(&scene.0.path().join("old"));
+    let log = scene.0.path().join("short.jsonl");
+    let records: Vec<Record> = deep(|| records(&starter, 400, 11).collect()).unwrap();
+    fs::write(&log, records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect::<String>()).unwrap();
+    let compile = |text: &str| {
+        let default = if text.contains("decision") { "" } else { "default allow := false\n\n" };
+        let file = ("access.rego".to_owned(), format!("package authz\n\nimport rego.v1\n\n{default}{text}\n").into_bytes());
+        let policy = Policy::compile(&PolicySource::from_files("authz", [file]).unwrap()).unwrap();
+        Snapshot { budget: Duration::from_secs(10), ..Snapshot::new(Revision::new("test").unwrap(), policy) }
+    };
+    for text in READERS {
+        let other = compile(text);
+        let report = countersign_pdp_server::diff::run(&starter, &other, &log, 0, |_| {}).unwrap();
+        let fast: BTreeMap<String, u64> = report.changes.iter().map(|group| (group.name.clone(), group.decisions)).collect();
+        let mut plain: BTreeMap<String, u64> = BTreeMap::new();
+        deep(|| {
+            for record in &records {
+                let [before, after] = [&starter, &other].map(|side| reconsider(record, side).unwrap().summary);
+                if name(&before) != name(&after) {
+                    *plain.entry(format!("{} → {}", name(&before), name(&after))).or_default() += 1;
+                }
+            }
+        })
+        .unwrap();
+        assert_eq!((report.decisions, fast), (400, plain.clone()), "{text}");
+        assert!(!plain.is_empty(), "it does change something: {text}");
+    }
+}

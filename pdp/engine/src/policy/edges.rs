@@ -26,6 +26,8 @@ const MOST_PATHS: usize = 64;
 const MOST_VALUES: usize = 96;
 /// The most pairs of paths that are varied together.
 const MOST_PAIRS: usize = 2_000;
+/// How long is looked for an input that a policy allows.
+const MOST_TRIES: usize = 2_000;
 
 /// An input from which others are made.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +49,7 @@ pub fn bases(policies: [&Policy; 2], budget: Duration) -> Vec<Base> {
         if Outcome::of(policy, &calm, budget).effect == Effect::Allow {
             continue;
         }
-        let found = nearest(policy, &calm, budget).found.into_iter().next().unwrap_or_default();
+        let found = nearest(policy, &calm, MOST_TRIES, budget).found.into_iter().next().unwrap_or_default();
         let settings: Vec<Setting> = found.into_iter().map(|step| step.to).collect();
         let told = settings.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let allowed = made(&calm, &settings).filter(|_| !settings.is_empty());
@@ -115,7 +117,7 @@ impl Edges {
     pub fn of(sources: &[&PolicySource]) -> Self {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
         let mut edges = Self { schema, paths: BTreeMap::new(), pairs: Vec::new() };
-        let pools: Vec<Pool<'_>> = sources.iter().map(|source| Pool::of(source)).collect();
+        let pools: Vec<Pool> = sources.iter().map(|source| Pool::of(source)).collect();
         for pool in &pools {
             for (path, values) in pool.paths() {
                 for leaf in values::leaves(&edges.schema, &path) {

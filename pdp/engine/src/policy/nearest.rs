@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Policy;
 use super::edges::{Edges, Setting, made};
 
-/// The most inputs that are asked about.
+/// The most inputs that are worth asking about for one explanation.
 pub const MOST_TRIES: usize = 20_000;
 /// The most changes that are told of.
 const MOST_FOUND: usize = 5;
@@ -82,11 +82,11 @@ pub struct Nearest {
     pub is_exhaustive: bool,
 }
 
-/// Looks for the smallest changes that a policy allows.
+/// Looks for the smallest changes that a policy allows, among so many inputs.
 #[must_use]
-pub fn nearest(policy: &Policy, input: &Input, budget: Duration) -> Nearest {
+pub fn nearest(policy: &Policy, input: &Input, tries: usize, budget: Duration) -> Nearest {
     let steps = steps(policy, input);
-    let mut search = Search { policy, input, budget, steps: &steps, found: Vec::new(), tried: 0 };
+    let mut search = Search { policy, input, budget, tries, steps: &steps, found: Vec::new(), tried: 0 };
     let triples = steps.len().min(MOST_IN_THREES);
     let is_whole = search.of_size(1, steps.len()) && search.of_size(2, steps.len()) && search.of_size(3, triples);
     let is_exhaustive = is_whole && (triples == steps.len() || !search.found.is_empty());
@@ -122,6 +122,7 @@ struct Search<'a> {
     policy: &'a Policy,
     input: &'a Input,
     budget: Duration,
+    tries: usize,
     steps: &'a [Step],
     found: Vec<Vec<Step>>,
     tried: usize,
@@ -173,7 +174,7 @@ impl Search<'_> {
         if paths.len() < steps.len() || self.found.len() >= MOST_FOUND || self.found.iter().any(is_known) {
             return true;
         }
-        if self.tried >= MOST_TRIES {
+        if self.tried >= self.tries {
             return false;
         }
         let settings: Vec<Setting> = steps.iter().map(|step| step.to.clone()).collect();

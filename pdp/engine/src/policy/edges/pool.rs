@@ -13,20 +13,24 @@ const MOST: usize = 256;
 const MOST_DATA: usize = 20_000;
 
 /// The rules of one policy.
-pub(super) struct Pool<'a> {
+pub(super) struct Pool {
     rules: Vec<Rule>,
     /// Places that stand in no rule, such as imports.
     others: BTreeSet<Vec<String>>,
-    data: &'a Value,
+    /// What the documents hold that the rules name: each is walked once, however many rules name it.
+    data: BTreeMap<Vec<String>, Vec<Value>>,
 }
 
-impl<'a> Pool<'a> {
-    pub(super) fn of(source: &'a PolicySource) -> Self {
+impl Pool {
+    pub(super) fn of(source: &PolicySource) -> Self {
         let served = || source.files.iter().filter(|file| !file.path.ends_with("_test.rego"));
         let rules: Vec<Rule> = served().flat_map(|file| rules(&file.text)).collect();
         let read = served().flat_map(|file| places(&file.text).unwrap_or_default()).map(|place| place.path);
         let others = read.filter(|path| !rules.iter().any(|rule| rule.reads.contains(path))).collect();
-        Self { rules, others, data: &source.data }
+        // The whole of `data` is no set that anything is compared with.
+        let named: BTreeSet<&Vec<String>> = rules.iter().flat_map(|rule| &rule.data).filter(|path| !path.is_empty()).collect();
+        let data = named.into_iter().map(|path| (path.clone(), held(&source.data, path))).collect();
+        Self { rules, others, data }
     }
 
     /// What is read, each with the values that it may be compared with, the nearest first.
@@ -47,7 +51,8 @@ impl<'a> Pool<'a> {
 
     /// What each rule reads, itself or by the rules that it names.
     pub(super) fn together(&self) -> Vec<BTreeSet<Vec<String>>> {
-        let read = |at| self.below(at).into_iter().flat_map(|rule| rule.reads.iter().cloned()).collect();
+        let rule = |at: usize| self.rules.get(at);
+        let read = |at| self.below(at).into_iter().filter_map(rule).flat_map(|rule| rule.reads.iter().cloned()).collect();
         (0..self.rules.len()).map(read).collect()
     }
 
@@ -55,13 +60,15 @@ impl<'a> Pool<'a> {
     fn around(&self, at: usize) -> Vec<&Rule> {
         let name = self.rules.get(at).map(|rule| rule.name.as_str()).unwrap_or_default();
         let users = self.rules.iter().enumerate().filter(|(_, rule)| rule.names.contains(name)).map(|(user, _)| user);
-        self.below(at).into_iter().chain(users.flat_map(|user| self.below(user))).collect()
+        let mut seen = BTreeSet::new();
+        let near = std::iter::once(at).chain(users).flat_map(|from| self.below(from));
+        near.filter(|near| seen.insert(*near)).filter_map(|near| self.rules.get(near)).collect()
     }
 
-    fn below(&self, at: usize) -> Vec<&Rule> {
+    fn below(&self, at: usize) -> Vec<usize> {
         let (mut seen, mut next, mut found) = (BTreeSet::from([at]), VecDeque::from([at]), Vec::new());
-        while let Some(rule) = next.pop_front().and_then(|at| self.rules.get(at)) {
-            found.push(rule);
+        while let Some((at, rule)) = next.pop_front().and_then(|at| Some((at, self.rules.get(at)?))) {
+            found.push(at);
             for (other, named) in self.rules.iter().enumerate() {
                 if rule.names.contains(&named.name) && seen.insert(other) {
                     next.push_back(other);
@@ -72,16 +79,18 @@ impl<'a> Pool<'a> {
     }
 
     fn add(&self, rule: &Rule, values: &mut Distinct) {
-        rule.literals.iter().for_each(|literal| values.add(literal));
-        for path in &rule.data {
-            let named = path.iter().try_fold(self.data, |value, step| value.as_object()?.get(step));
-            // The whole of `data` is no set that anything is compared with.
-            if let Some(named) = named.filter(|_| !path.is_empty()) {
-                let mut left = MOST_DATA;
-                scalars(named, &mut left, values);
-            }
-        }
+        let named = rule.data.iter().filter_map(|path| self.data.get(path)).flatten();
+        rule.literals.iter().chain(named).for_each(|value| values.add(value));
     }
+}
+
+/// The values in a document, below a path.
+fn held(data: &Value, path: &[String]) -> Vec<Value> {
+    let (mut values, mut left) = (Distinct::default(), MOST_DATA);
+    if let Some(named) = path.iter().try_fold(data, |value, step| value.as_object()?.get(step)) {
+        scalars(named, &mut left, &mut values);
+    }
+    values.values
 }
 
 /// Values in the order in which they came, each once.

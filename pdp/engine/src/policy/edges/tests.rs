@@ -135,7 +135,7 @@ fn diagonals_reach_every_pair_once() {
 }
 
 fn near(source: &PolicySource, input: &Input) -> Nearest {
-    nearest(&Policy::compile(source).unwrap(), input, Duration::from_secs(10))
+    nearest(&Policy::compile(source).unwrap(), input, 20_000, Duration::from_secs(10))
 }
 
 fn told(nearest: &Nearest) -> Vec<Vec<String>> {

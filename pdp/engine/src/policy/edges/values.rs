@@ -169,11 +169,11 @@ fn instants(pool: &[Value], base: &Value) -> Vec<i64> {
         let at = |hour: i64, minutes: i64| zone.to_timestamp(day.checked_add((hour * 60 + minutes).minutes()).ok()?).ok();
         // An hour that is the last one ends an hour later.
         let edges = hours.iter().flat_map(|hour| [at(*hour, 0), at(*hour, -1), at(hour + 1, 0), at(hour + 1, -1)]);
-        instants.extend(edges.flatten().map(|at| at.as_millisecond()));
+        instants.extend(edges.flatten().map(Timestamp::as_millisecond));
     }
     let is_about_days = pool.iter().filter_map(Value::as_str).any(|text| WEEKDAYS.iter().any(|(name, _)| *name == text));
     let day = |(_, weekday): &(_, Weekday)| TimeZone::UTC.to_timestamp(TimeZone::UTC.to_datetime(now).nth_weekday(1, *weekday).ok()?).ok();
-    instants.extend(WEEKDAYS.iter().filter(|_| is_about_days).filter_map(day).map(|at| at.as_millisecond()));
+    instants.extend(WEEKDAYS.iter().filter(|_| is_about_days).filter_map(day).map(Timestamp::as_millisecond));
     instants
 }
 

@@ -106,7 +106,7 @@ fn look(snapshot: &Snapshot, input: &Input, recorded: Option<(Explanation, Recon
         Some((_, again)) => of_summary(&again.summary),
         None => (outcome.effect, outcome.proof.clone(), in_words(&outcome)),
     };
-    let nearest = (effect != Effect::Allow).then(|| nearest(policy, input, PATIENCE));
+    let nearest = (effect != Effect::Allow).then(|| nearest(policy, input, MOST_TRIES, PATIENCE));
     let rules = policy.held(input, PATIENCE).map_err(|error| error.to_string())?;
     let failed = outcome.verdict.as_ref().err().map(ToString::to_string);
     let (reasons, is_final) = outcome.verdict.map(|verdict| (verdict.reasons, verdict.is_final)).unwrap_or_default();
