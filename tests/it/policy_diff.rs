@@ -197,3 +197,34 @@ fn the_journal_of_a_running_server_is_a_log() {
     assert_eq!((&report["decisions"], &report["unreadable"]), (&5.into(), &0.into()), "{answers:?}");
     assert_eq!(report["changes"], json!([]), "both refuse whom the directory does not know");
 }
+
+#[test]
+fn the_edges_of_both_policies_are_asked_apart_from_traffic() {
+    let scene = Scene::set();
+    let output = scene.diff(&["old", "new", "--boundary=3000", "--json", "--html", "edges.html"]);
+    let report = json(&output);
+    assert_eq!((output.status.code(), &report["decisions"]), (Some(0), &0.into()), "{report}");
+    let edges = &report["boundary"];
+    assert!(edges["inputs"].as_u64().unwrap() > 500 && edges["changed"].as_u64().unwrap() > 0, "{edges}");
+    let example = |settings: Value, from: &str, to: &str| {
+        let fits = |one: &&Value| one["settings"] == settings && one["from"] == from && one["to"] == to;
+        assert!(edges["examples"].as_array().unwrap().iter().any(|one| fits(&one)), "{settings} of {edges:#}");
+    };
+    example(json!([{"path": "context.risk_score", "value": 29}]), "allow", "step_up");
+    example(json!([{"path": "context.risk_score", "value": 15}]), "allow", "step_up");
+    example(json!([{"path": "action.name", "value": "DELETE"}]), "allow", "deny");
+    let none =
+        |settings: Value| assert!(!edges["examples"].as_array().unwrap().iter().any(|one| one["settings"] == settings), "{settings}");
+    none(json!([{"path": "context.risk_score", "value": 14}]));
+    none(json!([{"path": "context.risk_score", "value": 30}]));
+    let page = fs::read_to_string(scene.0.path().join("edges.html")).unwrap();
+    assert!(page.contains("At the edges") && page.contains("context.risk_score = 15") && !page.contains("logged decisions"), "{page}");
+    let again = json(&scene.diff(&["old", "new", "--boundary=3000", "--json"]));
+    assert_eq!(&again["boundary"], edges, "the same policies give the same inputs");
+    let both = json(&scene.diff(&["old", "new", "--log", "log.jsonl", "--boundary=100", "--json"]));
+    assert_eq!((&both["decisions"], &both["boundary"]["is_cut"]), (&COUNT.into(), &true.into()));
+    let same = scene.diff(&["old", "./old", "--boundary=300"]);
+    assert!(String::from_utf8_lossy(&same.stdout).starts_with("at the edges: 0 of 3"), "{same:?}");
+    assert_eq!(scene.diff(&["old", "new"]).status.code(), Some(64), "there is nothing to ask about");
+    assert_eq!(scene.diff(&["old", "new", "--boundary", "--max-new-denies", "0"]).status.code(), Some(64), "a budget is one of decisions");
+}

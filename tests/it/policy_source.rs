@@ -228,7 +228,9 @@ fn a_restart_needs_no_host() {
     let scene = Scene::new();
     assert!(scene.refused().contains("503"), "the first start needs it");
     scene.host.offer(Some(bundle(&policy("read"), SIGNING)));
-    drop(scene.start());
+    let pdp = scene.start();
+    assert!(scene.allows("read"));
+    drop(pdp);
     scene.host.offer(None);
     let pdp = scene.start();
     assert!(scene.allows("read") && !scene.allows("write"));

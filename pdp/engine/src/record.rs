@@ -6,7 +6,7 @@ use countersign_sdk_types::{DecisionId, DeviceId, Ladder, Millis, Revision, Sess
 use serde::{Deserialize, Serialize};
 
 use crate::Denial;
-use crate::decide::{Decided, Summary, Trace, decide_on, settle_assessed};
+use crate::decide::{Case, Decided, Summary, Trace, decide_on, settle_assessed};
 use crate::facts::Facts;
 use crate::identify::{Identified, IdentifiedBy, TokenFacts};
 use crate::input::build;
@@ -209,4 +209,12 @@ pub fn reconsider(record: &Record, snapshot: &Snapshot) -> Option<Reconsidered> 
     let seen = (&trace.sighting, &trace.assessment);
     let (decision, verdict) = settle_assessed(seen, &basis.identified, &basis.facts, snapshot, record.at);
     Some(Reconsidered { summary: decision.summary(), verdict })
+}
+
+/// What another policy would see of a recorded decision. `None` where no policy could have been asked.
+#[must_use]
+pub fn input(record: &Record, snapshot: &Snapshot) -> Option<Input> {
+    let (basis, trace) = (record.basis.as_ref()?, record.trace.as_ref()?);
+    let (identified, facts, sighting) = (&basis.identified, &basis.facts, &trace.sighting);
+    Some(Case { identified, facts, snapshot, now: record.at, sighting, assessment: &trace.assessment }.input(facts))
 }

@@ -202,8 +202,6 @@ pub struct Config {
     pub devices: Option<PathBuf>,
     /// Where policies come from.
     pub policy: policies::Settings,
-    /// On which terms candidates become active.
-    pub rollout: policies::Terms,
     /// The step-up, where there is an auth origin.
     pub step_up: Option<StepUp>,
     /// How long a decision, and a policy in it, may take.

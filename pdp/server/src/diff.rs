@@ -1,5 +1,6 @@
 //! What a change of policy would have done: logged decisions, with their facts and their risk as they were, asked again of two revisions.
 
+mod boundary;
 mod budget;
 pub mod inject;
 mod log;
@@ -19,8 +20,7 @@ use std::time::Duration;
 use countersign_pdp_engine::record::{Record, reconsider};
 use countersign_pdp_engine::snapshot::Snapshot;
 
-pub(crate) use tally::effect;
-
+pub use boundary::{Boundary, Edge, Ways, boundary};
 pub use budget::{Budget, BudgetError, Budgets, Exceeded};
 pub use log::{Log, LogError};
 pub use page::page;
@@ -35,7 +35,7 @@ const BATCH: usize = 256;
 const WAITING: usize = 16;
 
 /// How long one question may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One record as it lies in a log.
 type Raw = Vec<u8>;
@@ -45,8 +45,6 @@ type Raw = Vec<u8>;
 /// # Errors
 /// When the log cannot be read, or there is no thread to be had.
 pub fn run(old: &Snapshot, new: &Snapshot, log: &Path, examples: usize, progress: impl FnMut(u64)) -> Result<Report, LogError> {
-    // Remembered for the length of this run: most requests of a day look alike to a policy. That a machine is busy with a million of them is no answer.
-    let side = |side: &Snapshot| Snapshot { policy: side.policy.remembering().into(), budget: PATIENCE, ..side.clone() };
     let (old, new) = (side(old), side(new));
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (sender, receiver) = sync_channel::<Vec<Raw>>(WAITING);
@@ -65,6 +63,11 @@ pub fn run(old: &Snapshot, new: &Snapshot, log: &Path, examples: usize, progress
         });
         read.map(Tally::report)
     })
+}
+
+/// Remembered for the length of this run: most requests of a day look alike to a policy. That a machine is busy with a million of them is no answer.
+fn side(side: &Snapshot) -> Snapshot {
+    Snapshot { policy: side.policy.remembering().into(), budget: PATIENCE, ..side.clone() }
 }
 
 fn work(queue: &Mutex<Receiver<Vec<Raw>>>, old: &Snapshot, new: &Snapshot, examples: usize) -> Result<Tally, LogError> {

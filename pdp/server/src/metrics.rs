@@ -1,4 +1,5 @@
-//! What is counted, in OpenMetrics text. Every label is one of a fixed list: no subject, address, host or path ever becomes one.
+//! What is counted, in OpenMetrics text. Every label is one of a fixed list, but the names of the revisions that decide: no subject, address, host or path
+//! ever becomes one.
 
 mod labels;
 
@@ -100,7 +101,6 @@ pub struct Metrics {
     /// How many of them the store has told of.
     records_lost: AtomicU64,
     policy_reloads: Family<OutcomeLabel, Counter>,
-    policy_webhooks: Family<OutcomeLabel, Counter>,
     policies: Family<RevisionLabels, Gauge>,
     policy_since: Gauge,
     policy_held: Gauge,
@@ -110,6 +110,7 @@ pub struct Metrics {
     trial_errors: Counter,
     trial_missed: Counter,
     trials: Family<OutcomeLabel, Counter>,
+    policy_webhooks: Family<OutcomeLabel, Counter>,
     key_set_fetches: Family<OutcomeLabel, Counter>,
     step_ups: Family<StepUpLabels, Counter>,
     behavior_batches: Family<OutcomeLabel, Counter>,
@@ -142,7 +143,6 @@ impl Metrics {
             audit_lost: Counter::default(),
             records_lost: AtomicU64::new(0),
             policy_reloads: Family::default(),
-            policy_webhooks: Family::default(),
             policies: Family::default(),
             policy_since: Gauge::default(),
             policy_held: Gauge::default(),
@@ -152,6 +152,7 @@ impl Metrics {
             trial_errors: Counter::default(),
             trial_missed: Counter::default(),
             trials: Family::default(),
+            policy_webhooks: Family::default(),
             key_set_fetches: Family::default(),
             step_ups: Family::default(),
             behavior_batches: Family::default(),
@@ -176,7 +177,6 @@ impl Metrics {
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("audit_lost", "Decisions whose record was lost", self.audit_lost.clone());
         registry.register("policy_reloads", "Looks at changed policies", self.policy_reloads.clone());
-        registry.register("policy_webhooks", "News of policies that were told over the network", self.policy_webhooks.clone());
         registry.register("policy_info", "Which policy revisions decide", self.policies.clone());
         registry.register("policy_activated_timestamp_seconds", "When the active revision became so", self.policy_since.clone());
         registry.register("policy_held", "Contents that are not taken again by themselves", self.policy_held.clone());
@@ -186,6 +186,7 @@ impl Metrics {
         registry.register("policy_trial_errors", "Failures of a candidate where the active revision answers", self.trial_errors.clone());
         registry.register("policy_trial_missed", "Decisions that came too fast to be compared", self.trial_missed.clone());
         registry.register("policy_trials", "Trials that ended", self.trials.clone());
+        registry.register("policy_webhooks", "News of policies that were told over the network", self.policy_webhooks.clone());
         registry.register("key_set_fetches", "Fetches of key sets", self.key_set_fetches.clone());
         registry.register("step_ups", "Stages of step-ups", self.step_ups.clone());
         registry.register("behavior_batches", "Batches of pointer actions from browsers", self.behavior_batches.clone());
@@ -227,11 +228,6 @@ impl Metrics {
         self.policy_reloads.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
-    /// Somebody told over the network that there are new policies.
-    pub fn policy_webhook(&self, outcome: WebhookOutcome) {
-        self.policy_webhooks.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
-    }
-
     /// Which policies decide now.
     pub fn policies(&self, now: PolicyGauges<'_>) {
         self.policies.clear();
@@ -260,6 +256,11 @@ impl Metrics {
     /// A trial ended.
     pub fn trial_ended(&self, outcome: TrialOutcome) {
         self.trials.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// Somebody told over the network that there are new policies.
+    pub fn policy_webhook(&self, outcome: WebhookOutcome) {
+        self.policy_webhooks.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// A key set was fetched, or was not.

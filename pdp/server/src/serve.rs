@@ -184,7 +184,7 @@ impl Parts {
     /// What cannot be used, in words for an operator.
     pub fn load(mut config: Config) -> Result<Self, String> {
         let webhook = config.policy.webhook.take();
-        let opening = Opening::new(config.policy, config.tenant.clone(), &config.store)?.rolling(config.rollout);
+        let opening = Opening::new(config.policy, config.tenant.clone(), &config.store)?;
         Ok(Self {
             policy: Deciding::Sourced(Box::new(opening)),
             webhook,

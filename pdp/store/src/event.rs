@@ -169,7 +169,7 @@ pub struct RoleRecord {
 
 /// A policy revision that became active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "WrittenActivation")]
 pub struct Activation {
     /// Which revision.
     pub revision: Revision,
@@ -185,6 +185,28 @@ pub struct Activation {
     pub why: Option<String>,
     /// The content that this one took the place of for good: the source may go on offering it, and it is not taken again by itself.
     pub instead_of: Option<Digest>,
+}
+
+/// An activation as it may have been written: before it said where it comes from, it named a signer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenActivation {
+    revision: Revision,
+    digest: Digest,
+    origin: Option<Origin>,
+    signer: Option<String>,
+    by: String,
+    at: Timestamp,
+    why: Option<String>,
+    instead_of: Option<Digest>,
+}
+
+impl From<WrittenActivation> for Activation {
+    fn from(written: WrittenActivation) -> Self {
+        let WrittenActivation { revision, digest, origin, signer, by, at, why, instead_of } = written;
+        let origin = origin.unwrap_or_else(|| Origin { signer, ..Origin::default() });
+        Self { revision, digest, origin, by, at, why, instead_of }
+    }
 }
 
 /// A policy revision that is tried before it becomes active.

@@ -6,10 +6,11 @@ mod chains;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use regorus::unstable::{ArithOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
 
-use names::{constant_path, declared, imports, is_constant, is_number, is_within, package, resolve, rule_path, variables};
+use names::{constant_path, declared, imports, is_constant, is_number, package, resolve, rule_path, variables};
 
 use super::builtins::{Refused, Semantics};
 
@@ -345,7 +346,12 @@ impl<'a> Walk<'a> {
 
     /// A reference to a document needs every rule at, above and below it.
     fn need(&mut self, place: &Place<'_>, path: &str) {
-        let touched = self.outline.rules.iter().filter(|rule| is_within(rule, path) || is_within(path, rule));
+        let rules = &self.outline.rules;
+        let inside = format!("{path}.");
+        let below =
+            rules.range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded)).take_while(|rule| rule.starts_with(&inside));
+        let above = path.match_indices('.').filter_map(|(end, _)| path.get(..end)).filter_map(|above| rules.get(above));
+        let touched = rules.get(path).into_iter().chain(below).chain(above);
         let needs = self.needs.entry(place.rule.to_owned()).or_default();
         for rule in touched {
             *needs.entry(rule.clone()).or_default() += 1;

@@ -12,7 +12,7 @@ use super::rewrite::{literals, places};
 use super::{Policy, PolicyError, PolicyFile, PolicySource, Problem};
 
 /// Contract 1, as a schema.
-const SCHEMA: &str = include_str!("../../../../policies/schema/input.schema.json");
+pub(super) const SCHEMA: &str = include_str!("../../../../policies/schema/input.schema.json");
 /// The most optional values that are taken away, and the most values that each is tried with: a policy that reads more is warned about less.
 const MOST_PATHS: usize = 64;
 const MOST_VALUES: usize = 64;
@@ -103,7 +103,7 @@ fn listed(names: &[String]) -> String {
 
 /// Whether the input holds something at a path.
 #[derive(Debug, PartialEq, Eq)]
-enum Looked {
+pub(super) enum Looked {
     Always,
     Sometimes,
     /// As far as `known` steps it may; then only these names are there.
@@ -113,7 +113,7 @@ enum Looked {
     },
 }
 
-fn look(schema: &Value, path: &[String]) -> Looked {
+pub(super) fn look(schema: &Value, path: &[String]) -> Looked {
     let (mut at, mut is_certain) = (vec![schema], true);
     for (known, step) in path.iter().enumerate() {
         let mut found = Vec::new();
@@ -141,7 +141,7 @@ fn look(schema: &Value, path: &[String]) -> Looked {
 }
 
 /// What a value may be.
-fn alternatives(schema: &Value) -> Vec<&Value> {
+pub(super) fn alternatives(schema: &Value) -> Vec<&Value> {
     schema.get("oneOf").and_then(Value::as_array).map_or_else(|| vec![schema], |all| all.iter().collect())
 }
 
@@ -180,7 +180,7 @@ fn missing(policy: &Policy, path: &[String], values: &[Value]) -> Option<(Value,
 }
 
 /// Requests that policies tend to allow.
-fn bases() -> Vec<Value> {
+pub(super) fn bases() -> Vec<Value> {
     let Ok(golden) = serde_json::from_str::<Value>(crate::input::GOLDEN) else { return Vec::new() };
     let mut calm = golden.clone();
     for (pointer, value) in [("/context/risk_score", json!(0)), ("/context/risk/level", json!("low"))] {
@@ -192,7 +192,7 @@ fn bases() -> Vec<Value> {
 }
 
 /// The document without a value. A place that is not known is unknown as a whole: that is how its absence looks.
-fn removed(mut document: Value, path: &[String]) -> Value {
+pub(super) fn removed(mut document: Value, path: &[String]) -> Value {
     if path.starts_with(&["context".to_owned(), "place".to_owned()]) {
         if let Some(context) = document.get_mut("context").and_then(Value::as_object_mut) {
             context.insert("place".to_owned(), json!({"unknown": "no_database"}));
@@ -207,7 +207,7 @@ fn removed(mut document: Value, path: &[String]) -> Value {
 }
 
 /// The document with a value; nothing where something else is in the way.
-fn set(mut document: Value, path: &[String], value: Value) -> Option<Value> {
+pub(super) fn set(mut document: Value, path: &[String], value: Value) -> Option<Value> {
     let mut at = &mut document;
     for step in path {
         at = at.as_object_mut()?.entry(step.clone()).or_insert_with(|| json!({}));

@@ -7,6 +7,7 @@ mod outputs;
 mod reads;
 mod references;
 mod replacements;
+mod rules;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use lexer::Token;
 pub(crate) use reads::{Reads, literals, places, reads};
 use references::Defined;
 use replacements::Stand;
+pub(crate) use rules::{Rule, package, rules};
 
 use super::builtins::Semantics;
 use super::scan::MAX_FILE;

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 pub(super) mod diff;
+mod explain;
 mod matrix;
 mod new;
 mod refresh;
@@ -73,6 +74,8 @@ pub(super) enum PolicyCommand {
         #[command(flatten)]
         door: Door,
     },
+    /// Say why a policy answers an input or a logged decision as it does, and the smallest change that it would allow. Exit codes as of `eval`.
+    Explain(explain::Explain),
 }
 
 /// Runs the command.
@@ -90,6 +93,7 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::History { door } => control::policies(door, &Live::History),
         PolicyCommand::Rollback { door, to, reason } => control::policies(door, &Live::RollBack { to: to.clone(), reason: reason.clone() }),
         PolicyCommand::Promote { door } => control::policies(door, &Live::Promote),
+        PolicyCommand::Explain(asked) => explain::run(asked),
     }
 }
 

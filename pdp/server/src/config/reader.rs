@@ -45,7 +45,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn config(&mut self, mut settings: Settings) -> Option<Config> {
+    fn config(&mut self, settings: Settings) -> Option<Config> {
         let listen = self.listeners(&settings.listen);
         let in_the_clear = |listen: &Listeners| settings.tls.is_none() && listen.control.is_some_and(|at| !at.ip().is_loopback());
         if listen.as_ref().is_some_and(in_the_clear) {
@@ -69,7 +69,6 @@ impl Reader<'_> {
         let patience = self.patience(&settings.decision);
         let authzen = self.authzen(settings.authzen);
         let lease = self.lease(settings.lease);
-        let rollout = self.rollout(settings.policy.rollout.take());
         let snapshot = self.snapshot(settings.snapshot, &enforcers);
         let policy = self.policy(settings.policy, settings.listen.control.is_some());
         let weights = self.weights(settings.risk);
@@ -108,7 +107,6 @@ impl Reader<'_> {
             users: self.in_folder(settings.directory.users),
             devices: self.in_folder(settings.directory.devices),
             policy: policy?,
-            rollout,
             step_up,
             patience,
             authzen,

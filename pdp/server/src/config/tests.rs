@@ -57,6 +57,33 @@ fn all_problems_are_reported_with_their_keys() {
 }
 
 #[test]
+fn a_rollout_says_what_it_tries() {
+    let rollout = |text: &str| load(&format!("{GOOD}[policy.rollout]\n{text}\n")).map(|config| config.policy.rollout);
+    assert_eq!(load(GOOD).unwrap().policy.rollout.first(), None, "nothing is tried unless it is asked for");
+    let terms = rollout("shadow_s = 60\ncanary = [1, 10, 100]\nmax_new_allows = \"3\"").unwrap();
+    assert_eq!((terms.shadow.0, terms.stage.0, terms.min_decisions), (60_000, 300_000, 100));
+    let budgets = terms.budgets;
+    let shown = [budgets.new_denies, budgets.new_allows, budgets.new_step_ups, terms.errors];
+    assert_eq!(shown.map(|budget| budget.map(|budget| budget.to_string())), ["0.5 %", "3", "5 %", "0"].map(|text| Some(text.to_owned())));
+    assert_eq!(rollout("shadow_s = 1\nmax_errors = \"\"").unwrap().errors, None);
+    for (text, problem) in [
+        ("", "policy.rollout: nothing would be tried"),
+        ("stage_s = 5", "policy.rollout: nothing would be tried"),
+        ("canary = [10, 1, 100]", "policy.rollout.canary: the shares are percents that rise"),
+        ("canary = [1, 10]", "policy.rollout.canary"),
+        ("canary = [0, 100]", "policy.rollout.canary"),
+        ("canary = [50, 101]", "policy.rollout.canary"),
+        ("canary = [100]\nmin_decisions = 0", "policy.rollout.min_decisions"),
+        ("shadow_s = 9999999", "policy.rollout.shadow_s"),
+        ("canary = [100]\nmax_errors = \"few\"", "policy.rollout.max_errors: a budget is a number"),
+    ] {
+        let ConfigError(problems) = rollout(text).unwrap_err();
+        assert!(problems.iter().any(|told| told.starts_with(problem)), "{text}: {problems:?}");
+    }
+    assert!(rollout("canary = [100]\nmax_denies = \"0\"").is_err(), "a key that nobody heeds");
+}
+
+#[test]
 fn unknown_keys_are_refused() {
     let ConfigError(problems) = load(&format!("{GOOD}\n[places]\nmax_age = \"1 month\"\n")).unwrap_err();
     assert!(problems[0].contains("max_age"), "{problems:?}");

@@ -81,6 +81,22 @@ impl Log {
         })
     }
 
+    /// The decision of that id; `None` where the log has none. What cannot be read is passed over.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn find(path: &Path, id: &str, progress: impl FnMut(u64)) -> Result<Option<Record>, LogError> {
+        let mut found = None;
+        // Only a line in which the id stands is read.
+        let is_in = |raw: &[u8]| raw.windows(id.len().max(1)).any(|part| part == id.as_bytes());
+        let wanted = |raw: &Raw| read(raw).ok().flatten().filter(|record| record.id.to_string() == id);
+        Self::open(path)?.batches(super::BATCH, progress, |batch| {
+            found = batch.iter().filter(|raw| is_in(raw)).find_map(wanted);
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
     /// Hands the records out in batches, until `take` wants no more.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use askama::Template;
 
+use super::boundary::{Boundary, Edge};
 use super::budget::{Budgets, Exceeded};
 use super::tally::{Group, Report};
 
@@ -14,6 +15,7 @@ struct Page<'a> {
     old: &'a str,
     new: &'a str,
     report: &'a Report,
+    boundary: Option<&'a Boundary>,
     has_budgets: bool,
     exceeded: &'a [Exceeded],
 }
@@ -30,6 +32,11 @@ impl Page<'_> {
         format!("{:.2}", *count.borrow() as f64 * 100.0 / (self.report.decisions.max(1)) as f64)
     }
 
+    /// What an edge was made from.
+    fn base(&self, edge: &Edge) -> &str {
+        self.boundary.and_then(|boundary| boundary.bases.get(edge.base)).map_or("", String::as_str)
+    }
+
     fn tables(&self) -> [(&'static str, &[Group]); 3] {
         [("By rule", &self.report.rules), ("By subject", &self.report.subjects), ("By resource", &self.report.resources)]
     }
@@ -39,7 +46,7 @@ impl Page<'_> {
 ///
 /// # Errors
 /// Never, for a template that compiled.
-pub fn page([old, new]: [&str; 2], report: &Report, budgets: &Budgets) -> Result<String, String> {
+pub fn page([old, new]: [&str; 2], report: &Report, boundary: Option<&Boundary>, budgets: &Budgets) -> Result<String, String> {
     let (has_budgets, exceeded) = (*budgets != Budgets::default(), budgets.exceeded(report));
-    Page { old, new, report, has_budgets, exceeded: &exceeded }.render().map_err(|error| error.to_string())
+    Page { old, new, report, boundary, has_budgets, exceeded: &exceeded }.render().map_err(|error| error.to_string())
 }

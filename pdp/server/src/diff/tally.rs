@@ -61,7 +61,7 @@ pub struct Example {
 }
 
 /// What a change of policy would have done.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// Decisions that both revisions were asked about.
     pub decisions: u64,

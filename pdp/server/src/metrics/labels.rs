@@ -81,14 +81,6 @@ labels! {
         Refused = "refused",
     }
 
-    /// What became of news of policies.
-    WebhookOutcome {
-        /// The source is looked at.
-        Taken = "taken",
-        /// Nobody proved the secret.
-        Refused = "refused",
-    }
-
     /// What a candidate on trial makes of an answer.
     TrialChange {
         /// The same.
@@ -111,6 +103,14 @@ labels! {
         RolledBack = "rolled_back",
         /// Its source offers it no longer, or another one.
         Withdrawn = "withdrawn",
+    }
+
+    /// What became of news of policies.
+    WebhookOutcome {
+        /// The source is looked at.
+        Taken = "taken",
+        /// Nobody proved the secret.
+        Refused = "refused",
     }
 
     /// How a fetch of a key set ended.

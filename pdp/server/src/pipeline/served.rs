@@ -144,6 +144,14 @@ impl Served {
         }
     }
 
+    /// The same with a stream and counters of its own.
+    #[cfg(test)]
+    pub(crate) fn alone(active: Snapshot) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let hub = Hub::new(crate::config::LeaseTerms::default(), active.revision.clone(), Arc::clone(&metrics));
+        Self::new(active, Arc::new(hub.unwrap()), metrics)
+    }
+
     /// What decides now. Waits for nobody.
     pub fn load(&self) -> Guard<Arc<Serving>> {
         self.serving.load()
@@ -184,6 +192,11 @@ impl Served {
         retired.retain(|serving| Arc::strong_count(serving) > 1);
     }
 
+    #[cfg(test)]
+    fn retired(&self) -> usize {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Hands a decision on to whoever compares; never waits.
     pub fn observe(&self, serving: Arc<Serving>, record: Record) {
         match self.seen.try_send(Observed { serving, record: Box::new(record) }) {
@@ -204,3 +217,6 @@ impl Served {
         self.seeing.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,25 @@ fn proving(thumbprint: &str, now: Timestamp) -> Identified {
 }
 
 #[test]
+fn a_batch_is_answered_by_what_was_served_when_it_began() {
+    let files = source("authz", vec![("a.rego".to_owned(), b"package authz\nallow = true".to_vec())]).unwrap();
+    let snapshot = |name: &str| Snapshot::new(Revision::new(name).unwrap(), deep(|| Policy::compile(&files)).unwrap().unwrap());
+    let served = Served::alone(snapshot("old"));
+    let at = |seq: u64| Seen { epoch: Epoch { life: 1, seq }, consistency: Consistency { chain: 1, seq } };
+    let (mut many, mut one) = (Batch::of_many(None), Batch::of_one(None));
+    let mut begun = |seq: u64| {
+        [&mut many, &mut one].map(|batch| {
+            let (seen, serving) = batch.begin(|| (at(seq), served.load_full()));
+            (seen.epoch.seq, serving.general().revision.to_string())
+        })
+    };
+    assert_eq!(begun(1), [(1, "old".to_owned()), (1, "old".to_owned())]);
+    served.swap(Serving::one(Arc::new(snapshot("new"))));
+    // Its leases have the epoch of the beginning, so that what was told of the change ends them.
+    assert_eq!(begun(2), [(1, "old".to_owned()), (2, "new".to_owned())]);
+}
+
+#[test]
 fn what_a_batch_shares_was_seen_no_later_than_it_was_read() {
     let now = Timestamp(1_800_000_000_000);
     let (own, other) = (proving("own", now), proving("another", now));

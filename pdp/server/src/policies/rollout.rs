@@ -58,6 +58,8 @@ struct Running {
     candidate: Arc<Snapshot>,
     /// Of this stage.
     figures: Figures,
+    /// It was told that the next step cannot be taken.
+    is_stuck: bool,
 }
 
 /// A content that is not taken by itself.
@@ -98,6 +100,12 @@ impl Rollout {
     #[must_use]
     pub fn new(terms: Terms) -> Self {
         Self { terms, desk: Mutex::default() }
+    }
+
+    /// Whether anything is ever tried.
+    #[must_use]
+    pub fn tries(&self) -> bool {
+        self.terms.first().is_some()
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -167,6 +175,8 @@ impl Policies {
         let candidate = Candidate::new(accepted, origin);
         let again = |error: String| Refused { problems: vec![error], passing: true };
         let mut desk = self.rollout.desk();
+        // What is held is not offered any more.
+        desk.waiting = None;
         self.keep(served, &candidate, files).map_err(again)?;
         let taken = match self.rollout.terms.first() {
             None => self.activate(&mut desk, served, store, candidate, Because { by: BY.to_owned(), ..Because::default() }),
@@ -178,11 +188,13 @@ impl Policies {
     /// What is about to count can be had again without its source; and so can what is active, however many candidates come and go.
     fn keep(&self, served: &Served, candidate: &Candidate, files: &Files) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("the policy could not be kept in the data folder: {error}");
-        if let Some(active) = Digest::try_from(served.load().active().revision.to_string()).ok().and_then(|digest| {
-            let content = self.kept.read(&digest).ok()?;
-            Some((digest, content))
-        }) {
-            self.kept.keep(&active.0, &active.1.files, &active.1.origin).map_err(failed)?;
+        // Where every candidate becomes active, the one before has its turn anyway.
+        let active = Some(served.load().active().revision.to_string()).filter(|_| self.rollout.tries());
+        if let Some((digest, active)) = active
+            .and_then(|name| Digest::try_from(name).ok())
+            .and_then(|digest| self.kept.read(&digest).ok().map(|active| (digest, active)))
+        {
+            self.kept.keep(&digest, &active.files, &active.origin).map_err(failed)?;
         }
         self.kept.keep(&candidate.digest, files, &candidate.origin).map_err(failed)
     }
@@ -208,7 +220,7 @@ impl Policies {
             desk.ended = Some(TrialStatus::of(&trial.of, &trial.figures).ended(outcome, None));
         }
         desk.before = Some(before);
-        desk.waiting = desk.waiting.take().filter(|waiting| waiting.digest != digest);
+        desk.waiting = None;
         served.swap(Serving::one(next));
         served.metrics.policy_reloaded(ReloadOutcome::Activated);
         tracing::info!(target: "countersign::policy", %revision, "policy revision is active");
@@ -238,7 +250,7 @@ impl Policies {
         let active = Arc::clone(served.load().active());
         tracing::info!(target: "countersign::policy", revision = %of.revision, stage = %of.stage, "a candidate is on trial");
         let snapshot = Arc::new(with_policy(&active, &candidate.revision, &candidate.policy));
-        let running = Running { of, candidate: snapshot, figures: Figures::none() };
+        let running = Running { of, candidate: snapshot, figures: Figures::none(), is_stuck: false };
         served.swap(running.serving(&active));
         desk.trial = Some(running);
     }

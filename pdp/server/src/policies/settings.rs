@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Terms;
 use super::webhook::WebhookSecret;
 use crate::bundle::{Origin, Trust};
 use crate::git;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub poll: Duration,
     /// By which the place may tell over the network that there is something new.
     pub webhook: Option<WebhookSecret>,
+    /// On which terms they become active.
+    pub rollout: Terms,
 }
 
 /// Where policies come from.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_pdp_engine::snapshot::Snapshot;
-use countersign_pdp_store::{Activation, Origin, Store};
+use countersign_pdp_store::{Activation, Origin, PolicyTimes, Store};
 use countersign_sdk_types::{Digest, Tenant};
 
 use super::pace::{Pace, SETTLING};
@@ -29,7 +29,7 @@ pub struct Opening {
     tenant: Tenant,
     check: Check,
     kept: Kept,
-    terms: Terms,
+    rollout: Terms,
     pace: Arc<Pace>,
     source: Arc<Mutex<Watched>>,
     first: Look,
@@ -53,19 +53,13 @@ impl Opening {
     }
 
     pub(super) fn checked_by(check: Check, settings: Settings, tenant: Tenant, store: &Path) -> Result<Self, String> {
-        let Settings { package, place, poll, webhook: _ } = settings;
+        let Settings { package, place, poll, webhook: _, rollout } = settings;
         let pace = Arc::new(Pace::new(poll));
         let kept = Kept::under(store, &package);
         let source = Source::open(place, store, &kept, &pace)?;
         let source = Arc::new(Mutex::new(Watched::new(source, Arc::clone(&pace))));
         let first = first(&source);
-        Ok(Self { kept, terms: Terms::default(), package, tenant, check, pace, source, first })
-    }
-
-    /// The same, with a way from accepted to active.
-    #[must_use]
-    pub fn rolling(self, terms: Terms) -> Self {
-        Self { terms, ..self }
+        Ok(Self { kept: Kept::under(store, &package), rollout, package, tenant, check, pace, source, first })
     }
 
     /// What the source offers, checked and compiled.
@@ -85,7 +79,10 @@ impl Opening {
         let active = store.view().activation(&self.tenant).map_err(|error| error.to_string())?;
         let (accepted, started) = match &active {
             None => self.accepted(self.offer()?)?,
-            Some(active) => self.beside(active, store)?,
+            Some(active) => {
+                let times = store.view().policy_times(&self.tenant).map_err(|error| error.to_string())?;
+                self.beside(active, &times)?
+            }
         };
         let status = PolicyStatus { revision: accepted.revision.clone(), activated_at: clock::now(), candidate: None };
         let is_offered = matches!(&self.first, Look::Offer(offer) if offer.files == started.files);
@@ -108,15 +105,14 @@ impl Opening {
             kept: self.kept,
             started: Mutex::new(Some(started)),
             status: ArcSwap::from_pointee(status),
-            rollout: Rollout::new(self.terms),
+            rollout: Rollout::new(self.rollout),
             given_up: AtomicBool::new(false),
         };
         Ok((policies, Snapshot::new(accepted.revision, accepted.policy)))
     }
 
     /// With an active revision, what the source offers must be better than to go on with that.
-    fn beside(&self, active: &Activation, store: &Store) -> Result<(Accepted, Started), String> {
-        let times = store.view().policy_times(&self.tenant).map_err(|error| error.to_string())?;
+    fn beside(&self, active: &Activation, times: &PolicyTimes) -> Result<(Accepted, Started), String> {
         let offered = self.offer().and_then(|offer| Ok((offer, source(&self.package, offer.files.clone())?.digest())));
         let revision = &active.revision;
         let why = match offered {
@@ -127,7 +123,7 @@ impl Opening {
             Ok((_, digest)) if times.held(&digest).is_some() => {
                 format!("the policy source offers what was rolled back from ({digest}), which is not taken again by itself")
             }
-            Ok((offer, _)) if self.terms.first().is_some() => match self.again(active) {
+            Ok((offer, _)) if self.rollout.first().is_some() => match self.again(active) {
                 Ok(started) => {
                     tracing::info!(target: "countersign::policy", %revision, "the active revision decides; what the source offers is rolled out");
                     return Ok(started);

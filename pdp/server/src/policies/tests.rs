@@ -8,10 +8,7 @@ use countersign_pdp_store::{Activation, Expect, StateEvent, Store};
 use countersign_sdk_types::{Seconds, Tenant, Timestamp};
 
 use super::*;
-use crate::config::LeaseTerms;
-use crate::metrics::Metrics;
 use crate::pipeline::Served;
-use crate::watch::Hub;
 
 struct Desk {
     folder: tempfile::TempDir,
@@ -26,7 +23,13 @@ fn tenant() -> Tenant {
 }
 
 fn settings(folder: &Path) -> Settings {
-    Settings { package: "authz".to_owned(), place: Place::Folder(folder.to_owned()), poll: Duration::from_secs(30), webhook: None }
+    Settings {
+        package: "authz".to_owned(),
+        place: Place::Folder(folder.to_owned()),
+        poll: Duration::from_secs(30),
+        webhook: None,
+        rollout: Terms::default(),
+    }
 }
 
 fn here(source: &PolicySource, _: &AtomicBool) -> Result<CandidateReport, Ended> {
@@ -44,9 +47,7 @@ impl Desk {
         policies.check = check;
         snapshot.max_age = Seconds(7);
         policies.begin(&store).unwrap();
-        let metrics = Arc::new(Metrics::new());
-        let hub = Hub::new(LeaseTerms::default(), snapshot.revision.clone(), Arc::clone(&metrics)).unwrap();
-        Self { folder, _data: data, policies, served: Served::new(snapshot, Arc::new(hub), metrics), store }
+        Self { folder, _data: data, policies, served: Served::alone(snapshot), store }
     }
 
     fn write(&self, name: &str, text: &str) {

@@ -15,8 +15,6 @@ use subtle::ConstantTimeEq as _;
 use super::Policies;
 use crate::metrics::{Metrics, WebhookOutcome};
 
-/// Where it is, on the control listener.
-pub const PATH: &str = "/countersign/v1/policies/webhook";
 /// The largest body. What is in it is not read, only signed.
 const LARGEST: usize = 2 * 1024 * 1024;
 /// The shortest secret, and the longest that is compared.
@@ -69,9 +67,9 @@ pub(crate) struct Hook {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// The endpoint: it is not for operators, and stands outside of their guard.
-pub(crate) fn router(hook: Hook) -> Router {
-    Router::new().route(PATH, post(told)).with_state(Arc::new(hook))
+/// The endpoint: it is not for operators, and stands outside of their guard. Without a secret nothing is behind it.
+pub(crate) fn router(hook: Option<Hook>) -> Router {
+    Router::new().route("/countersign/v1/policies/webhook", post(told)).with_state(Arc::new(hook))
 }
 
 /// There is something new where policies come from: it is looked at.
@@ -86,11 +84,13 @@ pub(crate) fn router(hook: Hook) -> Router {
     responses(
         (status = 202, description = "The source is looked at, soon after the last look. Nothing of the body is believed."),
         (status = 401, description = "Neither header proves the secret."),
+        (status = 404, description = "No secret is configured, so nobody may tell."),
         (status = 413, description = "The body is larger than 2 MiB."),
     ),
     security(())
 )]
-pub(crate) async fn told(State(hook): State<Arc<Hook>>, request: Request) -> StatusCode {
+pub(crate) async fn told(State(hook): State<Arc<Option<Hook>>>, request: Request) -> StatusCode {
+    let Some(hook) = hook.as_ref() else { return StatusCode::NOT_FOUND };
     let (parts, body) = request.into_parts();
     let status = proved(&hook.secret, &parts.headers, body).await;
     hook.metrics.policy_webhook(if status == StatusCode::ACCEPTED { WebhookOutcome::Taken } else { WebhookOutcome::Refused });

@@ -90,7 +90,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
     }
     if let Some(listener) = control {
         let hook = webhook.zip(decider.policies.clone()).map(|(secret, policies)| Hook { secret, policies, metrics: Arc::clone(&metrics) });
-        let router = control_router(&decider, operators).merge(hook.map(webhook::router).unwrap_or_default());
+        let router = control_router(&decider, operators).merge(webhook::router(hook));
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Control), router, operating, stopped.clone()));
     }
     let mut looks = JoinSet::new();

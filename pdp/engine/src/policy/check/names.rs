@@ -66,10 +66,6 @@ pub(super) fn is_number(expression: &Expr) -> bool {
     matches!(expression, Expr::Number { .. })
 }
 
-pub(super) fn is_within(path: &str, of: &str) -> bool {
-    path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 pub(super) fn imports(module: &Module) -> BTreeMap<String, String> {
     let mut imports = BTreeMap::new();
     for import in &module.imports {

@@ -32,13 +32,39 @@ pub(crate) fn places(text: &str) -> Option<Vec<Read>> {
 /// The strings, numbers and booleans that stand in a module, as JSON writes them.
 pub(crate) fn literals(text: &str) -> Vec<Value> {
     let tokens = lexer::tokens(text).unwrap_or_default();
-    let literal = |token: &Token| match token.kind {
+    (0..tokens.len()).filter_map(|at| literal(text, &tokens, at)).collect()
+}
+
+/// The string, number or boolean that a token is, or begins.
+pub(super) fn literal(text: &str, tokens: &[Token], at: usize) -> Option<Value> {
+    let token = tokens.get(at)?;
+    match token.kind {
         Kind::Text => plain(token.text(text)).map(Value::from),
-        Kind::Number => serde_json::from_str(token.text(text)).ok(),
+        Kind::Number => {
+            let is_fraction =
+                at.checked_sub(2).and_then(|from| tokens.get(from..at)).is_some_and(|before| is_number_and_dot(before, token));
+            let fraction = tokens.get(at + 1..at + 3).and_then(|after| match after {
+                [dot, digits] if digits.kind == Kind::Number && is_number_and_dot(&[token.clone(), dot.clone()], digits) => {
+                    Some(digits.range.end)
+                }
+                _ => None,
+            });
+            let end = fraction.unwrap_or(token.range.end);
+            if is_fraction { None } else { serde_json::from_str(text.get(token.range.start..end)?).ok() }
+        }
         Kind::Name => matches!(token.text(text), "true" | "false").then(|| Value::from(token.text(text) == "true")),
         Kind::Template { .. } | Kind::Mark(_) => None,
-    };
-    tokens.iter().filter_map(literal).collect()
+    }
+}
+
+/// `0.5` comes as three tokens without space between them.
+fn is_number_and_dot(before: &[Token], next: &Token) -> bool {
+    match before {
+        [number, dot] => {
+            number.kind == Kind::Number && dot.is(b'.') && number.range.end == dot.range.start && dot.range.end == next.range.start
+        }
+        _ => false,
+    }
 }
 
 /// What the modules of a policy read together.
@@ -76,7 +102,7 @@ fn collect(text: &str, tokens: &[Token], places: &mut Vec<Read>) {
 }
 
 /// The steps that follow, as far as they are names.
-fn path(text: &str, mut tokens: &[Token], mut end: usize) -> Vec<String> {
+pub(super) fn path(text: &str, mut tokens: &[Token], mut end: usize) -> Vec<String> {
     let mut path = Vec::new();
     while tokens.first().is_some_and(|next| next.range.start == end) {
         let (step, used) = match tokens {

@@ -3,14 +3,14 @@
 use axum::http::Method;
 use countersign_pdp_store::{Origin, PolicyChange};
 use countersign_sdk_types::Revision;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Client;
 use super::perform::outcome;
 use super::text::{clean, instant, table};
 use super::{Failure, Outcome};
 use crate::control::policies::History;
-use crate::policies::{Changed, PolicyReport, TrialStatus};
+use crate::policies::{Changed, PolicyReport, SourceStatus, TrialStatus};
 
 /// What is asked.
 #[derive(Debug)]
@@ -84,6 +84,7 @@ fn status(report: &PolicyReport) -> String {
     let mut lines = vec![format!("active     {revision} since {}", instant(*activated_at))];
     lines.extend(by.iter().map(|by| format!("  by       {by}")));
     lines.extend(told(origin).map(|told| format!("  from     {told}")));
+    lines.extend(source(&report.source));
     if let Some(trial) = trial {
         lines.push(format!("on trial   {}, {} since {}", trial.revision, trial.stage, instant(trial.stage_at)));
         lines.extend(figures(trial));
@@ -105,6 +106,12 @@ fn status(report: &PolicyReport) -> String {
     lines.iter().map(|line| clean(&line.replace('\n', " "))).collect::<Vec<_>>().join("\n")
 }
 
+/// Where policies come from, and whether that can be asked.
+fn source(SourceStatus { kind, at, error, .. }: &SourceStatus) -> Vec<String> {
+    let error = error.iter().map(|error| format!("  why      it cannot be asked: {error}"));
+    [format!("source     {kind} {at}")].into_iter().chain(error).collect()
+}
+
 fn told(origin: &Origin) -> Option<String> {
     let Origin { name, signer, author, title } = origin;
     let signer = signer.as_ref().map(|signer| format!("signed by {signer}"));
@@ -122,9 +129,9 @@ fn figures(trial: &TrialStatus) -> Vec<String> {
     if c.missed + c.unsure > 0 {
         lines.push(format!("  besides  {} came too fast to be compared, {} ran out of time once", c.missed, c.unsure));
     }
-    let examples = trial.changes.get("examples").and_then(serde_json::Value::as_array);
+    let examples = trial.changes.get("examples").and_then(Value::as_array);
     for example in examples.into_iter().flatten().take(5) {
-        let said = |name: &str| example.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let said = |name: &str| example.get(name).and_then(Value::as_str).unwrap_or_default();
         let (from, to, id, subject, asked, why) = (said("from"), said("to"), said("id"), said("subject"), said("asked"), said("why"));
         lines.push(format!("  example  {id}: {from} → {to}, {subject}: {asked} ({why})"));
     }

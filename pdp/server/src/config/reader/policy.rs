@@ -33,13 +33,14 @@ impl Reader<'_> {
         }
         let webhook = settings.webhook_secret_file.take().and_then(|file| self.webhook(&file, has_control));
         let package = std::mem::take(&mut settings.package);
+        let rollout = self.rollout(settings.rollout.take());
         let place = match (settings.path.take(), settings.git.take(), settings.bundle.take()) {
             (Some(path), ..) => Some(Place::Folder(self.folder.join(path))),
             (_, Some(url), _) => self.git(url, settings).map(Place::Git),
             (_, _, Some(bundle)) => self.bundled(&bundle, settings).map(Place::Bundle),
             _ => None,
         };
-        Some(Settings { package, place: place?, poll: Duration::from_secs(poll_s), webhook })
+        Some(Settings { package, place: place?, poll: Duration::from_secs(poll_s), webhook, rollout })
     }
 
     /// A key that its source would not heed may be one that somebody relies on.

@@ -105,9 +105,15 @@ impl Policies {
                 self.activate(&mut desk, served, store, candidate, Because { by: BY.to_owned(), ..Because::default() })
             }
         };
-        if let Err(error) = gone_on {
+        let Some(trial) = &mut desk.trial else { return };
+        match gone_on {
+            Ok(()) => trial.is_stuck = false,
             // The next look tries again; until then everybody is answered as before.
-            tracing::error!(target: "countersign::policy", error, "a trial does not go on");
+            Err(error) => {
+                if !std::mem::replace(&mut trial.is_stuck, true) {
+                    tracing::error!(target: "countersign::policy", error, "a trial does not go on");
+                }
+            }
         }
     }
 }

@@ -146,7 +146,8 @@ impl Policies {
     fn again(&self, target: &Revision) -> Result<Candidate, NotDone> {
         let digest = Digest::try_from(target.to_string()).map_err(|error| NotDone::Failed(error.to_string()))?;
         let before = self.rollout.desk().before.clone().filter(|before| before.revision == *target);
-        match (before, self.kept.read(&digest)) {
+        let kept = self.kept.read(&digest);
+        match (before, kept) {
             (Some(before), kept) => {
                 let origin = kept.map(|kept| kept.origin).unwrap_or_default();
                 Ok(Candidate { revision: target.clone(), digest, policy: Arc::clone(&before.policy), origin })
@@ -157,7 +158,7 @@ impl Policies {
     }
 
     fn nowhere(&self, why: &str) -> NotDone {
-        let kept: Vec<String> = self.kept.list().iter().map(Digest::to_string).collect();
+        let kept: Vec<String> = self.kept.list().into_iter().map(|digest| digest.to_string()).collect();
         let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
         NotDone::Conflict(format!("{why}; `--to` takes one that is kept: {kept}"))
     }

@@ -19,13 +19,10 @@ use proptest::prelude::*;
 use serde_json::Map;
 
 use super::*;
-use crate::config::LeaseTerms;
 use crate::diff::{Budget, Budgets};
 use crate::jail::Ended;
-use crate::metrics::Metrics;
 use crate::pipeline::Observed;
-use crate::policies::{Kept, Opening, Place as PolicyPlace, Settings};
-use crate::watch::Hub;
+use crate::policies::{Opening, Place as Where, Settings};
 
 fn policy(rules: &str) -> String {
     format!("package authz\nimport rego.v1\ndefault allow := false\nallow if input.action.name == \"read\"\n{rules}\n")
@@ -87,46 +84,35 @@ impl World {
         std::fs::write(folder.path().join("a.rego"), active()).unwrap();
         let store = Store::memory().unwrap();
         let (policies, served) = Self::started(&folder, &data, &store, &terms);
-        let world = Self { folder, data, store, policies, served, terms, decisions: 0 };
-        world.keep_active();
-        world
+        Self { folder, data, store, policies, served, terms, decisions: 0 }
     }
 
     fn started(folder: &tempfile::TempDir, data: &tempfile::TempDir, store: &Store, terms: &Terms) -> (Policies, Served) {
-        let place = PolicyPlace::Folder(folder.path().to_owned());
-        let settings = Settings { package: "authz".to_owned(), place, poll: Duration::from_secs(30), webhook: None };
+        let (place, poll) = (Where::Folder(folder.path().to_owned()), Duration::from_secs(30));
+        let settings = Settings { package: "authz".to_owned(), place, poll, webhook: None, rollout: terms.clone() };
         let opening = Opening::checked_by(check, settings, tenant(), data.path()).unwrap();
-        let (policies, snapshot) = opening.rolling(terms.clone()).choose(store).unwrap();
-        let metrics = Arc::new(Metrics::new());
-        let hub = Hub::new(LeaseTerms::default(), snapshot.revision.clone(), Arc::clone(&metrics)).unwrap();
-        let served = Served::new(snapshot, Arc::new(hub), metrics);
+        let (policies, snapshot) = opening.choose(store).unwrap();
+        let served = Served::alone(snapshot);
         policies.begin(store).unwrap();
         policies.resume(&served, store);
         (policies, served)
     }
 
-    /// As a start does it.
-    fn keep_active(&self) {
-        let files = vec![("a.rego".to_owned(), active().into_bytes())];
-        let digest = source("authz", files.clone()).unwrap().digest();
-        Kept::under(self.data.path(), "authz").keep(&digest, &files, &Origin::default()).unwrap();
-    }
-
-    /// The process ends and begins again, with what the journal calls active.
+    /// The process ends and begins again.
     fn restart(&mut self) {
-        let active = self.store.view().activation(&tenant()).unwrap().unwrap();
-        let kept = Kept::under(self.data.path(), "authz").read(&active.digest).unwrap();
-        for (name, bytes) in kept.files {
-            std::fs::write(self.folder.path().join(name), bytes).unwrap();
-        }
         (self.policies, self.served) = Self::started(&self.folder, &self.data, &self.store, &self.terms);
     }
 
     /// The source offers this, and two looks show it.
     fn offer(&self, text: &str) {
         std::fs::write(self.folder.path().join("a.rego"), text).unwrap();
-        self.policies.refresh(&self.served, &self.store);
-        self.policies.refresh(&self.served, &self.store);
+        self.look();
+    }
+
+    fn look(&self) {
+        for _ in 0..3 {
+            self.policies.refresh(&self.served, &self.store);
+        }
     }
 
     fn decide(&mut self, sub: &str, action: &str) -> (Effect, Revision) {

@@ -8,12 +8,9 @@ use countersign_pdp_store::{Expect, StateEvent};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::LeaseTerms;
 use crate::jail::Ended;
-use crate::metrics::Metrics;
 use crate::pipeline::Served;
 use crate::policies::Place;
-use crate::watch::Hub;
 
 const FIRST: &str = "package authz\nimport rego.v1\nallow := false\n";
 const SECOND: &str = "package authz\nimport rego.v1\nallow := true\n";
@@ -30,10 +27,6 @@ fn here(source: &PolicySource, _: &AtomicBool) -> Result<CandidateReport, Ended>
     Ok(check_candidate(source))
 }
 
-fn by_rollout() -> Terms {
-    Terms { canary: vec![10, 100], ..Terms::default() }
-}
-
 fn digest(text: &str) -> Digest {
     source("authz", vec![("a.rego".to_owned(), text.as_bytes().to_vec())]).unwrap().digest()
 }
@@ -42,7 +35,7 @@ impl Machine {
     fn new() -> Self {
         let machine = Self { folder: TempDir::new().unwrap(), data: TempDir::new().unwrap(), store: Store::memory().unwrap() };
         machine.write(FIRST);
-        assert_eq!(machine.start(Terms::default()).unwrap().1, digest(FIRST));
+        assert_eq!(machine.start(at_once()).unwrap().1, digest(FIRST));
         machine
     }
 
@@ -50,19 +43,19 @@ impl Machine {
         fs::write(self.folder.path().join("a.rego"), text).unwrap();
     }
 
-    fn start(&self, terms: Terms) -> Result<(Policies, Digest), String> {
+    fn start(&self, rollout: Terms) -> Result<(Policies, Digest), String> {
         let place = Place::Folder(self.folder.path().to_owned());
-        let settings = Settings { package: "authz".to_owned(), place, poll: Duration::from_secs(30), webhook: None };
+        let settings = Settings { package: "authz".to_owned(), place, poll: Duration::from_secs(30), webhook: None, rollout };
         let opening = Opening::checked_by(here, settings, Tenant::new("main").unwrap(), self.data.path())?;
-        let (policies, snapshot) = opening.rolling(terms).choose(&self.store)?;
+        let (policies, snapshot) = opening.choose(&self.store)?;
         policies.begin(&self.store)?;
         assert_eq!(policies.status().revision, snapshot.revision);
         assert_eq!(self.activation().revision, snapshot.revision);
         Ok((policies, Digest::try_from(snapshot.revision.to_string()).unwrap()))
     }
 
-    fn starts_with(&self, terms: Terms, text: &str) -> Policies {
-        let (policies, started) = self.start(terms).unwrap();
+    fn starts_with(&self, rollout: Terms, text: &str) -> Policies {
+        let (policies, started) = self.start(rollout).unwrap();
         assert_eq!(started, digest(text));
         policies
     }
@@ -83,18 +76,24 @@ impl Machine {
     fn look(&self, policies: &Policies) -> Option<String> {
         let revision = policies.status().revision;
         let policy = countersign_pdp_engine::policy::Policy::compile(&source("authz", vec![("a.rego".to_owned(), FIRST.into())]).unwrap());
-        let (snapshot, metrics) = (Snapshot::new(revision, policy.unwrap()), Arc::new(Metrics::new()));
-        let hub = Hub::new(LeaseTerms::default(), snapshot.revision.clone(), Arc::clone(&metrics)).unwrap();
-        policies.refresh(&Served::new(snapshot, Arc::new(hub), metrics), &self.store);
+        policies.refresh(&Served::alone(Snapshot::new(revision, policy.unwrap())), &self.store);
         policies.status().candidate.map(|candidate| candidate.problems.join("; "))
     }
+}
+
+fn at_once() -> Terms {
+    Terms::default()
+}
+
+fn by_rollout() -> Terms {
+    Terms { canary: vec![100], ..Terms::default() }
 }
 
 #[test]
 fn a_revision_that_passes_decides_at_once() {
     let machine = Machine::new();
     machine.write(SECOND);
-    machine.starts_with(Terms::default(), SECOND);
+    machine.starts_with(at_once(), SECOND);
     assert_eq!(machine.activation().digest, digest(SECOND));
     assert_eq!(machine.kept().len(), 2);
 }
@@ -104,7 +103,7 @@ fn a_start_needs_the_source_no_more_than_once() {
     let machine = Machine::new();
     let before = machine.activation();
     fs::remove_dir_all(machine.folder.path()).unwrap();
-    let policies = machine.starts_with(Terms::default(), FIRST);
+    let policies = machine.starts_with(at_once(), FIRST);
     assert_eq!(machine.activation(), before, "nothing was activated");
     assert!(machine.look(&policies).unwrap().contains("cannot read"), "the status says what is wrong");
 }
@@ -112,7 +111,7 @@ fn a_start_needs_the_source_no_more_than_once() {
 #[test]
 fn the_first_start_needs_it() {
     let machine = Machine { folder: TempDir::new().unwrap(), data: TempDir::new().unwrap(), store: Store::memory().unwrap() };
-    let why = machine.start(Terms::default()).unwrap_err();
+    let why = machine.start(at_once()).unwrap_err();
     assert!(why.contains("neither `decision` nor `allow`"), "{why}");
     machine.write(BROKEN);
     let why = machine.start(by_rollout()).unwrap_err();
@@ -124,12 +123,12 @@ fn what_is_kept_and_damaged_decides_nothing() {
     let machine = Machine::new();
     machine.damage();
     machine.write(BROKEN);
-    let why = machine.start(Terms::default()).unwrap_err();
+    let why = machine.start(at_once()).unwrap_err();
     assert!(why.contains("http.send") && why.contains("damaged"), "both reasons are told: {why}");
     for path in machine.kept() {
         fs::remove_file(path).unwrap();
     }
-    let why = machine.start(Terms::default()).unwrap_err();
+    let why = machine.start(at_once()).unwrap_err();
     assert!(why.contains("http.send") && why.contains("nothing is kept"), "{why}");
 }
 
@@ -137,7 +136,7 @@ fn what_is_kept_and_damaged_decides_nothing() {
 fn what_is_refused_leaves_the_revision_before() {
     let machine = Machine::new();
     machine.write(BROKEN);
-    let policies = machine.starts_with(Terms::default(), FIRST);
+    let policies = machine.starts_with(at_once(), FIRST);
     assert!(machine.look(&policies).unwrap().contains("http.send"));
 }
 
@@ -148,11 +147,11 @@ fn what_was_rolled_back_from_is_not_taken_by_a_restart() {
     let event = StateEvent::Activated { tenant: Tenant::new("main").unwrap(), activation: activation.clone() };
     machine.store.append(event, Expect::Any).wait().unwrap();
     machine.write(SECOND);
-    machine.starts_with(Terms::default(), FIRST);
+    machine.starts_with(at_once(), FIRST);
     machine.starts_with(by_rollout(), FIRST);
     assert_eq!(machine.activation(), activation);
     machine.damage();
-    assert!(machine.start(Terms::default()).unwrap_err().contains("rolled back from"), "rather no server");
+    assert!(machine.start(at_once()).unwrap_err().contains("rolled back from"), "rather no server");
 }
 
 #[test]
@@ -178,6 +177,6 @@ fn what_a_start_did_not_take_is_offered_right_after_it() {
 fn an_older_store_is_given_what_it_lacks() {
     let machine = Machine::new();
     fs::remove_dir_all(machine.data.path().join("policies")).unwrap();
-    machine.starts_with(Terms::default(), FIRST);
+    machine.starts_with(at_once(), FIRST);
     assert_eq!(machine.kept().len(), 1);
 }

@@ -92,6 +92,16 @@ fn what_is_not_tried_is_neither_moved_nor_ended() {
     assert!(!refused(moved(2, 1)));
 }
 
+#[test]
+fn an_activation_of_an_earlier_version_is_read() {
+    let digest = digest(1);
+    let written = serde_json::json!({ "revision": digest.to_string(), "digest": digest, "signer": "ann", "by": "serve", "at": 1 });
+    let read: Activation = serde_json::from_value(written).unwrap();
+    assert_eq!((read.origin.signer.as_deref(), read.origin.name, read.why, read.instead_of), (Some("ann"), None, None, None));
+    let again: Activation = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
+    assert_eq!(again.origin.signer.as_deref(), Some("ann"));
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Activate(u8, Option<u8>),
