@@ -270,3 +270,44 @@ fn the_fast_way_is_the_plain_way() {
         assert!(!plain.is_empty(), "it does change something: {text}");
     }
 }
+
+/// Two policies of one rule each.
+fn of_one_rule(scene: &Scene, [old, new]: [&str; 2]) {
+    for (name, rule) in [("one", old), ("other", new)] {
+        fs::create_dir(scene.0.path().join(name)).unwrap();
+        fs::write(scene.0.path().join(name).join("a.rego"), format!("package authz\nimport rego.v1\n{rule}\n")).unwrap();
+    }
+}
+
+#[test]
+fn a_door_that_a_passkey_opens_is_a_new_allow() {
+    let scene = Scene::set();
+    let closed = r#"decision := {"effect": "deny", "final": true, "reasons": ["closed"]}"#;
+    of_one_rule(&scene, [closed, "default allow := false\nallow if \"phr\" in input.session.acr_satisfied"]);
+    let output = scene.diff(&["one", "other", "--log", "log.jsonl", "--max-new-allows", "0", "--json"]);
+    let report = json(&output);
+    let step_ups = report["answers"][1]["step_up"].as_u64().unwrap();
+    assert!(step_ups > 0, "{report:#}");
+    assert_eq!(report["new_allows"].as_u64().unwrap(), step_ups + report["answers"][1]["allow"].as_u64().unwrap());
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn other_terms_of_the_same_answer_are_counted() {
+    let scene = Scene::set();
+    let redacted = r#"decision := {"effect": "allow", "obligations": [{"id": "one", "type": "redact", "properties": {}}]}"#;
+    of_one_rule(&scene, [redacted, "allow := true"]);
+    let report = json(&scene.diff(&["one", "other", "--log", "log.jsonl", "--json"]));
+    assert_eq!((&report["other_terms"], report["changes"].as_array().unwrap().len()), (&report["decisions"], 0), "{report:#}");
+    assert!(report["decisions"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn in_a_repository_a_folder_is_written_as_one() {
+    let scene = Scene::set();
+    scene.git(&["init", "-q"]);
+    let output = scene.diff(&["old", "new", "--log", "log.jsonl"]);
+    assert_eq!(output.status.code(), Some(2), "git knows no revision `old`, and still a planted folder must not stand in for one");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("write `./old`"));
+    assert_eq!(scene.diff(&["./old", "./new", "--log", "log.jsonl"]).status.code(), Some(0));
+}

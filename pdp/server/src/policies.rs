@@ -125,7 +125,7 @@ impl Refused {
 fn accept(check: Check, source: &PolicySource, given_up: &AtomicBool) -> Result<Accepted, Refused> {
     let report = check(source, given_up).map_err(|ended| Refused { problems: vec![ended.to_string()], passing: ended.is_passing() })?;
     if !report.is_accepted() {
-        return Err(Refused { problems: report.problems.iter().map(ToString::to_string).collect(), passing: false });
+        return Err(Refused { problems: report.problems.iter().map(ToString::to_string).collect(), passing: report.ran_out() });
     }
     let policy = deep(|| Policy::compile(source)).map_err(|error| Refused::for_good(&error))?.map_err(|error| Refused::for_good(&error))?;
     let digest = source.digest();

@@ -8,7 +8,7 @@ use regex::Regex;
 use regorus::{Engine, Value};
 use serde::{Deserialize, Serialize};
 
-use super::candidate::problems;
+use super::candidate::{patiently, problems};
 use super::cases::{self, Case};
 use super::check::Stands;
 use super::coverage::{self, Coverage};
@@ -207,7 +207,7 @@ impl<'a> Tests<'a> {
         let (given, output) = if self.options.for_people || self.options.coverage {
             self.watched(name)
         } else {
-            (guarded(self.engine.clone(), name), Vec::new())
+            (patiently(|| guarded(self.engine.clone(), name)), Vec::new())
         };
         match given {
             Ok(Value::Bool(true)) => test(Outcome::Passed, Vec::new(), output),
@@ -219,7 +219,8 @@ impl<'a> Tests<'a> {
 
     fn case(&self, file: &str, case: &Case) -> TestResult {
         let budget = Duration::from_millis(self.options.budget_ms);
-        let given = self.policy.as_ref().map_or(Err(PolicyError::Undefined), |policy| policy.evaluate_within(&case.input, budget));
+        let given =
+            self.policy.as_ref().map_or(Err(PolicyError::Undefined), |policy| patiently(|| policy.evaluate_within(&case.input, budget)));
         let why: Vec<String> = case.wanted.unmet(&given).iter().take(MAX_WHY).map(|why| shortened(why)).collect();
         let outcome = match (&given, why.is_empty()) {
             (_, true) => Outcome::Passed,

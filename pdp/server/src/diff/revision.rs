@@ -18,8 +18,8 @@ pub enum RevisionError {
         /// What git said.
         said: String,
     },
-    /// It is both.
-    #[error("`{0}` is a folder, and a revision that git knows: write `./{0}` for the folder, or the commit")]
+    /// It may be both.
+    #[error("`{0}` is a folder, and in a repository it may be meant for a revision: write `./{0}` for the folder, or the commit")]
     Ambiguous(String),
     /// It holds what no policy may hold.
     #[error("revision `{name}` is refused: {why}")]
@@ -58,7 +58,8 @@ impl Revision {
             return Ok(Self::Git { repository: repository.to_owned(), name: name.to_owned(), within: within.trim_matches('/').to_owned() });
         }
         let is_path = name.starts_with(['.', '/']);
-        if !is_path && Repository::discover(repository).and_then(|repository| repository.resolve(name)).is_ok() {
+        // Also where git knows no such name now: a clone that lacks the branch must not take a folder for it.
+        if !is_path && Repository::discover(repository).is_ok() {
             return Err(RevisionError::Ambiguous(name.to_owned()));
         }
         Ok(Self::Folder(folder))

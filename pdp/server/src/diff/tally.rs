@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_pdp_engine::decide::Summary;
+use countersign_pdp_engine::decide::{Demand, Summary};
 use countersign_pdp_engine::record::{Asked, Explanation, Reconsidered, Record, explain, rfc3339};
 use countersign_sdk_types::contract::Verdict;
-use countersign_sdk_types::{Effect, RiskScore};
+use countersign_sdk_types::{Effect, Obligation, RiskScore};
 use serde::Serialize;
 
 use super::inject::Injected;
@@ -71,9 +71,11 @@ pub struct Report {
     pub unreadable: u64,
     /// Decisions that the old revision would answer otherwise than they were answered: the log is of yet another one.
     pub not_as_recorded: u64,
+    /// Decisions that both answer alike, on other terms: another level or age of a proof, other obligations.
+    pub other_terms: u64,
     /// From an allow or a step-up to a deny.
     pub new_denies: u64,
-    /// From a deny or a step-up to an allow.
+    /// From a deny to an allow or to a step-up, or from a step-up to an allow: somebody gets in who did not, at once or with a passkey.
     pub new_allows: u64,
     /// From an allow to a step-up.
     pub new_step_ups: u64,
@@ -129,6 +131,7 @@ pub struct Tally {
     undecided: u64,
     unreadable: u64,
     not_as_recorded: u64,
+    other_terms: u64,
     answers: [Answers; 2],
     changes: BTreeMap<Change, u64>,
     rules: Counts,
@@ -153,6 +156,14 @@ impl Ord for Kept {
     }
 }
 
+impl Change {
+    /// Somebody gets in who did not, at once or with a proof.
+    #[must_use]
+    pub fn opens(self) -> bool {
+        matches!((self.from, self.to), (Effect::Deny, Effect::StepUp | Effect::Allow) | (Effect::StepUp, Effect::Allow))
+    }
+}
+
 impl Tally {
     /// Nothing is counted yet; so many examples of each change are kept.
     #[must_use]
@@ -163,6 +174,7 @@ impl Tally {
             undecided: 0,
             unreadable: 0,
             not_as_recorded: 0,
+            other_terms: 0,
             answers: [Answers::default(); 2],
             changes: BTreeMap::new(),
             rules: BTreeMap::new(),
@@ -188,14 +200,15 @@ impl Tally {
         old.count(change.from, 1);
         new.count(change.to, 1);
         if change.from == change.to {
+            self.other_terms += u64::from(terms(before) != terms(after));
             return;
         }
         let explained = explain(record);
-        let subject = explained.subject.as_ref().map_or_else(|| "nobody".to_owned(), |subject| subject.sub.clone());
-        let asked = explained.asked.as_ref().map(in_words).unwrap_or_default();
+        let subject = explained.subject.as_ref().map_or_else(|| "nobody".to_owned(), |subject| plain(&subject.sub));
+        let asked = explained.asked.as_ref().map(|asked| plain(&in_words(asked))).unwrap_or_default();
         *self.changes.entry(change).or_default() += 1;
         for rule in rules(before.verdict.as_ref(), after.verdict.as_ref(), &after.summary) {
-            count(&mut self.rules, change, rule);
+            count(&mut self.rules, change, plain(&rule));
         }
         self.keep(change, record, &explained, (&subject, &asked), after);
         count(&mut self.subjects, change, subject);
@@ -210,8 +223,15 @@ impl Tally {
             return;
         }
         let (id, at) = (order.1.clone(), rfc3339(record.at));
-        let example =
-            Example { change, id, at, subject: subject.to_owned(), asked: asked.to_owned(), risk: explained.remaining, why: why(after) };
+        let example = Example {
+            change,
+            id,
+            at,
+            subject: subject.to_owned(),
+            asked: asked.to_owned(),
+            risk: explained.remaining,
+            why: plain(&why(after)),
+        };
         kept.insert(Kept(order, example));
         if kept.len() > self.most_examples {
             kept.pop_last();
@@ -225,6 +245,7 @@ impl Tally {
         self.undecided += other.undecided;
         self.unreadable += other.unreadable;
         self.not_as_recorded += other.not_as_recorded;
+        self.other_terms += other.other_terms;
         self.answers = [self.answers[0].and(other.answers[0]), self.answers[1].and(other.answers[1])];
         for (change, decisions) in other.changes {
             *self.changes.entry(change).or_default() += decisions;
@@ -254,9 +275,10 @@ impl Tally {
             undecided: self.undecided,
             unreadable: self.unreadable,
             not_as_recorded: self.not_as_recorded,
+            other_terms: self.other_terms,
             answers: self.answers,
             new_denies: sum(|change| change.to == Effect::Deny),
-            new_allows: sum(|change| change.to == Effect::Allow),
+            new_allows: sum(Change::opens),
             new_step_ups: sum(|change| (change.from, change.to) == (Effect::Allow, Effect::StepUp)),
             changes: groups(self.changes.iter().map(|(change, decisions)| ((*change, in_words_of(*change)), *decisions))),
             rules: groups(self.rules),
@@ -284,6 +306,24 @@ fn count(counts: &mut Counts, change: Change, name: String) {
     let is_known = counts.len() < MOST_NAMES || counts.contains_key(&(change, name.clone()));
     let name = if is_known { name } else { OTHERS.to_owned() };
     *counts.entry((change, name)).or_default() += 1;
+}
+
+/// What an answer comes with, where somebody gets in by it: the level and the age of a proof, and what is to be done besides.
+fn terms(told: &Reconsidered) -> Option<(Option<&Demand>, &[Obligation])> {
+    let obligations = || told.verdict.as_ref().map(|verdict| verdict.obligations.as_slice()).unwrap_or_default();
+    match &told.summary {
+        Summary::Allow(_) => Some((None, obligations())),
+        Summary::StepUp(demand) => Some((Some(demand), obligations())),
+        Summary::Deny(_) => None,
+    }
+}
+
+/// A name of a log on one line, with nothing in it that a terminal obeys or that turns the direction of what stands beside it.
+fn plain(name: &str) -> String {
+    let is_plain = |symbol: char| {
+        !symbol.is_control() && !matches!(symbol, '\u{061C}' | '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    name.chars().map(|symbol| if is_plain(symbol) { symbol } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 pub(crate) const fn effect(summary: &Summary) -> Effect {

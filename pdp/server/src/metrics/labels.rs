@@ -87,12 +87,10 @@ labels! {
         None = "none",
         /// A deny, of an allow or a step-up.
         NewDeny = "new_deny",
-        /// An allow, of a deny or a step-up.
+        /// An allow, of a deny or a step-up, or a step-up, of a deny.
         NewAllow = "new_allow",
         /// A step-up, of an allow.
         NewStepUp = "new_step_up",
-        /// A step-up, of a deny.
-        Other = "other",
     }
 
     /// How a trial ended.

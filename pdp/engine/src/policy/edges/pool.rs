@@ -15,6 +15,10 @@ const MOST_DATA: usize = 20_000;
 /// The rules of one policy.
 pub(super) struct Pool {
     rules: Vec<Rule>,
+    /// The rules that bear a name.
+    named: BTreeMap<String, Vec<usize>>,
+    /// The rules in which a name stands.
+    users: BTreeMap<String, Vec<usize>>,
     /// Places that stand in no rule, such as imports.
     others: BTreeSet<Vec<String>>,
     /// What the documents hold that the rules name: each is walked once, however many rules name it.
@@ -26,20 +30,31 @@ impl Pool {
         let served = || source.files.iter().filter(|file| !file.path.ends_with("_test.rego"));
         let rules: Vec<Rule> = served().flat_map(|file| rules(&file.text)).collect();
         let read = served().flat_map(|file| places(&file.text).unwrap_or_default()).map(|place| place.path);
-        let others = read.filter(|path| !rules.iter().any(|rule| rule.reads.contains(path))).collect();
+        let in_rules: BTreeSet<&Vec<String>> = rules.iter().flat_map(|rule| &rule.reads).collect();
+        let others = read.filter(|path| !in_rules.contains(path)).collect();
         // The whole of `data` is no set that anything is compared with.
         let named: BTreeSet<&Vec<String>> = rules.iter().flat_map(|rule| &rule.data).filter(|path| !path.is_empty()).collect();
         let data = named.into_iter().map(|path| (path.clone(), held(&source.data, path))).collect();
-        Self { rules, others, data }
+        let (mut names, mut users) = (BTreeMap::<String, Vec<usize>>::new(), BTreeMap::<String, Vec<usize>>::new());
+        for (at, rule) in rules.iter().enumerate() {
+            names.entry(rule.name.clone()).or_default().push(at);
+            rule.names.iter().for_each(|name| users.entry(name.clone()).or_default().push(at));
+        }
+        Self { rules, named: names, users, others, data }
     }
 
     /// What is read, each with the values that it may be compared with, the nearest first.
     pub(super) fn paths(&self) -> BTreeMap<Vec<String>, Vec<Value>> {
         let mut paths: BTreeMap<Vec<String>, Distinct> = BTreeMap::new();
-        for (at, rule) in self.rules.iter().enumerate() {
-            for path in &rule.reads {
+        for (name, rules) in &self.named {
+            let near = self.around(name);
+            let own = || rules.iter().filter_map(|at| self.rules.get(*at));
+            let reads: BTreeSet<&Vec<String>> = own().flat_map(|rule| &rule.reads).collect();
+            for path in reads {
                 let values = paths.entry(path.clone()).or_default();
-                self.around(at).into_iter().for_each(|near| self.add(near, values));
+                // The rules that read it before those that only bear the same name.
+                let nearest = own().filter(|rule| rule.reads.contains(path)).chain(near.iter().copied());
+                nearest.for_each(|near| self.add(near, values));
             }
         }
         for path in &self.others {
@@ -52,27 +67,32 @@ impl Pool {
     /// What each rule reads, itself or by the rules that it names.
     pub(super) fn together(&self) -> Vec<BTreeSet<Vec<String>>> {
         let rule = |at: usize| self.rules.get(at);
-        let read = |at| self.below(at).into_iter().filter_map(rule).flat_map(|rule| rule.reads.iter().cloned()).collect();
+        let read = |at| {
+            self.below(std::iter::once(at), &mut BTreeSet::new())
+                .into_iter()
+                .filter_map(rule)
+                .flat_map(|rule| rule.reads.iter().cloned())
+                .collect()
+        };
         (0..self.rules.len()).map(read).collect()
     }
 
-    /// A rule and all that it names, then those that name it with all that they name, the nearest first.
-    fn around(&self, at: usize) -> Vec<&Rule> {
-        let name = self.rules.get(at).map(|rule| rule.name.as_str()).unwrap_or_default();
-        let users = self.rules.iter().enumerate().filter(|(_, rule)| rule.names.contains(name)).map(|(user, _)| user);
+    /// The rules of a name and all that they name, then those that name it with all that they name, the nearest first.
+    fn around(&self, name: &str) -> Vec<&Rule> {
         let mut seen = BTreeSet::new();
-        let near = std::iter::once(at).chain(users).flat_map(|from| self.below(from));
-        near.filter(|near| seen.insert(*near)).filter_map(|near| self.rules.get(near)).collect()
+        let own = self.below(self.named.get(name).into_iter().flatten().copied(), &mut seen);
+        let users = self.below(self.users.get(name).into_iter().flatten().copied(), &mut seen);
+        own.into_iter().chain(users).filter_map(|near| self.rules.get(near)).collect()
     }
 
-    fn below(&self, at: usize) -> Vec<usize> {
-        let (mut seen, mut next, mut found) = (BTreeSet::from([at]), VecDeque::from([at]), Vec::new());
+    /// Rules and all that they name, the nearest first, but for what was seen before. Each rule is looked at once, however many bear one name.
+    fn below(&self, from: impl Iterator<Item = usize>, seen: &mut BTreeSet<usize>) -> Vec<usize> {
+        let mut next: VecDeque<usize> = from.filter(|at| seen.insert(*at)).collect();
+        let (mut found, mut expanded) = (Vec::new(), BTreeSet::new());
         while let Some((at, rule)) = next.pop_front().and_then(|at| Some((at, self.rules.get(at)?))) {
             found.push(at);
-            for (other, named) in self.rules.iter().enumerate() {
-                if rule.names.contains(&named.name) && seen.insert(other) {
-                    next.push_back(other);
-                }
+            for name in rule.names.iter().filter(|name| expanded.insert(name.as_str())) {
+                next.extend(self.named.get(name).into_iter().flatten().filter(|other| seen.insert(**other)));
             }
         }
         found

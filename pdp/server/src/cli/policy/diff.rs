@@ -44,7 +44,7 @@ pub(in crate::cli) struct Diff {
     /// The most decisions that may become a deny: a number, or a share such as `0.1%`.
     #[arg(long, requires = "log")]
     max_new_denies: Option<Budget>,
-    /// The most decisions that may become an allow.
+    /// The most decisions by which somebody may get in who did not, at once or with a passkey.
     #[arg(long, requires = "log")]
     max_new_allows: Option<Budget>,
     /// The most allows that may become a step-up.
@@ -174,6 +174,7 @@ fn words(report: &Report, boundary: Option<&Boundary>, exceeded: &[Exceeded]) ->
         }
     };
     more(report.not_as_recorded, "answered otherwise than the old revision answers: another revision or other weights decided then");
+    more(report.other_terms, "answered alike on other terms: another level or age of a proof, or other obligations");
     more(report.undecided, "failed before any policy was asked, and not in here");
     more(report.unreadable, "that could not be read, and not in here");
     for (title, groups) in [("by rule", &report.rules), ("by subject", &report.subjects), ("by resource", &report.resources)] {

@@ -80,6 +80,10 @@ impl Matrix {
 
     /// The file as it is; there need be none to write one.
     fn before(&self, file: &Path) -> Result<Option<String>, String> {
+        // Whoever proposes a change would have another file read out.
+        if is_link(file) {
+            return Err(format!("cannot read `{}`: it is a link", file.display()));
+        }
         match files::read(file, LARGEST) {
             Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| format!("`{}` is not UTF-8", file.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.check => Ok(None),
@@ -90,10 +94,14 @@ impl Matrix {
 
 /// Writes the file, and through no link: a repository may hold one where the matrix is to be.
 fn put(file: &Path, made: &str) -> std::io::Result<()> {
-    if std::fs::symlink_metadata(file).is_ok_and(|known| known.is_symlink()) {
+    if is_link(file) {
         return Err(std::io::Error::other("it is a link"));
     }
     std::fs::write(file, made)
+}
+
+fn is_link(file: &Path) -> bool {
+    std::fs::symlink_metadata(file).is_ok_and(|known| known.is_symlink())
 }
 
 /// Rows that are in one matrix and not in the other. Rows are unlike each other, so their order says nothing more.

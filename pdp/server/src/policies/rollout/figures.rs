@@ -59,9 +59,9 @@ impl Pair {
         match (effect(&self.before.summary), effect(&self.after.summary)) {
             (before, after) if before == after => TrialChange::None,
             (_, Effect::Deny) => TrialChange::NewDeny,
-            (_, Effect::Allow) => TrialChange::NewAllow,
             (Effect::Allow, Effect::StepUp) => TrialChange::NewStepUp,
-            (_, Effect::StepUp) => TrialChange::Other,
+            // Also where it takes a proof: who could not get in, now can.
+            (_, Effect::Allow | Effect::StepUp) => TrialChange::NewAllow,
         }
     }
 }
@@ -140,7 +140,7 @@ pub struct Counted {
     pub answered: u64,
     /// From an allow or a step-up to a deny.
     pub new_denies: u64,
-    /// From a deny or a step-up to an allow.
+    /// From a deny to an allow or a step-up, or from a step-up to an allow.
     pub new_allows: u64,
     /// From an allow to a step-up.
     pub new_step_ups: u64,
@@ -179,7 +179,7 @@ impl Figures {
             TrialChange::NewDeny => Some(&mut self.new_denies),
             TrialChange::NewAllow => Some(&mut self.new_allows),
             TrialChange::NewStepUp => Some(&mut self.new_step_ups),
-            TrialChange::None | TrialChange::Other => None,
+            TrialChange::None => None,
         };
         changed.into_iter().for_each(|kind| kind.add(&pair.record.id, subject));
         if pair.is_error() {
