@@ -105,7 +105,7 @@ impl Scene {
         );
         fs::write(folder.path().join("countersign.toml"), configuration).unwrap();
         let mut command = Command::new(countersign());
-        command.arg("serve").arg("--config").arg(folder.path().join("countersign.toml")).env("RUST_LOG", "warn");
+        command.arg("serve").arg("--config").arg(folder.path().join("countersign.toml"));
         let mut process = Process::start(&mut command, &folder.path().join("pdp.log"));
         [&[decision, operations], ports].concat().iter().for_each(|port| process.wait_for_port(*port));
         assert_eq!(http::send("GET", &format!("http://127.0.0.1:{operations}/readyz"), &[], None).status, 200);
@@ -143,9 +143,11 @@ impl Scene {
         self.folder
     }
 
-    /// What the server has printed.
+    /// What the server has printed, decisions aside.
     pub(super) fn output(&self) -> String {
-        self.process.output()
+        let output = self.process.output();
+        let lines = output.lines().filter(|line| !line.contains("countersign::decision"));
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
 
