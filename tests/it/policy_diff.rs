@@ -147,7 +147,7 @@ fn revisions_of_a_repository_are_read_as_committed() {
     fs::create_dir(scene.0.path().join("main")).unwrap();
     let refused = scene.diff(&["before", "main", "--within", "old", "--log", "log.jsonl"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(2) && said.contains("is a folder, and a revision that git knows"), "{said}");
+    assert!(refused.status.code() == Some(2) && said.contains("write `./main` for the folder"), "{said}");
     fs::remove_dir(scene.0.path().join("main")).unwrap();
     assert!(named["new_denies"].as_u64().unwrap() > 0);
     for (wrong, says) in [("nowhere", "git knows no such revision"), ("--output=/tmp/x", "git knows no such revision")] {
@@ -165,7 +165,7 @@ fn a_link_in_a_commit_is_refused() {
     std::os::unix::fs::symlink("/etc/hostname", scene.0.path().join("new/data.json")).unwrap();
     scene.git(&["add", "new"]);
     scene.git(&["commit", "-qm", "a link"]);
-    let refused = scene.diff(&["old", "main", "--within", "new", "--log", "log.jsonl"]);
+    let refused = scene.diff(&["./old", "main", "--within", "new", "--log", "log.jsonl"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is no regular file"), "{refused:?}");
 }

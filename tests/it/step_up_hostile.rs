@@ -451,7 +451,10 @@ fn a_removed_passkey_proves_nothing_any_more() {
     let stage = Stage::set();
     let token = stage.issuer.token("alice", &json!({}));
     let owner = Visitor::new(&stage, SINGAPORE, &token);
-    let remove = |key: &str| assert!(stage.operate(&["credentials", "remove", key]).status.success());
+    let remove = |key: &str| {
+        let done = stage.operate(&["credentials", "remove", key]);
+        assert!(done.status.success(), "{done:?}\n{}", stage.log());
+    };
 
     // Between challenge and proof.
     let mut key = owner.enrolled("alice");
