@@ -95,7 +95,11 @@ pub(super) async fn show(State(service): State<Arc<ControlService>>) -> Result<J
     responses((status = 202, description = "It is looked at."), Refused)
 )]
 pub(super) async fn refresh(State(service): State<Arc<ControlService>>) -> Result<StatusCode, Problem> {
-    service.at_the_desk(|desk| Ok(desk.policies.wake())).await.map(|()| StatusCode::ACCEPTED)
+    let woken = service.at_the_desk(|desk| {
+        desk.policies.wake();
+        Ok(())
+    });
+    woken.await.map(|()| StatusCode::ACCEPTED)
 }
 
 /// Who changed what and when, with the signer and the author of each revision.
