@@ -17,7 +17,7 @@ use countersign_tests::process::{Process, countersign, free_ports, serve, wait_f
 use serde_json::{Value, json};
 
 const SECRET: &str = "application-secret-of-this-test";
-const REFUSED: &str = "policy in the folder is refused";
+const REFUSED: &str = "policy candidate is refused";
 
 /// The decision point, with a policy folder of its own.
 struct Stage {

@@ -73,6 +73,9 @@ pub(super) enum PolicyCommand {
     Promote {
         #[command(flatten)]
         door: Door,
+        /// The revision that is meant, or how its name begins, at least four digits: where it is another one by now, nothing is changed.
+        #[arg(value_name = "REVISION")]
+        revision: Option<String>,
     },
     /// Say why a policy answers an input or a logged decision as it does, and the smallest change that it would allow. Exit codes as of `eval`.
     Explain(explain::Explain),
@@ -92,7 +95,7 @@ pub(super) fn run(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::Status { door } => control::policies(door, &Live::Status),
         PolicyCommand::History { door } => control::policies(door, &Live::History),
         PolicyCommand::Rollback { door, to, reason } => control::policies(door, &Live::RollBack { to: to.clone(), reason: reason.clone() }),
-        PolicyCommand::Promote { door } => control::policies(door, &Live::Promote),
+        PolicyCommand::Promote { door, revision } => control::policies(door, &Live::Promote { revision: revision.clone() }),
         PolicyCommand::Explain(asked) => explain::run(asked),
     }
 }

@@ -48,7 +48,11 @@ pub(crate) struct RollBack {
 /// Asks for the way forward.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Promote {}
+pub(crate) struct Promote {
+    /// The revision, or how its name begins, four characters at least. Where it is another one that would become active, nothing is changed.
+    #[schema(value_type = Option<String>)]
+    pub(crate) revision: Option<Revision>,
+}
 
 impl From<NotDone> for Problem {
     fn from(not_done: NotDone) -> Self {
@@ -91,7 +95,11 @@ pub(super) async fn show(State(service): State<Arc<ControlService>>) -> Result<J
     responses((status = 202, description = "It is looked at."), Refused)
 )]
 pub(super) async fn refresh(State(service): State<Arc<ControlService>>) -> Result<StatusCode, Problem> {
-    service.at_the_desk(|desk| Ok(desk.policies.wake())).await.map(|()| StatusCode::ACCEPTED)
+    let woken = service.at_the_desk(|desk| {
+        desk.policies.wake();
+        Ok(())
+    });
+    woken.await.map(|()| StatusCode::ACCEPTED)
 }
 
 /// Who changed what and when, with the signer and the author of each revision.
@@ -136,10 +144,11 @@ pub(super) async fn roll_back(
 pub(super) async fn promote(
     State(service): State<Arc<ControlService>>,
     Extension(operator): Extension<Operator>,
-    Body(Promote {}): Body<Promote>,
+    Body(Promote { revision }): Body<Promote>,
 ) -> Result<Json<Changed>, Problem> {
     let by = operator.by();
-    let done = service.at_the_desk(move |PolicyDesk { policies, pdp }| Ok(policies.promote(&pdp.served, &pdp.store, &by)?));
+    let done =
+        service.at_the_desk(move |PolicyDesk { policies, pdp }| Ok(policies.promote(&pdp.served, &pdp.store, revision.as_ref(), &by)?));
     told(&operator, "policy promote", done.await)
 }
 

@@ -76,9 +76,9 @@ impl Serving {
         self.general().revision == *revision
     }
 
-    /// How many subjects of a hundred are answered otherwise than in general.
-    fn few(&self) -> u8 {
-        self.trial.as_ref().map_or(0, |trial| trial.percent % 100)
+    /// By what some subjects are answered otherwise than in general, and how many of a hundred: another candidate answers others.
+    fn few(&self) -> Option<(Digest, u8)> {
+        self.trial.as_ref().filter(|trial| !trial.percent.is_multiple_of(100)).map(|trial| (trial.digest, trial.percent))
     }
 }
 

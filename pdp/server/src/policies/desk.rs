@@ -13,7 +13,6 @@ use super::source::{Look, Watched};
 use super::start::Started;
 use super::{CandidateStatus, Check, Kept, PolicyStatus, Refused, Rollout, SourceStatus, accept, source};
 use crate::clock;
-use crate::metrics::ReloadOutcome;
 use crate::pipeline::Served;
 
 /// Who activates what the source offers.
@@ -107,12 +106,8 @@ impl Policies {
     /// Says once what is wrong: a source shows the same content no second time.
     fn refuse(&self, served: &Served, store: &Store, digest: Digest, problems: Vec<String>) {
         let told = problems.iter().take(MAX_LOGGED).map(String::as_str).collect::<Vec<_>>().join("; ");
-        let status = self.status.load();
-        let active = status.revision.clone();
-        tracing::warn!(target: "countersign::policy", %digest, problems = told, %active, "policy in the folder is refused; the active revision stays");
-        self.tell(active, status.activated_at, Some(CandidateStatus { digest, problems }));
-        served.metrics.policy_reloaded(ReloadOutcome::Refused);
-        self.show_now(served, store);
+        let active = self.note(served, store, CandidateStatus { digest, problems });
+        tracing::warn!(target: "countersign::policy", %digest, problems = told, %active, "policy candidate is refused; the active revision stays");
     }
 
     /// Writes an activation down, durably, unless somebody else activated something meanwhile.

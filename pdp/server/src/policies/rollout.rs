@@ -63,14 +63,14 @@ struct Running {
 }
 
 /// A content that is not taken by itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Waiting {
     digest: Digest,
     origin: Origin,
     content: Content,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Content {
     /// It passed the gate in this process.
     Compiled(Arc<Policy>),
@@ -208,6 +208,7 @@ impl Policies {
         candidate: Candidate,
         Because { by, why, instead_of }: Because,
     ) -> Result<(), String> {
+        Self::settle(desk, store)?;
         let Candidate { revision, digest, policy, origin } = candidate;
         let (before, at) = (Arc::clone(served.load().active()), clock::now());
         let activation = Activation { revision: revision.clone(), digest, origin, by, at, why, instead_of };
@@ -230,6 +231,7 @@ impl Policies {
     }
 
     fn begin_trial(&self, desk: &mut Desk, served: &Served, store: &Store, candidate: &Candidate, stage: Stage) -> Result<(), String> {
+        Self::settle(desk, store)?;
         let (active, at) = (Arc::clone(served.load().active()), clock::now());
         let Candidate { revision, digest, origin, .. } = candidate.clone();
         let of = Trial { revision, digest, origin, by: BY.to_owned(), at, stage, stage_at: at };
@@ -342,6 +344,13 @@ impl Policies {
         }
     }
 
+    /// Nothing else may end a trial in the journal before that is written which held its candidate.
+    fn settle(desk: &mut Desk, store: &Store) -> Result<(), String> {
+        Self::pay(desk, store);
+        let is_settled = desk.owed.is_none();
+        is_settled.then_some(()).ok_or_else(|| "the end of an earlier trial is not in the journal yet".to_owned())
+    }
+
     fn write(&self, store: &Store, event: StateEvent, active: Option<Revision>) -> Result<(), String> {
         let expected = Expect::Active { tenant: self.tenant.clone(), revision: active };
         store.append(event, expected).wait().map(|_| ()).map_err(|error| error.to_string())
@@ -359,9 +368,14 @@ impl Policies {
         });
     }
 
-    /// The same where nothing is locked.
-    pub(super) fn show_now(&self, served: &Served, store: &Store) {
-        self.show(&self.rollout.desk(), served, store);
+    /// What the source offers is refused; the active revision stays, whichever it is by now.
+    pub(super) fn note(&self, served: &Served, store: &Store, refused: CandidateStatus) -> Revision {
+        let desk = self.rollout.desk();
+        let status = self.status();
+        self.tell(status.revision.clone(), status.activated_at, Some(refused));
+        served.metrics.policy_reloaded(ReloadOutcome::Refused);
+        self.show(&desk, served, store);
+        status.revision
     }
 }
 

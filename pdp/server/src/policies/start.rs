@@ -15,7 +15,7 @@ use countersign_sdk_types::{Digest, Tenant};
 use super::pace::{Pace, SETTLING};
 use super::settings::Settings;
 use super::source::{Look, Offer, Source, Watched};
-use super::{Accepted, Check, Files, Kept, Policies, PolicyStatus, Rollout, Terms, accept, source};
+use super::{Accepted, Check, Files, Kept, Policies, PolicyStatus, Rollout, SourceStatus, Terms, accept, source};
 use crate::clock::Stopwatch;
 use crate::{clock, jail};
 
@@ -32,6 +32,8 @@ pub struct Opening {
     rollout: Terms,
     pace: Arc<Pace>,
     source: Arc<Mutex<Watched>>,
+    /// Read without the source, which a first look that hangs goes on holding.
+    source_status: Arc<ArcSwap<SourceStatus>>,
     first: Look,
 }
 
@@ -53,13 +55,18 @@ impl Opening {
     }
 
     pub(super) fn checked_by(check: Check, settings: Settings, tenant: Tenant, store: &Path) -> Result<Self, String> {
+        Self::within(PATIENCE, check, settings, tenant, store)
+    }
+
+    fn within(patience: Duration, check: Check, settings: Settings, tenant: Tenant, store: &Path) -> Result<Self, String> {
         let Settings { package, place, poll, webhook: _, rollout } = settings;
         let pace = Arc::new(Pace::new(poll));
         let kept = Kept::under(store, &package);
         let source = Source::open(place, store, &kept, &pace)?;
-        let source = Arc::new(Mutex::new(Watched::new(source, Arc::clone(&pace))));
-        let first = first(&source);
-        Ok(Self { kept: Kept::under(store, &package), rollout, package, tenant, check, pace, source, first })
+        let watched = Watched::new(source, Arc::clone(&pace));
+        let (source_status, source) = (watched.status(), Arc::new(Mutex::new(watched)));
+        let first = first(&source, patience);
+        Ok(Self { kept: Kept::under(store, &package), rollout, package, tenant, check, pace, source, source_status, first })
     }
 
     /// What the source offers, checked and compiled.
@@ -86,21 +93,18 @@ impl Opening {
         };
         let status = PolicyStatus { revision: accepted.revision.clone(), activated_at: clock::now(), candidate: None };
         let is_offered = matches!(&self.first, Look::Offer(offer) if offer.files == started.files);
-        let source_status = {
-            let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-            if !is_offered && matches!(self.first, Look::Offer(_) | Look::Refused { .. }) {
-                // What it offers goes the ordinary way, as if it had come a moment later.
-                source.put_back(self.first);
-                self.pace.wake();
-            }
-            source.status()
-        };
+        // A look that did not end yet is judged when it does; nobody waits for it here.
+        if !is_offered && matches!(self.first, Look::Offer(_) | Look::Refused { .. }) {
+            // What it offers goes the ordinary way, as if it had come a moment later.
+            self.source.lock().unwrap_or_else(PoisonError::into_inner).put_back(self.first);
+            self.pace.wake();
+        }
         let policies = Policies {
             package: self.package,
             tenant: self.tenant,
             check: self.check,
             source: self.source,
-            source_status,
+            source_status: self.source_status,
             pace: self.pace,
             kept: self.kept,
             started: Mutex::new(Some(started)),
@@ -172,13 +176,12 @@ impl Opening {
     }
 
     fn named(&self) -> String {
-        let source = self.source.try_lock().ok().map(|source| source.status().load().at.clone());
-        source.map_or_else(|| "the policy".to_owned(), |at| format!("the policy in `{at}`"))
+        format!("the policy in `{}`", self.source_status.load().at)
     }
 }
 
 /// The first look. It is made beside this thread, so that a source that does not answer keeps nobody waiting for good.
-fn first(source: &Arc<Mutex<Watched>>) -> Look {
+fn first(source: &Arc<Mutex<Watched>>, patience: Duration) -> Look {
     let (tell, told) = mpsc::channel();
     let looked_at = Arc::clone(source);
     let looking = move || {
@@ -191,9 +194,9 @@ fn first(source: &Arc<Mutex<Watched>>) -> Look {
     if let Err(error) = thread::Builder::new().name("first-look".to_owned()).spawn(looking) {
         return Look::Failed(error.to_string());
     }
-    match told.recv_timeout(PATIENCE) {
+    match told.recv_timeout(patience) {
         Ok(()) => source.lock().unwrap_or_else(PoisonError::into_inner).look(),
-        Err(_) => Look::Failed(format!("it did not answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Look::Failed(format!("it did not answer within {} s", patience.as_secs())),
     }
 }
 

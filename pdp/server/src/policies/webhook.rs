@@ -2,21 +2,28 @@
 //! nothing else, and wakes one look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use countersign_sdk_types::Digest;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 
 use super::Policies;
 use crate::metrics::{Metrics, WebhookOutcome};
 
 /// The largest body. What is in it is not read, only signed.
-const LARGEST: usize = 2 * 1024 * 1024;
+const LARGEST: usize = 1024 * 1024;
+/// How long a body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Bodies that are read at once. Until they are, nothing is proved, and operators come through the same listener.
+const PLACES: usize = 4;
 /// The shortest secret, and the longest that is compared.
 const SHORTEST: usize = 16;
 const LONGEST: usize = 512;
@@ -62,9 +69,28 @@ fn digest(secret: &[u8]) -> Digest {
 
 /// What the endpoint works with.
 pub(crate) struct Hook {
-    pub(crate) secret: WebhookSecret,
-    pub(crate) policies: Arc<Policies>,
-    pub(crate) metrics: Arc<Metrics>,
+    proof: Proof,
+    policies: Arc<Policies>,
+    metrics: Arc<Metrics>,
+}
+
+/// How the secret is proved.
+struct Proof {
+    secret: WebhookSecret,
+    places: Semaphore,
+    within: Duration,
+}
+
+impl Hook {
+    pub(crate) fn new(secret: WebhookSecret, policies: Arc<Policies>, metrics: Arc<Metrics>) -> Self {
+        Self { proof: Proof::new(secret), policies, metrics }
+    }
+}
+
+impl Proof {
+    const fn new(secret: WebhookSecret) -> Self {
+        Self { secret, places: Semaphore::const_new(PLACES), within: BODY_WITHIN }
+    }
 }
 
 /// The endpoint: it is not for operators, and stands outside of their guard. Without a secret nothing is behind it.
@@ -85,32 +111,50 @@ pub(crate) fn router(hook: Option<Hook>) -> Router {
         (status = 202, description = "The source is looked at, soon after the last look. Nothing of the body is believed."),
         (status = 401, description = "Neither header proves the secret."),
         (status = 404, description = "No secret is configured, so nobody may tell."),
-        (status = 413, description = "The body is larger than 2 MiB."),
+        (status = 408, description = "The body took longer than 10 seconds."),
+        (status = 413, description = "The body is larger than 1 MiB."),
+        (status = 503, description = "Four others are telling. `Retry-After` says when there may be room."),
     ),
     security(())
 )]
-pub(crate) async fn told(State(hook): State<Arc<Option<Hook>>>, request: Request) -> StatusCode {
-    let Some(hook) = hook.as_ref() else { return StatusCode::NOT_FOUND };
+pub(crate) async fn told(State(hook): State<Arc<Option<Hook>>>, request: Request) -> Response {
+    let Some(hook) = hook.as_ref() else { return StatusCode::NOT_FOUND.into_response() };
     let (parts, body) = request.into_parts();
-    let status = proved(&hook.secret, &parts.headers, body).await;
+    let status = hook.proof.check(&parts.headers, body).await;
     hook.metrics.policy_webhook(if status == StatusCode::ACCEPTED { WebhookOutcome::Taken } else { WebhookOutcome::Refused });
-    if status == StatusCode::ACCEPTED {
-        hook.policies.wake();
+    match status {
+        StatusCode::ACCEPTED => hook.policies.wake(),
+        StatusCode::SERVICE_UNAVAILABLE => return (status, [(header::RETRY_AFTER, "1")]).into_response(),
+        _ => {}
     }
-    status
+    status.into_response()
 }
 
-/// What is answered. A body is read only where its signature is there to be checked.
-async fn proved(secret: &WebhookSecret, headers: &HeaderMap, body: Body) -> StatusCode {
-    let proves = match (only(headers, &SIGNATURE), only(headers, &TOKEN)) {
-        (Some(signature), None) => match to_bytes(body, LARGEST).await {
-            Ok(body) => is_signed(secret, signature, &body),
-            Err(_) => return StatusCode::PAYLOAD_TOO_LARGE,
-        },
-        (None, Some(token)) => (SHORTEST..=LONGEST).contains(&token.len()) && bool::from(digest(token).0.ct_eq(&secret.token.0)),
-        _ => false,
-    };
-    if proves { StatusCode::ACCEPTED } else { StatusCode::UNAUTHORIZED }
+impl Proof {
+    /// What is answered. A body is read only where there is a signature that could be its own, and never many, or for long: whoever sends it proved nothing.
+    async fn check(&self, headers: &HeaderMap, body: Body) -> StatusCode {
+        let proves = match (only(headers, &SIGNATURE), only(headers, &TOKEN)) {
+            (Some(signature), None) => match signature.strip_prefix(b"sha256=").and_then(unhex) {
+                Some(signature) => match self.read(body).await {
+                    Ok(body) => hmac::verify(&self.secret.key, &body, &signature).is_ok(),
+                    Err(status) => return status,
+                },
+                None => false,
+            },
+            (None, Some(token)) => (SHORTEST..=LONGEST).contains(&token.len()) && bool::from(digest(token).0.ct_eq(&self.secret.token.0)),
+            _ => false,
+        };
+        if proves { StatusCode::ACCEPTED } else { StatusCode::UNAUTHORIZED }
+    }
+
+    async fn read(&self, body: Body) -> Result<Bytes, StatusCode> {
+        let _place = self.places.try_acquire().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        if body.size_hint().lower() > LARGEST as u64 {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let read = tokio::time::timeout(self.within, to_bytes(body, LARGEST)).await;
+        read.map_err(|_| StatusCode::REQUEST_TIMEOUT)?.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)
+    }
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
@@ -119,11 +163,6 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
         (Some(value), None) => Some(value.as_bytes()),
         _ => None,
     }
-}
-
-fn is_signed(secret: &WebhookSecret, signature: &[u8], body: &[u8]) -> bool {
-    let signature = signature.strip_prefix(b"sha256=").and_then(unhex);
-    signature.is_some_and(|signature| hmac::verify(&secret.key, body, &signature).is_ok())
 }
 
 fn unhex(text: &[u8]) -> Option<[u8; 32]> {
@@ -145,6 +184,10 @@ mod tests {
 
     const SECRET: &str = "a secret of some length";
 
+    fn proof() -> Proof {
+        Proof::new(WebhookSecret::new(SECRET).unwrap())
+    }
+
     fn signed(body: &[u8]) -> String {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
         format!("sha256={}", tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
@@ -152,7 +195,7 @@ mod tests {
 
     async fn check(headers: &[(&HeaderName, &str)], body: &'static [u8], expected: StatusCode) {
         let headers: HeaderMap = headers.iter().map(|(name, value)| ((*name).clone(), value.parse().unwrap())).collect();
-        let answered = proved(&WebhookSecret::new(SECRET).unwrap(), &headers, Body::from(body)).await;
+        let answered = proof().check(&headers, Body::from(body)).await;
         assert_eq!(answered, expected, "{headers:?}");
     }
 
@@ -172,12 +215,56 @@ mod tests {
         check(&[(&SIGNATURE, &good), (&TOKEN, "wrong")], BODY, StatusCode::UNAUTHORIZED).await;
     }
 
+    fn claimed(signature: &str) -> HeaderMap {
+        HeaderMap::from_iter([(SIGNATURE, signature.parse().unwrap())])
+    }
+
+    /// A body that never ends.
+    fn endless() -> Body {
+        Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>())
+    }
+
     #[tokio::test]
     async fn a_body_is_bounded() {
-        let mut headers = HeaderMap::new();
-        headers.insert(SIGNATURE, signed(b"").parse().unwrap());
-        let answered = proved(&WebhookSecret::new(SECRET).unwrap(), &headers, Body::from(vec![0; LARGEST + 1])).await;
-        assert_eq!(answered, StatusCode::PAYLOAD_TOO_LARGE);
+        let chunks = (0..=LARGEST / 1024).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 1024])));
+        let unnamed = Body::from_stream(futures_util::stream::iter(chunks));
+        for body in [Body::from(vec![0; LARGEST + 1]), unnamed] {
+            assert_eq!(proof().check(&claimed(&signed(b"")), body).await, StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let proof = Proof { within: Duration::from_millis(50), ..proof() };
+        assert_eq!(proof.check(&claimed(&signed(b"")), endless()).await, StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_prove_anything_is_not_read() {
+        let refused = |headers| async move { proof().check(&headers, endless()).await };
+        for headers in [HeaderMap::new(), claimed("sha256=00"), claimed(&signed(b"").replace("sha256", "sha1"))] {
+            let answered = tokio::time::timeout(Duration::from_secs(5), refused(headers)).await;
+            assert_eq!(answered, Ok(StatusCode::UNAUTHORIZED));
+        }
+    }
+
+    #[tokio::test]
+    async fn few_are_read_at_once() {
+        let proof = Arc::new(proof());
+        let headers = claimed(&signed(b""));
+        let slow: Vec<_> = (0..PLACES)
+            .map(|_| {
+                let (proof, headers) = (Arc::clone(&proof), headers.clone());
+                tokio::spawn(async move { proof.check(&headers, endless()).await })
+            })
+            .collect();
+        while proof.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(proof.check(&headers, Body::empty()).await, StatusCode::SERVICE_UNAVAILABLE);
+        let token = HeaderMap::from_iter([(TOKEN, SECRET.parse().unwrap())]);
+        assert_eq!(proof.check(&token, endless()).await, StatusCode::ACCEPTED, "that takes no place");
+        slow.iter().for_each(tokio::task::JoinHandle::abort);
+        for slow in slow {
+            let _ = slow.await;
+        }
+        assert_eq!(proof.check(&headers, Body::empty()).await, StatusCode::ACCEPTED);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), String> {
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Public), public_router(&decider), usual, stopped.clone()));
     }
     if let Some(listener) = control {
-        let hook = webhook.zip(decider.policies.clone()).map(|(secret, policies)| Hook { secret, policies, metrics: Arc::clone(&metrics) });
+        let hook = webhook.zip(decider.policies.clone()).map(|(secret, policies)| Hook::new(secret, policies, Arc::clone(&metrics)));
         let router = control_router(&decider, operators).merge(webhook::router(hook));
         doors.spawn(front_door::serve(encrypted(listener, ListenerName::Control), router, operating, stopped.clone()));
     }

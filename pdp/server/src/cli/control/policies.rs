@@ -27,7 +27,10 @@ pub(in crate::cli) enum Asked {
         reason: Option<String>,
     },
     /// The way forward.
-    Promote,
+    Promote {
+        /// What is meant to become active.
+        revision: Option<String>,
+    },
 }
 
 pub(super) async fn perform(asked: &Asked, client: &Client) -> Result<Outcome, Failure> {
@@ -48,8 +51,9 @@ pub(super) async fn perform(asked: &Asked, client: &Client) -> Result<Outcome, F
             let changed: Changed = client.change(Method::POST, "/policies/rollback", &body).await?;
             outcome(&changed, done(&changed))
         }
-        Asked::Promote => {
-            let changed: Changed = client.change(Method::POST, "/policies/promote", &json!({})).await?;
+        Asked::Promote { revision } => {
+            let body = json!({ "revision": revision });
+            let changed: Changed = client.change(Method::POST, "/policies/promote", &body).await?;
             outcome(&changed, done(&changed))
         }
     }

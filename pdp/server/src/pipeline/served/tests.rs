@@ -43,6 +43,22 @@ fn another_candidate_draws_others() {
 }
 
 #[test]
+fn leases_end_when_another_candidate_answers_as_many() {
+    let served = Served::alone(snapshot("old"));
+    let active = Arc::clone(served.load().active());
+    let mut before = served.epoch();
+    let mut ends = |digest: u8, percent: u8| {
+        served.swap(Serving::trying(Arc::clone(&active), Arc::new(snapshot("new")), Digest([digest; 32]), percent));
+        std::mem::replace(&mut before, served.epoch()) != before
+    };
+    assert!(!ends(1, 0) && !ends(2, 0), "in the shadow nobody is answered otherwise");
+    assert!(ends(2, 10), "some are");
+    assert!(!ends(2, 10), "the same ones");
+    assert!(ends(3, 10), "others, and those before are answered as in general again");
+    assert!(ends(3, 20));
+}
+
+#[test]
 fn a_request_never_drops_what_was_swapped_out() {
     let served = Served::alone(snapshot("old"));
     let held = served.load_full();

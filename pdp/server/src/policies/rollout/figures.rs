@@ -30,7 +30,7 @@ pub(crate) struct Pair {
     after: Reconsidered,
     /// The candidate answered it.
     is_answered: bool,
-    /// Somebody ran out of time, and had an answer when it was asked once more.
+    /// Somebody ran out of time, and was asked once more.
     is_unsure: bool,
 }
 
@@ -45,7 +45,8 @@ impl Pair {
         let other = reconsidered(&record, if is_answered { active } else { candidate })?;
         let (before, after) = if is_answered { (other, told) } else { (told, other) };
         let (before, again) = twice(&record, active, before)?;
-        let (after, once_more) = twice(&record, candidate, after)?;
+        // What a user was told counts as it was.
+        let (after, once_more) = if is_answered { (after, false) } else { twice(&record, candidate, after)? };
         Some(Self { record, before, after, is_answered, is_unsure: again || once_more })
     }
 
@@ -146,7 +147,7 @@ pub struct Counted {
     pub new_step_ups: u64,
     /// The candidate gave no verdict where the active revision did.
     pub errors: u64,
-    /// A policy ran out of time and had an answer when it was asked once more.
+    /// A policy ran out of time and was asked once more. What the candidate told a user is not asked again: it is an error.
     pub unsure: u64,
     /// Decisions that came too fast to be compared.
     pub missed: u64,

@@ -39,7 +39,7 @@ impl Policies {
     /// Ends the trial, or goes back to an earlier revision. What is left behind is held.
     ///
     /// # Errors
-    /// When there is nothing to go back to, it does not pass the gate any more, or it cannot be written down.
+    /// When there is nothing to go back to, it does not pass the gate any more, something else became active meanwhile, or it cannot be written down.
     pub fn roll_back(
         &self,
         served: &Served,
@@ -48,85 +48,103 @@ impl Policies {
         (by, reason): (&str, Option<&str>),
     ) -> Result<Changed, NotDone> {
         let why = reason.map_or_else(|| "rolled back by an operator".to_owned(), |reason| format!("rolled back by an operator: {reason}"));
-        let active = served.load().active().revision.clone();
-        let target = {
+        let (left, target) = {
             let mut desk = self.rollout.desk();
-            match (to, &desk.trial) {
+            let left = Arc::clone(served.load().active());
+            let target = match (to, &desk.trial) {
                 (None, Some(trial)) => {
-                    let left = trial.of.revision.clone();
+                    let instead_of = trial.of.revision.clone();
                     self.end_trial(&mut desk, served, store, true, (by, why));
-                    return Ok(Changed {
-                        revision: active,
-                        instead_of: left,
-                        done: "the trial is ended, and its candidate held".to_owned(),
-                    });
+                    let done = "the trial is ended, and its candidate held".to_owned();
+                    return Ok(Changed { revision: left.revision.clone(), instead_of, done });
                 }
                 (None, None) => {
                     let times = store.view().policy_times(&self.tenant).map_err(|error| NotDone::Failed(error.to_string()))?;
                     let nowhere = || self.nowhere("no earlier revision is known that is not held");
-                    previous(&times, &active).cloned().ok_or_else(nowhere)?
+                    previous(&times, &left.revision).cloned().ok_or_else(nowhere)?
                 }
                 (Some(to), _) => self.named(&desk, to)?,
-            }
+            };
+            (left, target)
         };
-        if target == active {
+        if target == left.revision {
             return Err(NotDone::Conflict(format!("revision {target} is the active one")));
         }
-        let left = Digest::try_from(active.to_string()).map_err(|error| NotDone::Failed(error.to_string()))?;
+        let digest = Digest::try_from(left.revision.to_string()).map_err(|error| NotDone::Failed(error.to_string()))?;
         let candidate = self.again(&target)?;
         let mut desk = self.rollout.desk();
-        let replaced = Arc::clone(served.load().active());
-        let because = Because { by: by.to_owned(), why: Some(why), instead_of: Some(left) };
+        // INVARIANT: what is held, and what an operator may take again, is the policy that this replaces, and not one that was active earlier.
+        if served.load().active().revision != left.revision {
+            return Err(meanwhile());
+        }
+        if desk.trial.as_ref().is_some_and(|trial| trial.of.digest == candidate.digest) {
+            return Err(NotDone::Conflict(format!("revision {target} is on trial; `countersign policy promote` takes it")));
+        }
+        let tried = if desk.trial.is_some() {
+            self.end_trial(&mut desk, served, store, true, (by, why.clone()));
+            desk.waiting.clone().zip(self.status().candidate)
+        } else {
+            None
+        };
+        let because = Because { by: by.to_owned(), why: Some(why), instead_of: Some(digest) };
         self.activate(&mut desk, served, store, candidate, because).map_err(NotDone::Failed)?;
-        let content = Content::Compiled(Arc::clone(&replaced.policy));
-        let origin = store.view().policy_times(&self.tenant).ok().and_then(|times| times.held(&left).map(|held| held.origin.clone()));
-        desk.waiting = Some(Waiting { digest: left, origin: origin.unwrap_or_default(), content });
-        Ok(Changed {
-            revision: target,
-            instead_of: active,
-            done: "the earlier revision is active, and what it replaces is held".to_owned(),
-        })
+        let done = if let Some((waiting, candidate)) = tried {
+            // That is what the source goes on offering.
+            desk.waiting = Some(waiting);
+            let status = self.status();
+            self.tell(status.revision, status.activated_at, Some(candidate));
+            self.show(&desk, served, store);
+            "the trial is ended and the earlier revision active; the candidate is held, and so is what was active"
+        } else {
+            let content = Content::Compiled(Arc::clone(&left.policy));
+            let origin = store.view().policy_times(&self.tenant).ok().and_then(|times| times.held(&digest).map(|held| held.origin.clone()));
+            desk.waiting = Some(Waiting { digest, origin: origin.unwrap_or_default(), content });
+            "the earlier revision is active, and what it replaces is held"
+        };
+        Ok(Changed { revision: target, instead_of: left.revision.clone(), done: done.to_owned() })
     }
 
-    /// Activates what is on trial, whatever is left of that, or else what is held and offered.
+    /// Activates what is on trial, whatever is left of that, or else what is held and offered. With `which` only where the name of that begins so.
     ///
     /// # Errors
-    /// When there is neither, it does not pass the gate, or it cannot be written down.
-    pub fn promote(&self, served: &Served, store: &Store, by: &str) -> Result<Changed, NotDone> {
+    /// When there is neither, it is another one, it does not pass the gate, something else was done meanwhile, or it cannot be written down.
+    pub fn promote(&self, served: &Served, store: &Store, which: Option<&Revision>, by: &str) -> Result<Changed, NotDone> {
         let because = |why: String| Because { by: by.to_owned(), why: Some(why), instead_of: None };
-        let active = served.load().active().revision.clone();
         let mut desk = self.rollout.desk();
+        let active = served.load().active().revision.clone();
         if let Some(trial) = &desk.trial {
             let (candidate, stage) = (trial.candidate(), trial.of.stage);
             let revision = candidate.revision.clone();
+            meant(which, revision.as_str())?;
             let promoted = because(format!("promoted by an operator while {stage}"));
             self.activate(&mut desk, served, store, candidate, promoted).map_err(NotDone::Failed)?;
             return Ok(Changed { revision, instead_of: active, done: "what was left of the trial is skipped".to_owned() });
         }
         let nothing = || NotDone::Conflict("nothing is on trial, and nothing that is offered is held".to_owned());
-        let Waiting { digest, origin, content } = desk.waiting.take().ok_or_else(nothing)?;
+        let Waiting { digest, origin, content } = desk.waiting.clone().ok_or_else(nothing)?;
+        meant(which, &digest.to_string())?;
         let candidate = match content {
             Content::Compiled(policy) => {
                 let revision = Revision::new(digest.to_string()).map_err(|error| NotDone::Failed(error.to_string()))?;
-                Ok(Candidate { revision, digest, policy, origin })
+                Candidate { revision, digest, policy, origin }
             }
             Content::Files(files) => {
                 drop(desk);
-                let passed = self.gate(files.clone(), origin.clone());
+                let passed = self.gate(files, origin);
                 desk = self.rollout.desk();
-                // What could not be taken may be asked for again.
-                desk.waiting = Some(Waiting { digest, origin, content: Content::Files(files) });
-                passed.map_err(NotDone::Failed)
+                let is_waiting = desk.waiting.as_ref().is_some_and(|waiting| waiting.digest == digest);
+                if !is_waiting || desk.trial.is_some() || served.load().active().revision != active {
+                    return Err(meanwhile());
+                }
+                passed.map_err(NotDone::Failed)?
             }
-        }?;
+        };
         let revision = candidate.revision.clone();
-        let taken =
-            self.activate(&mut desk, served, store, candidate.clone(), because("taken by an operator though it was held".to_owned()));
-        if let Err(error) = taken {
-            let Candidate { digest, policy, origin, .. } = candidate;
-            desk.waiting = Some(Waiting { digest, origin, content: Content::Compiled(policy) });
-            return Err(NotDone::Failed(error));
-        }
+        // What cannot be written down may be asked for again, and passed the gate already.
+        let (origin, content) = (candidate.origin.clone(), Content::Compiled(Arc::clone(&candidate.policy)));
+        desk.waiting = Some(Waiting { digest, origin, content });
+        let taken = because("taken by an operator though it was held".to_owned());
+        self.activate(&mut desk, served, store, candidate, taken).map_err(NotDone::Failed)?;
         Ok(Changed { revision, instead_of: active, done: "what was held is active".to_owned() })
     }
 
@@ -162,6 +180,21 @@ impl Policies {
         let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
         NotDone::Conflict(format!("{why}; `--to` takes one that is kept: {kept}"))
     }
+}
+
+/// While a check went on, the desk was free for others.
+fn meanwhile() -> NotDone {
+    NotDone::Conflict("another revision became active or came on trial meanwhile: ask again".to_owned())
+}
+
+/// Whether this is the revision that somebody has in mind.
+fn meant(which: Option<&Revision>, name: &str) -> Result<(), NotDone> {
+    let Some(which) = which else { return Ok(()) };
+    if which.as_str().len() < SHORTEST {
+        return Err(NotDone::Conflict(format!("`{which}` could be several revisions: {SHORTEST} characters at least say which")));
+    }
+    let is_meant = name.starts_with(which.as_str());
+    is_meant.then_some(()).ok_or_else(|| NotDone::Conflict(format!("`{which}` would not become active, but {name}: nothing is changed")))
 }
 
 /// What was active last before what is, and is not held.

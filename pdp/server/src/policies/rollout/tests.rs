@@ -1,10 +1,12 @@
 //! The life of a candidate: every step, every way back, and any order of them, with a restart anywhere between. The checks run in this process.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use countersign_pdp_engine::decide::{Decided, decide};
+use countersign_pdp_engine::decide::{Decided, Summary, decide};
 use countersign_pdp_engine::facts::Facts;
 use countersign_pdp_engine::identify::{Given, Identified, Issuers, ProofRules, identify};
 use countersign_pdp_engine::policy::{CandidateReport, PolicySource, check_candidate};
@@ -13,7 +15,7 @@ use countersign_pdp_engine::request::{Pep, RawCheck, RequestRules, normalize};
 use countersign_pdp_store::{HeldPolicy, PolicyStep};
 use countersign_risk::{Salts, SubjectSalt};
 use countersign_sdk_types::{
-    Action, DecisionId, Effect, Entity, Epoch, EvaluationRequest, Millis, PepId, Place, PlaceGap, Tenant, Timestamp,
+    Action, DecisionId, DenialCode, Effect, Entity, Epoch, EvaluationRequest, Millis, PepId, Place, PlaceGap, Tenant, Timestamp,
 };
 use proptest::prelude::*;
 use serde_json::Map;
@@ -48,11 +50,29 @@ fn closed() -> String {
     active().replace("\"read\"", "\"nothing\"")
 }
 
+/// What a policy is called.
+fn revision(text: &str) -> Revision {
+    let source = source("authz", vec![("a.rego".to_owned(), text.as_bytes().to_vec())]).unwrap();
+    Revision::new(source.digest().to_string()).unwrap()
+}
+
 fn tenant() -> Tenant {
     Tenant::new("main").unwrap()
 }
 
+thread_local! {
+    /// What is done while the next check of this thread goes on.
+    static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+fn meanwhile(work: impl FnOnce() + 'static) {
+    MEANWHILE.set(Some(Box::new(work)));
+}
+
 fn check(source: &PolicySource, _: &AtomicBool) -> Result<CandidateReport, Ended> {
+    if let Some(work) = MEANWHILE.take() {
+        work();
+    }
     Ok(check_candidate(source))
 }
 
@@ -305,7 +325,7 @@ fn what_is_held_is_not_taken_again_not_even_after_a_restart() {
         let status = world.policies.status();
         assert!(status.candidate.unwrap().problems[0].contains("countersign policy promote"));
     }
-    let changed = world.policies.promote(&world.served, &world.store, "uid:0").unwrap();
+    let changed = world.policies.promote(&world.served, &world.store, None, "uid:0").unwrap();
     assert_eq!((&world.revision(), world.times().held), (&changed.revision, Vec::<HeldPolicy>::new()));
     let last = world.times().changes[0].clone();
     assert_eq!((last.step, last.by.as_str()), (PolicyStep::Active, "uid:0"));
@@ -393,13 +413,84 @@ fn an_operator_ends_a_trial_or_skips_what_is_left() {
     world.offer(&harmless());
     world.policies.roll_back(&world.served, &world.store, None, ("uid:0", None)).unwrap();
     assert_eq!((world.revision(), world.stage(), world.times().held.len()), (first.clone(), None, 1));
-    world.policies.promote(&world.served, &world.store, "uid:0").unwrap();
+    world.policies.promote(&world.served, &world.store, None, "uid:0").unwrap();
     assert_ne!(world.revision(), first, "what was held is taken");
-    assert!(matches!(world.policies.promote(&world.served, &world.store, "uid:0"), Err(NotDone::Conflict(_))));
+    assert!(matches!(world.policies.promote(&world.served, &world.store, None, "uid:0"), Err(NotDone::Conflict(_))));
     world.offer(&policy("# yet another"));
     let candidate = world.served.load().candidate().unwrap().revision.clone();
-    world.policies.promote(&world.served, &world.store, "uid:0").unwrap();
+    world.policies.promote(&world.served, &world.store, None, "uid:0").unwrap();
     assert_eq!((world.revision(), world.stage()), (candidate, None));
+}
+
+#[test]
+fn a_rollback_holds_what_it_replaces_and_nothing_else() {
+    let mut world = World::new(Terms::default());
+    world.offer(&harmless());
+    world.offer(&policy("# a third"));
+    // What is far back passes the gate again, and so does all of it after a restart.
+    world.restart();
+    let world = Rc::new(world);
+    let other = Rc::clone(&world);
+    meanwhile(move || other.offer(&policy("# a fourth")));
+    let back = world.policies.roll_back(&world.served, &world.store, Some(&revision(&active())), ("uid:0", None));
+    assert!(matches!(&back, Err(NotDone::Conflict(why)) if why.contains("meanwhile")), "{back:?}");
+    assert_eq!((world.revision(), world.times().held.len()), (revision(&policy("# a fourth")), 0));
+    world.policies.roll_back(&world.served, &world.store, Some(&revision(&active())), ("uid:0", None)).unwrap();
+    assert_eq!(world.times().held[0].digest.to_string(), revision(&policy("# a fourth")).to_string());
+    let taken = world.policies.promote(&world.served, &world.store, None, "uid:0").unwrap();
+    assert_eq!(taken.revision, revision(&policy("# a fourth")));
+}
+
+#[test]
+fn what_is_promoted_is_what_is_held_after_its_check_as_before() {
+    let mut world = World::new(terms(&[100]));
+    let first = world.revision();
+    world.offer(&broken());
+    world.decide("alice", "read");
+    world.restart();
+    world.look();
+    let world = Rc::new(world);
+    let other = Rc::clone(&world);
+    meanwhile(move || other.offer(&harmless()));
+    let taken = world.policies.promote(&world.served, &world.store, None, "uid:0");
+    assert!(matches!(&taken, Err(NotDone::Conflict(why)) if why.contains("meanwhile")), "{taken:?}");
+    assert_eq!((world.revision(), world.times().trial.map(|trial| trial.revision)), (first, Some(revision(&harmless()))));
+}
+
+#[test]
+fn a_rollback_by_name_holds_what_is_on_trial() {
+    let world = World::new(terms(&[10, 100]));
+    world.offer(&harmless());
+    world.policies.promote(&world.served, &world.store, None, "uid:0").unwrap();
+    world.offer(&policy("# a third"));
+    let tried = revision(&policy("# a third"));
+    let forth = world.policies.roll_back(&world.served, &world.store, Some(&tried), ("uid:0", None));
+    assert!(matches!(&forth, Err(NotDone::Conflict(why)) if why.contains("on trial")), "{forth:?}");
+    let back = world.policies.roll_back(&world.served, &world.store, Some(&revision(&active())), ("uid:0", None)).unwrap();
+    assert!(back.done.contains("the candidate is held"), "{}", back.done);
+    let held: Vec<_> = world.times().held.iter().map(|held| held.digest.to_string()).collect();
+    assert_eq!(held, [revision(&harmless()).to_string(), tried.to_string()]);
+    assert_eq!(&world.steps()[3..], ["canary at 10 %", "rolled back", "active"]);
+    assert!(world.policies.status().candidate.unwrap().problems[0].contains("it is held"));
+    // That is what the source offers, and what is taken all the same.
+    let taken = world.policies.promote(&world.served, &world.store, None, "uid:0").unwrap();
+    assert_eq!((&taken.revision, world.policies.status().candidate), (&tried, None));
+}
+
+#[test]
+fn what_is_promoted_is_what_is_meant() {
+    let world = World::new(terms(&[10, 100]));
+    let promote = |name: &str| world.policies.promote(&world.served, &world.store, Some(&Revision::new(name).unwrap()), "uid:0");
+    let refused = |name: &str| matches!(promote(name), Err(NotDone::Conflict(_)));
+    let (first, meant) = (world.revision(), revision(&harmless()));
+    world.offer(&harmless());
+    world.offer(&policy("# pushed since"));
+    assert!(refused(meant.as_str()) && refused(&revision(&policy("# pushed since")).as_str()[..3]));
+    assert_eq!((world.revision(), world.stage()), (first, Some(Stage::Canary(10))));
+    world.offer(&harmless());
+    world.policies.roll_back(&world.served, &world.store, None, ("uid:0", None)).unwrap();
+    assert!(refused("ffff0000"), "held, and another one");
+    assert_eq!(promote(&meant.as_str()[..8]).unwrap().revision, meant);
 }
 
 #[test]
@@ -439,6 +530,45 @@ fn leases_end_with_what_answers_a_subject_and_only_then() {
 }
 
 #[test]
+fn what_is_held_late_is_held_before_the_next_trial() {
+    let world = World::new(terms(&[10, 100]));
+    world.offer(&harmless());
+    let mut desk = world.policies.rollout.desk();
+    let digest = desk.trial.take().unwrap().of.digest;
+    let event =
+        StateEvent::TrialEnded { tenant: tenant(), digest, held: true, by: BY.to_owned(), at: clock::now(), why: "it hurt".to_owned() };
+    desk.owed = Some(event);
+    drop(desk);
+    world.offer(&policy("# another"));
+    assert_eq!(world.times().held.iter().map(|held| held.digest).collect::<Vec<_>>(), [digest]);
+    assert_eq!(world.steps(), ["active", "canary at 10 %", "rolled back", "canary at 10 %"]);
+}
+
+#[test]
+fn an_answer_that_a_user_waited_for_in_vain_is_an_error() {
+    let mut world = World::new(terms(&[100]));
+    let first = world.revision();
+    world.offer(&harmless());
+    let out_of_time = |world: &World, by: fn(&Serving) -> &Arc<Snapshot>, n: u64| {
+        let serving = world.served.load_full();
+        let (identified, facts, now) = (asking("alice", "read"), facts(), clock::now());
+        let decided = decide(&identified, &facts, by(&serving), now);
+        let id = DecisionId::new(format!("main.1.{n}")).unwrap();
+        let mut record = Record::new(id, now, &identified, &facts, by(&serving), &decided);
+        record.summary = Summary::Deny(DenialCode::PolicyBudget.into());
+        world.policies.compare(&world.served, &world.store, Observed { serving, record: Box::new(record) });
+    };
+    out_of_time(&world, Serving::active, 1);
+    let counted = world.policies.report(&world.served, &world.store).unwrap().trial.unwrap().counted;
+    assert_eq!((counted.decisions, counted.errors, counted.unsure), (1, 0, 1), "that is no fault of the candidate");
+    out_of_time(&world, Serving::general, 2);
+    assert_eq!((world.stage(), world.revision()), (None, first));
+    let ended = world.policies.report(&world.served, &world.store).unwrap().ended.unwrap();
+    assert_eq!((ended.counted.errors, ended.counted.unsure), (1, 1));
+    world.decisions += 2;
+}
+
+#[test]
 fn nothing_is_tried_that_cannot_be_written_down() {
     let world = World::new(terms(&[10, 100]));
     let other = Activation { revision: Revision::new("another").unwrap(), ..world.store.view().activation(&tenant()).unwrap().unwrap() };
@@ -454,6 +584,7 @@ enum Step {
     Read(u64),
     GoOn,
     RollBack,
+    GoBackTo(usize),
     Promote,
     Restart,
 }
@@ -464,6 +595,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => (1..12_u64).prop_map(Step::Read),
         4 => Just(Step::GoOn),
         1 => Just(Step::RollBack),
+        1 => (0..4_usize).prop_map(Step::GoBackTo),
         1 => Just(Step::Promote),
         1 => Just(Step::Restart),
     ]
@@ -481,7 +613,11 @@ proptest! {
                 Step::Read(people) => world.read(people),
                 Step::GoOn => world.go_on(),
                 Step::RollBack => drop(world.policies.roll_back(&world.served, &world.store, None, ("uid:0", None))),
-                Step::Promote => drop(world.policies.promote(&world.served, &world.store, "uid:0")),
+                Step::GoBackTo(n) => {
+                    let to = revision(&texts[n]);
+                    drop(world.policies.roll_back(&world.served, &world.store, Some(&to), ("uid:0", None)));
+                }
+                Step::Promote => drop(world.policies.promote(&world.served, &world.store, None, "uid:0")),
                 Step::Restart => world.restart(),
             }
             let (times, serving) = (world.times(), world.served.load_full());

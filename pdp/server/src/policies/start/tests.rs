@@ -109,6 +109,34 @@ fn a_start_needs_the_source_no_more_than_once() {
 }
 
 #[test]
+fn a_source_that_hangs_keeps_no_start_waiting() {
+    let machine = Machine::new();
+    // It lets everybody in, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let git = crate::git::Settings {
+        url: format!("http://{}/policies.git", silent.local_addr().unwrap()),
+        follow: crate::git::Follow::Branch("main".to_owned()),
+        within: String::new(),
+        token: None,
+        ca_file: None,
+        dangerous_private_address: true,
+        ssh_key: None,
+        known_hosts: None,
+        allowed_signers: None,
+    };
+    let settings =
+        Settings { package: "authz".to_owned(), place: Place::Git(git), poll: Duration::from_secs(30), webhook: None, rollout: at_once() };
+    let since = Stopwatch::start();
+    let patience = Duration::from_millis(200);
+    let opening = Opening::within(patience, here, settings, Tenant::new("main").unwrap(), machine.data.path()).unwrap();
+    let (policies, snapshot) = opening.choose(&machine.store).unwrap();
+    assert!(since.elapsed() < Duration::from_secs(10), "a look at a host that hangs takes two minutes");
+    assert!(policies.source.try_lock().is_err(), "the look goes on");
+    assert_eq!(snapshot.revision.to_string(), digest(FIRST).to_string());
+    assert!(policies.source_status().at.contains("policies.git"));
+}
+
+#[test]
 fn the_first_start_needs_it() {
     let machine = Machine { folder: TempDir::new().unwrap(), data: TempDir::new().unwrap(), store: Store::memory().unwrap() };
     let why = machine.start(at_once()).unwrap_err();
