@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use countersign_pdp_engine::policy::MAX_FILES;
+
 use super::testing::Kit;
 use super::*;
 
@@ -163,9 +165,9 @@ fn bounds_hold_before_anything_is_unpacked() {
         wide = kit.tree(&entries);
     }
     refused(&kit, kit.commit_of(&wide), "", "entries");
-    let names: Vec<Vec<u8>> = (0..501).map(|at| format!("{at:03}.rego").into_bytes()).collect();
+    let names: Vec<Vec<u8>> = (0..=MAX_FILES).map(|at| format!("{at:05}.rego").into_bytes()).collect();
     let many: Vec<(&str, &[u8], &str)> = names.iter().map(|name| (FILE, name.as_slice(), blob.as_str())).collect();
-    refused(&kit, kit.commit_of(&kit.tree(&many)), "", "more than 500 files");
+    refused(&kit, kit.commit_of(&kit.tree(&many)), "", &format!("more than {MAX_FILES} files"));
     let giant = kit.object("blob", &vec![0; 65 << 20]);
     refused(&kit, kit.commit_of(&kit.tree(&[(FILE, b"data.json", &giant)])), "", "larger than 64 MiB");
     let message = kit.object(
