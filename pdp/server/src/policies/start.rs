@@ -55,8 +55,7 @@ impl Opening {
     pub(super) fn checked_by(check: Check, settings: Settings, tenant: Tenant, store: &Path) -> Result<Self, String> {
         let Settings { package, place, poll, webhook: _, rollout } = settings;
         let pace = Arc::new(Pace::new(poll));
-        let kept = Kept::under(store, &package);
-        let source = Source::open(place, store, &kept, &pace)?;
+        let source = Source::open(place, store, &pace)?;
         let source = Arc::new(Mutex::new(Watched::new(source, Arc::clone(&pace))));
         let first = first(&source);
         Ok(Self { kept: Kept::under(store, &package), rollout, package, tenant, check, pace, source, first })
