@@ -3,6 +3,7 @@
 mod http;
 mod limits;
 mod location;
+mod measure;
 mod mirror;
 mod names;
 mod remote;
@@ -14,7 +15,7 @@ mod trust;
 
 use std::path::PathBuf;
 
-pub(crate) use limits::Bounds;
+pub(crate) use limits::{Bounds, Deadline};
 pub(crate) use location::Location;
 pub(crate) use mirror::Mirror;
 pub(crate) use remote::Remote;

@@ -24,6 +24,7 @@ pub use desk::Policies;
 pub(crate) use folder::{DEEPEST, LARGEST, Listed, digest as folder_digest, is_policy, list};
 pub use folder::{Files, read};
 pub use kept::{Kept, KeptPolicy};
+pub(crate) use pace::Pace;
 pub use rollout::{Changed, Counted, NotDone, Rollout, Terms, compare_in_the_background};
 pub use settings::{Bundled, Place, Settings};
 pub use source::SourceStatus;

@@ -17,7 +17,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::runtime::Runtime;
 
-use super::limits::Limits;
+use super::limits::{GLANCE, Limits};
 use crate::outbound::Endpoint;
 
 /// The largest request: wants and haves.
@@ -61,10 +61,16 @@ impl Drop for Host {
 impl Host {
     /// Waits for something, as long as there is time.
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
-        let left = self.limits.remaining()?;
         let runtime = self.runtime.as_ref().ok_or_else(|| Error::other("the conversation is over"))?;
-        let done = runtime.block_on(async { tokio::time::timeout(left, work).await });
-        done.map_err(|_| Error::new(ErrorKind::TimedOut, "the host takes too long"))
+        runtime.block_on(async {
+            let mut work = std::pin::pin!(work);
+            loop {
+                let left = self.limits.remaining()?.min(GLANCE);
+                if let Ok(done) = tokio::time::timeout(left, &mut work).await {
+                    return Ok(done);
+                }
+            }
+        })
     }
 
     fn ask(&self, request: Builder, content: Bytes) -> Result<(Vec<u8>, Incoming), Error> {

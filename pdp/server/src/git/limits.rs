@@ -1,4 +1,4 @@
-//! What one conversation with a host may take: a time until its last byte, and bytes.
+//! What one conversation with a host may take: a time until its last byte, and bytes. It ends with the server too.
 
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
@@ -7,7 +7,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::GitError;
 use crate::clock::Stopwatch;
+use crate::policies::Pace;
+
+/// How soon it is noticed that the server stops.
+pub(super) const GLANCE: Duration = Duration::from_millis(50);
 
 /// Bounds of a conversation.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +25,43 @@ pub(crate) struct Bounds {
     pub(crate) received: u64,
     /// How many objects.
     pub(crate) objects: u32,
+    /// Bytes of one object, or of the base of a delta.
+    pub(crate) object: u64,
+    /// Bytes of the objects that are in work at once.
+    pub(crate) unpacked: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { within: Duration::from_secs(120), listed: 8 << 20, received: 256 << 20, objects: 1_000_000 }
+        let (object, unpacked) = (16 << 20, 512 << 20);
+        Self { within: Duration::from_secs(120), listed: 8 << 20, received: 256 << 20, objects: 1_000_000, object, unpacked }
+    }
+}
+
+/// Until when somebody computes. It comes with the end of the server at the latest.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    within: Duration,
+    since: Stopwatch,
+    pace: Arc<Pace>,
+}
+
+impl Deadline {
+    /// That long from now.
+    pub(crate) fn within(within: Duration, pace: Arc<Pace>) -> Self {
+        Self { within, since: Stopwatch::start(), pace }
+    }
+
+    /// Whether there is time left.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn check(&self) -> Result<(), GitError> {
+        if self.pace.is_ended() {
+            return Err(GitError::Late("the server stops".to_owned()));
+        }
+        let late = || GitError::Late(format!("what is new in the repository could not be judged within {} s", self.within.as_secs()));
+        if self.since.elapsed() > self.within { Err(late()) } else { Ok(()) }
     }
 }
 
@@ -36,11 +73,14 @@ pub(super) struct Limits {
     left: AtomicU64,
     /// The time is over: whoever computes stops.
     pub(super) over: AtomicBool,
+    /// Whether anybody looks at the source any more.
+    pace: Arc<Pace>,
 }
 
 impl Limits {
-    pub(super) fn new(bounds: Bounds) -> Self {
-        Self { within: bounds.within, since: Stopwatch::start(), left: AtomicU64::new(bounds.listed), over: AtomicBool::new(false) }
+    pub(super) fn new(bounds: Bounds, pace: Arc<Pace>) -> Self {
+        let (left, over) = (AtomicU64::new(bounds.listed), AtomicBool::new(false));
+        Self { within: bounds.within, since: Stopwatch::start(), left, over, pace }
     }
 
     /// From now on that many bytes.
@@ -58,6 +98,9 @@ impl Limits {
 
     /// How much time is left.
     pub(super) fn remaining(&self) -> Result<Duration, Error> {
+        if self.pace.is_ended() {
+            return Err(Error::new(ErrorKind::TimedOut, "the server stops"));
+        }
         let left = self.within.checked_sub(self.since.elapsed()).filter(|left| !left.is_zero());
         left.ok_or_else(|| Error::new(ErrorKind::TimedOut, "the host takes too long"))
     }
@@ -76,11 +119,13 @@ impl Watch {
         let (done, waits): (_, Receiver<()>) = channel();
         let limits = Arc::clone(limits);
         let watch = move || {
-            let left = limits.remaining().unwrap_or(Duration::ZERO);
-            if waits.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
-                limits.over.store(true, Ordering::SeqCst);
-                end();
+            while let Ok(left) = limits.remaining() {
+                if waits.recv_timeout(left.min(GLANCE)) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
             }
+            limits.over.store(true, Ordering::SeqCst);
+            end();
         };
         let thread = std::thread::Builder::new().name("git-watch".to_owned()).spawn(watch)?;
         Ok(Self { done: Some(done), thread: Some(thread) })

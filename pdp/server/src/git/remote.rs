@@ -1,7 +1,7 @@
 //! A conversation with whoever has a repository: what a reference points to, and the objects that lead there.
 
 use std::fmt;
-use std::io::{BufRead, Read as _};
+use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ use gix::protocol::{Handshake, LsRefsCommand};
 
 use super::limits::{Bounds, Limits, Said, Watch};
 use super::location::{Account, Location};
+use super::measure::measure;
 use super::names::shown;
 use super::repository::causes;
 use super::{Follow, Repository, Settings, http, ssh};
 use crate::files;
 use crate::outbound::{Endpoint, UrlOptions};
+use crate::policies::Pace;
 
 /// The largest file with a token.
 const LARGEST_TOKEN: u64 = 16 * 1024;
-/// No object of a pack, nor the base of a delta, may take more than this.
-const LARGEST_OBJECT: usize = 128 * 1024 * 1024;
 
 /// A host, and how it is asked.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct Remote {
     /// Read again for each conversation.
     token: Option<PathBuf>,
     bounds: Bounds,
+    pace: Arc<Pace>,
 }
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ enum Way {
 impl Remote {
     /// # Errors
     /// When the location is none that is asked, or the settings do not suit it.
-    pub(crate) fn new(location: &Location, settings: &Settings, bounds: Bounds) -> Result<Self, String> {
+    pub(crate) fn new(location: &Location, settings: &Settings, bounds: Bounds, pace: Arc<Pace>) -> Result<Self, String> {
         let way = match location {
             Location::Http(url) => {
                 let private = settings.dangerous_private_address;
@@ -63,12 +64,12 @@ impl Remote {
             }
             Location::File(_) => return Err("a repository on this machine is opened, not asked".to_owned()),
         };
-        Ok(Self { way, token: settings.token.clone(), bounds })
+        Ok(Self { way, token: settings.token.clone(), bounds, pace })
     }
 
     /// Asks whether anybody is there.
     pub(super) fn connect(&self) -> Result<Session, String> {
-        let limits = Arc::new(Limits::new(self.bounds));
+        let limits = Arc::new(Limits::new(self.bounds, Arc::clone(&self.pace)));
         let failed = |error: std::io::Error| format!("the host cannot be asked: {error}");
         let (transport, program) = match &self.way {
             Way::Http(url, endpoint) => {
@@ -164,7 +165,8 @@ impl Session {
     /// Fetches what leads to an object, but not what leads to one that is there. What arrives counts only when all of it is what it says.
     pub(super) fn fetch(&mut self, want: ObjectId, have: Option<ObjectId>, into: &Repository) -> Result<(), String> {
         self.limits.allow(self.bounds.received);
-        let (store, most) = (&into.0.objects, self.bounds.objects);
+        let (store, bounds) = (&into.0.objects, self.bounds);
+        let most = bounds.objects;
         let folder = store.store_ref().path().join("pack");
         let mut received = false;
         let take = |pack: &mut dyn BufRead, progress: &mut dyn gix::DynNestedProgress, over: &std::sync::atomic::AtomicBool| {
@@ -174,9 +176,15 @@ impl Session {
             if count > most {
                 return Err(gix::Error::from_error(std::io::Error::other(format!("the host sends more than {most} objects"))));
             }
-            let options =
-                pack::bundle::write::Options { thread_limit: Some(1), alloc_limit_bytes: Some(LARGEST_OBJECT), ..Default::default() };
-            let mut pack = std::io::Cursor::new(head).chain(pack);
+            // It is received whole, into a file without a name, and measured before anybody resolves it.
+            let mut whole = tempfile::tempfile_in(&folder).map_err(gix::Error::from_error)?;
+            std::io::copy(&mut std::io::Cursor::new(head).chain(pack), &mut whole).map_err(gix::Error::from_error)?;
+            let mut pack = BufReader::new(whole);
+            pack.seek(SeekFrom::Start(head.len() as u64)).map_err(gix::Error::from_error)?;
+            measure(&mut pack, count, &bounds, over, |id| into.0.has_object(id)).map_err(gix::Error::from_error)?;
+            pack.rewind().map_err(gix::Error::from_error)?;
+            let largest = Some(usize::try_from(bounds.object).unwrap_or(usize::MAX));
+            let options = pack::bundle::write::Options { thread_limit: Some(1), alloc_limit_bytes: largest, ..Default::default() };
             let written = pack::Bundle::write_to_directory(&mut pack, Some(&folder), progress, over, Some(store), want.kind(), options)?;
             if let Some(keep) = written.keep_path {
                 std::fs::remove_file(keep).map_err(gix::Error::from_error)?;

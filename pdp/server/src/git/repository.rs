@@ -44,6 +44,9 @@ pub(crate) enum GitError {
     /// An object that is not there, or not what its id says.
     #[error("{0}")]
     Damaged(String),
+    /// It took too long to say.
+    #[error("{0}")]
+    Late(String),
     /// It holds what no policy may hold.
     #[error("{0}")]
     Refused(String),
@@ -71,6 +74,8 @@ impl fmt::Display for CommitId {
 pub(crate) struct Commit {
     pub(super) tree: ObjectId,
     pub(super) parents: Vec<CommitId>,
+    /// When it was made, in seconds, by its own word.
+    pub(super) made: i64,
     /// By their own word.
     pub(super) author: String,
     /// The first line of the message.
@@ -119,6 +124,11 @@ impl Repository {
             return Err(failed("it borrows objects of another repository (`objects/info/alternates`)".to_owned()));
         }
         Ok(Self(repository))
+    }
+
+    /// Where it lies: its store, what it shares of another one, and its work tree.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+        [self.0.git_dir(), self.0.common_dir()].into_iter().chain(self.0.workdir())
     }
 
     /// What a name stands for: a branch, a tag, a commit, `main~3`.
@@ -172,8 +182,9 @@ impl Repository {
         let (tree, parents) = (commit.tree(), commit.parents().map(CommitId).collect::<Vec<_>>());
         let author = commit.author().map_or_else(|_| String::new(), |author| line(author.name));
         let title = line(commit.message.split(|byte| *byte == b'\n').find(|line| !line.is_empty()).unwrap_or_default());
+        let made = commit.committer().ok().and_then(|committer| committer.time().ok()).map_or(0, |time| time.seconds);
         drop(commit);
-        Ok(Commit { tree, parents, author, title, raw })
+        Ok(Commit { tree, parents, made, author, title, raw })
     }
 
     fn tag(&self, id: ObjectId) -> Result<Tag, GitError> {

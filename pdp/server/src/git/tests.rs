@@ -165,7 +165,7 @@ fn bounds_hold_before_anything_is_unpacked() {
         wide = kit.tree(&entries);
     }
     refused(&kit, kit.commit_of(&wide), "", "entries");
-    let names: Vec<Vec<u8>> = (0..=MAX_FILES).map(|at| format!("{at:04}.rego").into_bytes()).collect();
+    let names: Vec<Vec<u8>> = (0..=MAX_FILES).map(|at| format!("{at:05}.rego").into_bytes()).collect();
     let many: Vec<(&str, &[u8], &str)> = names.iter().map(|name| (FILE, name.as_slice(), blob.as_str())).collect();
     refused(&kit, kit.commit_of(&kit.tree(&many)), "", &format!("more than {MAX_FILES} files"));
     let giant = kit.object("blob", &vec![0; 65 << 20]);

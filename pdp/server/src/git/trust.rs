@@ -1,6 +1,6 @@
 //! Whether what a reference points to may be taken: it goes on from what was taken last, and allowed signers signed it.
 
-use std::collections::HashSet;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use countersign_sdk_types::Timestamp;
 use gix::ObjectId;
@@ -9,11 +9,13 @@ use super::names::shown;
 use super::repository::Tag;
 use super::signature::{SignatureError, Signed};
 use super::signers::NotAllowed;
-use super::{CommitId, Follow, GitError, Repository, Signers};
+use super::{CommitId, Deadline, Follow, GitError, Repository, Signers};
 
-/// The most commits that are new at once, and the longest history.
+/// The most commits that are new at once, and that are looked at to find them.
 const MAX_NEW: usize = 10_000;
 const MAX_HISTORY: usize = 200_000;
+/// How wrong clocks may go, in seconds, without a commit being taken for new that is not.
+const SLOP: i64 = 24 * 60 * 60;
 
 /// What is known before a look at a tip.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Trust<'a> {
     /// What was taken last.
     pub(crate) last: Option<CommitId>,
     pub(crate) now: Timestamp,
+    /// Until when.
+    pub(crate) deadline: &'a Deadline,
 }
 
 /// A tip that may be taken.
@@ -76,6 +80,7 @@ impl Trust<'_> {
         }
         let mut by = None;
         for id in new {
+            self.deadline.check()?;
             let signed = Signed::commit(&self.repository.commit(*id)?.raw);
             let who = signed.map_err(NotAllowed::from).and_then(|signed| signers.who(&signed, self.now).map(str::to_owned));
             let who = who.map_err(|why| GitError::Refused(format!("commit `{id}`: {why}")))?;
@@ -104,32 +109,72 @@ impl Trust<'_> {
         if !self.repository.0.has_object(last.0) {
             return Err(rewritten());
         }
-        let too_long = |most: usize| GitError::Refused(format!("more than {most} commits would have to be looked at"));
-        let old = self.reachable(last, &HashSet::new(), MAX_HISTORY)?.ok_or_else(|| too_long(MAX_HISTORY))?;
-        if old.contains(&tip) {
+        let new = self.between(last, tip)?;
+        if !new.contains(&tip) {
             return Err(GitError::Refused(format!("`{tip}` lies before `{last}`, which was taken last: it goes back")));
         }
-        let new = self.reachable(tip, &old, MAX_NEW)?.ok_or_else(|| too_long(MAX_NEW))?;
         let mut descends = false;
         for id in &new {
+            self.deadline.check()?;
             descends |= self.repository.commit(*id)?.parents.contains(&last);
         }
-        if descends { Ok(new.into_iter().collect()) } else { Err(rewritten()) }
+        if descends { Ok(new) } else { Err(rewritten()) }
     }
 
-    /// All that a commit descends from, itself included, without what is known; nothing when that is too much.
-    fn reachable(&self, from: CommitId, known: &HashSet<CommitId>, most: usize) -> Result<Option<HashSet<CommitId>>, GitError> {
-        let (mut seen, mut next) = (HashSet::from([from]), vec![from]);
-        while let Some(id) = next.pop() {
-            for parent in self.repository.commit(id)?.parents {
-                if !known.contains(&parent) && seen.insert(parent) {
-                    next.push(parent);
-                }
+    /// What a commit descends from, itself included, and the last one does not. Both sides are walked from the latest commit on, so that the history
+    /// before both is left out. Times that are wrong make more of it new than is, never less.
+    fn between(&self, last: CommitId, tip: CommitId) -> Result<Vec<CommitId>, GitError> {
+        let too_long = |most: usize| GitError::Refused(format!("more than {most} commits would have to be looked at"));
+        let mut walk = Walk { earliest: i64::MAX, ..Walk::default() };
+        walk.see(last, true, self.repository)?;
+        walk.see(tip, false, self.repository)?;
+        while let Some((made, id)) = walk.next.pop() {
+            let goes_back = walk.seen.get(&tip).is_some_and(|(is_old, _)| *is_old);
+            if goes_back || walk.fresh.is_empty() && made.saturating_add(SLOP) < walk.earliest {
+                break;
             }
-            if seen.len() > most {
-                return Ok(None);
+            self.deadline.check()?;
+            walk.fresh.remove(&id);
+            let Some((is_old, parents)) = walk.seen.get(&id).cloned() else { continue };
+            for parent in parents {
+                walk.see(parent, is_old, self.repository)?;
+            }
+            if walk.seen.len() > MAX_HISTORY {
+                return Err(too_long(MAX_HISTORY));
             }
         }
-        Ok(Some(seen))
+        let new: Vec<CommitId> = walk.seen.into_iter().filter(|(_, (is_old, _))| !is_old).map(|(id, _)| id).collect();
+        if new.len() > MAX_NEW { Err(too_long(MAX_NEW)) } else { Ok(new) }
+    }
+}
+
+/// A walk from two commits to what they descend from.
+#[derive(Default)]
+struct Walk {
+    /// Whether the last one descends from it, and its parents.
+    seen: HashMap<CommitId, (bool, Vec<CommitId>)>,
+    /// Where it goes on, the latest first.
+    next: BinaryHeap<(i64, CommitId)>,
+    /// What of these is new, as far as is known.
+    fresh: HashSet<CommitId>,
+    /// When the first that seemed new was made.
+    earliest: i64,
+}
+
+impl Walk {
+    fn see(&mut self, id: CommitId, is_old: bool, repository: &Repository) -> Result<(), GitError> {
+        if self.seen.get(&id).is_some_and(|(was_old, _)| *was_old || !is_old) {
+            return Ok(());
+        }
+        let commit = repository.commit(id)?;
+        self.seen.insert(id, (is_old, commit.parents));
+        self.next.push((commit.made, id));
+        if is_old {
+            self.fresh.remove(&id);
+        } else {
+            self.fresh.insert(id);
+            self.earliest = self.earliest.min(commit.made);
+        }
+        Ok(())
     }
 }

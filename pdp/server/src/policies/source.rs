@@ -1,5 +1,6 @@
 //! Where policies come from. A source is looked at again and again; what it offers is a candidate, and nothing that it does reaches what decides.
 
+mod anchor;
 mod bundle;
 mod folder;
 mod git;
@@ -12,18 +13,14 @@ use arc_swap::ArcSwap;
 use countersign_pdp_store::Origin;
 use countersign_sdk_types::Digest;
 
+use super::Files;
 use super::pace::{Pace, Saw};
 use super::settings::Place;
-use super::{Files, Kept};
 use crate::clock;
-use crate::git::CommitId;
 use bundle::Bundle;
 pub(crate) use folder::Folder;
 pub(crate) use git::Git;
 pub use status::SourceStatus;
-
-/// In the data folder: what was fetched of a repository.
-const MIRROR: &str = "policy-mirror";
 
 /// Where policies come from.
 #[derive(Debug)]
@@ -68,16 +65,12 @@ pub(crate) struct Offer {
 }
 
 impl Source {
-    /// The source at a place. `store` is the data folder, for what a source must remember; what is kept there says which commit was taken last.
-    pub(crate) fn open(place: Place, store: &Path, kept: &Kept, pace: &Arc<Pace>) -> Result<Self, String> {
+    /// The source at a place. `store` is the data folder, for what a source must remember.
+    pub(crate) fn open(place: Place, store: &Path, pace: &Arc<Pace>) -> Result<Self, String> {
         Ok(match place {
             Place::Folder(at) => Self::Folder(Folder::new(at, Arc::clone(pace))),
             Place::Bundle(bundled) => Self::Bundle(Box::new(Bundle::new(bundled, Arc::clone(pace)))),
-            Place::Git(settings) => {
-                let taken = kept.list().iter().find_map(|digest| kept.read(digest).ok()?.origin.name);
-                let taken = taken.as_deref().and_then(CommitId::parse);
-                Self::Git(Box::new(Git::new(settings, store.join(MIRROR), taken)?))
-            }
+            Place::Git(settings) => Self::Git(Box::new(Git::new(settings, store, Arc::clone(pace))?)),
         })
     }
 

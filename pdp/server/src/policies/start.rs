@@ -61,8 +61,7 @@ impl Opening {
     fn within(patience: Duration, check: Check, settings: Settings, tenant: Tenant, store: &Path) -> Result<Self, String> {
         let Settings { package, place, poll, webhook: _, rollout } = settings;
         let pace = Arc::new(Pace::new(poll));
-        let kept = Kept::under(store, &package);
-        let source = Source::open(place, store, &kept, &pace)?;
+        let source = Source::open(place, store, &pace)?;
         let watched = Watched::new(source, Arc::clone(&pace));
         let (source_status, source) = (watched.status(), Arc::new(Mutex::new(watched)));
         let first = first(&source, patience);

@@ -2,19 +2,27 @@
 //! as it was committed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_pdp_store::Origin;
 use countersign_sdk_types::Digest;
 use gix::ObjectId;
 
+use super::anchor::Anchor;
 use super::{Look, Offer};
 use crate::clock::{self, Stopwatch};
-use crate::git::{Bounds, CommitId, GitError, Judged, Location, Mirror, Remote, Repository, Settings, Signers, Trust};
+use crate::git::{Bounds, CommitId, Deadline, GitError, Judged, Location, Mirror, Remote, Repository, Settings, Signers, Trust};
 use crate::policies::folder;
+use crate::policies::pace::Pace;
 
+/// In the data folder: what was fetched, and which commit was taken last. The first may be thrown away at any time, the second may not.
+const MIRROR: &str = "policy-mirror";
+const ANCHOR: &str = "policy-anchor";
 /// When content that could not be judged is offered again.
 const AGAIN: Duration = Duration::from_secs(60);
+/// How long what is new may take to be judged.
+const JUDGED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A repository, and what the last look at it showed.
 #[derive(Debug)]
@@ -22,12 +30,13 @@ pub(crate) struct Git {
     settings: Settings,
     at: At,
     /// What was taken last. Only what goes on from it is taken.
-    trusted: Option<CommitId>,
+    anchor: Anchor,
     /// What was judged last: where the reference pointed to, and who might sign.
     judged: Option<(ObjectId, Option<Digest>)>,
     /// What was told last.
     told: Option<Digest>,
     retry: Option<Stopwatch>,
+    pace: Arc<Pace>,
 }
 
 #[derive(Debug)]
@@ -46,22 +55,23 @@ enum Trouble {
 }
 
 impl Git {
-    /// A repository that nobody looked at. `trusted` is the commit that was activated last, if one was.
+    /// A repository that nobody looked at since the start. What was fetched and taken before lies in the data folder.
     ///
     /// # Errors
     /// When the settings cannot mean anything.
-    pub(crate) fn new(settings: Settings, mirror: PathBuf, trusted: Option<CommitId>) -> Result<Self, String> {
-        Self::bounded(settings, mirror, trusted, Bounds::default())
+    pub(crate) fn new(settings: Settings, store: &Path, pace: Arc<Pace>) -> Result<Self, String> {
+        Self::bounded(settings, store.join(MIRROR), store.join(ANCHOR), Bounds::default(), pace)
     }
 
-    pub(crate) fn bounded(settings: Settings, mirror: PathBuf, trusted: Option<CommitId>, bounds: Bounds) -> Result<Self, String> {
+    fn bounded(settings: Settings, mirror: PathBuf, anchor: PathBuf, bounds: Bounds, pace: Arc<Pace>) -> Result<Self, String> {
         let location = Location::parse(&settings.url).map_err(|error| error.to_string())?;
         settings.follow.check()?;
         let at = match location {
             Location::File(path) => At::Here(path),
-            elsewhere => At::Elsewhere(Box::new(Remote::new(&elsewhere, &settings, bounds)?), Mirror::new(mirror)),
+            elsewhere => At::Elsewhere(Box::new(Remote::new(&elsewhere, &settings, bounds, Arc::clone(&pace))?), Mirror::new(mirror)),
         };
-        Ok(Self { settings, at, trusted, judged: None, told: None, retry: None })
+        let anchor = Anchor::new(anchor, &settings);
+        Ok(Self { settings, at, anchor, judged: None, told: None, retry: None, pace })
     }
 
     /// A commit that may be taken and is new, or who may sign changed.
@@ -93,16 +103,19 @@ impl Git {
 
     fn offer(&mut self, due: bool) -> Result<Option<Offer>, Trouble> {
         let before = self.judged.take();
-        let signers = self.signers().map_err(Trouble::Refused)?;
+        let last = self.anchor.last().map_err(Trouble::Unreachable)?;
         let (repository, tip) = self.fetch().map_err(Trouble::Unreachable)?;
+        let signers = self.signers(&repository).map_err(Trouble::Refused)?;
         let now = (tip, signers.as_ref().map(Signers::digest));
         if before == Some(now) && !due {
             self.judged = before;
             return Ok(None);
         }
-        match self.judge(&repository, signers.as_ref(), tip) {
+        match self.judge(&repository, signers.as_ref(), last, tip) {
             Ok((judged, files)) => {
-                (self.judged, self.trusted) = (Some(now), Some(judged.commit));
+                // Before anybody hears of it: after a restart too, nothing that lies before it is taken.
+                self.anchor.set(judged.commit).map_err(Trouble::Unreachable)?;
+                self.judged = Some(now);
                 Ok(Some(Offer { content: folder::digest(&files), files, origin: origin(judged) }))
             }
             Err(damaged @ GitError::Damaged(_)) => {
@@ -112,6 +125,7 @@ impl Git {
                 }
                 Err(Trouble::Unreachable(damaged.to_string()))
             }
+            Err(late @ GitError::Late(_)) => Err(Trouble::Unreachable(late.to_string())),
             Err(refused) => {
                 self.judged = Some(now);
                 Err(Trouble::Refused(refused.to_string()))
@@ -123,9 +137,11 @@ impl Git {
         &self,
         repository: &Repository,
         signers: Option<&Signers>,
+        last: Option<CommitId>,
         tip: ObjectId,
     ) -> Result<(Judged, crate::policies::Files), GitError> {
-        let trust = Trust { repository, signers, last: self.trusted, now: clock::now() };
+        let deadline = Deadline::within(JUDGED_WITHIN, Arc::clone(&self.pace));
+        let trust = Trust { repository, signers, last, now: clock::now(), deadline: &deadline };
         let judged = trust.judge(&self.settings.follow, tip)?;
         let files = repository.files(judged.commit, &self.settings.within)?;
         Ok((judged, files))
@@ -143,14 +159,15 @@ impl Git {
     }
 
     /// Who may sign, as of this look.
-    fn signers(&self) -> Result<Option<Signers>, String> {
+    fn signers(&self, repository: &Repository) -> Result<Option<Signers>, String> {
         let Some(path) = &self.settings.allowed_signers else { return Ok(None) };
-        let inside = match &self.at {
+        let named = match &self.at {
             At::Elsewhere(_, mirror) => mirror.folder(),
-            At::Here(repository) => repository,
+            At::Here(path) if path.ends_with(".git") => path.parent().unwrap_or(path),
+            At::Here(path) => path,
         };
         // Whoever may push would say who may push.
-        if is_inside(path, inside) {
+        if repository.folders().chain([named]).any(|folder| is_inside(path, folder)) {
             return Err(format!("the allowed signers `{}` lie within the repository that they are to vouch for", path.display()));
         }
         Signers::read(path).map(Some).map_err(|error| error.to_string())

@@ -13,11 +13,12 @@ use crate::git::testing::{Asked, Host, backend, read};
 use crate::tls::tests::Authority;
 
 /// Long enough for a busy machine, short enough for a test that waits for its end.
-const PATIENT: Bounds = Bounds { within: Duration::from_secs(60), listed: 1 << 20, received: 8 << 20, objects: 10_000 };
+const PATIENT: Bounds =
+    Bounds { within: Duration::from_secs(60), listed: 1 << 20, received: 8 << 20, objects: 10_000, object: 1 << 20, unpacked: 8 << 20 };
 const SHORT: Bounds = Bounds { within: Duration::from_secs(3), ..PATIENT };
 
 fn elsewhere(kit: &Kit, url: &str, trusted: Option<CommitId>, bounds: Bounds) -> Git {
-    Git::bounded(kit.settings(url), kit.at("mirror"), trusted, bounds).unwrap()
+    bounded(kit.settings(url), kit.at("mirror"), trusted, bounds).unwrap()
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn a_damaged_mirror_heals() {
     // Whatever else lies there is nobody's to delete.
     fs::create_dir(kit.at("other")).unwrap();
     fs::write(kit.at("other/precious"), "x").unwrap();
-    let mut git = Git::bounded(kit.settings(&host.url), kit.at("other"), None, PATIENT).unwrap();
+    let mut git = bounded(kit.settings(&host.url), kit.at("other"), None, PATIENT).unwrap();
     refused(&mut git, "holds something else");
     assert!(kit.at("other/precious").exists());
 }
@@ -73,7 +74,7 @@ fn tags_and_commits_are_fetched_too() {
     let host = Host::start(&kit.at(""));
     let follow = |follow: Follow, mirror: &str| {
         let settings = Settings { follow, ..kit.settings(&host.url) };
-        Git::bounded(settings, kit.at(mirror), None, PATIENT).unwrap()
+        bounded(settings, kit.at(mirror), None, PATIENT).unwrap()
     };
     offered(&mut follow(Follow::Tag("live".to_owned()), "a"), first);
     let mut pinned = follow(Follow::Commit(second.to_string()), "b");
@@ -96,7 +97,7 @@ fn a_token_is_sent_and_read_again() {
     };
     only("Bearer secret-token");
     let settings = Settings { token: Some(kit.at("token")), ..kit.settings(&host.url) };
-    let mut git = Git::bounded(settings, kit.at("mirror"), None, PATIENT).unwrap();
+    let mut git = bounded(settings, kit.at("mirror"), None, PATIENT).unwrap();
     refused(&mut git, "cannot use the token");
     fs::write(kit.at("token"), "wrong\n").unwrap();
     refused(&mut git, "does not let us in (401)");
@@ -232,23 +233,79 @@ fn pack(objects: &[Vec<u8>]) -> Vec<u8> {
     [&all, sum.as_ref()].concat()
 }
 
+const BLOB: u8 = 3;
+const OFFSET_DELTA: u8 = 6;
+const ID_DELTA: u8 = 7;
+
+/// A length in a delta, seven bits at a time.
+fn size(mut size: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while size > 0x7f {
+        bytes.push(u8::try_from(size & 0x7f).unwrap() | 0x80);
+        size >>= 7;
+    }
+    bytes.push(u8::try_from(size).unwrap());
+    bytes
+}
+
+/// How far back a base is.
+fn back(mut distance: usize) -> Vec<u8> {
+    let mut bytes = vec![(distance & 0x7f) as u8];
+    distance >>= 7;
+    while distance > 0 {
+        distance -= 1;
+        bytes.insert(0, 0x80 | (distance & 0x7f) as u8);
+        distance >>= 7;
+    }
+    bytes
+}
+
+/// The id of a blob.
+fn id(content: &[u8]) -> Vec<u8> {
+    let whole = [format!("blob {}\0", content.len()).as_bytes(), content].concat();
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &whole).as_ref().to_vec()
+}
+
+/// A chain in which each object but the first is a copy of the one before with another end, and has a sibling: resolving one branch keeps the base of the
+/// other.
+fn forked(depth: u32, length: usize, by_id: bool) -> Vec<Vec<u8>> {
+    let (mut offset, mut at, mut content) = (12, 12, vec![0; length]);
+    let mut objects = vec![[entry(BLOB, length as u64), deflated(&content)].concat()];
+    offset += objects[0].len();
+    for step in 1..=depth {
+        let base = at;
+        let parent = id(&content);
+        for last in [step.to_be_bytes(), (step | 1 << 31).to_be_bytes()] {
+            let copy = [&[0xb0 | 0x40][..], &(length as u32 - 4).to_le_bytes()[..3], &[4][..], &last].concat();
+            let delta = [size(length as u64), size(length as u64), copy].concat();
+            let (kind, from) = if by_id { (ID_DELTA, parent.clone()) } else { (OFFSET_DELTA, back(offset - base)) };
+            objects.push([entry(kind, delta.len() as u64), from, deflated(&delta)].concat());
+            at = offset;
+            offset += objects.last().unwrap().len();
+            content.truncate(length - 4);
+            content.extend(last);
+        }
+    }
+    objects
+}
+
+#[test]
+fn chains_that_would_fill_the_memory() {
+    for by_id in [false, true] {
+        survives_pack("deltas that may take more than", pack(&forked(20, 1 << 19, by_id)));
+        // A few of them are what anybody may send; it is only not what was asked for.
+        survives_pack("did not send what it was asked for", pack(&forked(5, 1 << 19, by_id)));
+    }
+    survives_pack("a chain of more than 4095 deltas", pack(&forked(4096, 64, false)));
+    survives_pack("more than 1048576 bytes", pack(&[[entry(BLOB, 1 << 21), deflated(&vec![0; 1 << 21])].concat()]));
+}
+
 #[test]
 fn objects_that_would_fill_the_memory() {
-    const BLOB: u8 = 3;
-    const OFFSET_DELTA: u8 = 6;
     // One that says that it is a terabyte, and one that is longer than it says.
     survives_pack("cannot be fetched", pack(&[[entry(BLOB, 1 << 40), deflated(&vec![0; 4 << 20])].concat()]));
     survives_pack("cannot be fetched", pack(&[[entry(BLOB, 4), deflated(&vec![0; 64 << 20])].concat()]));
     // A delta that copies a small base again and again, to a gigabyte.
-    let size = |mut size: u64| {
-        let mut bytes = Vec::new();
-        while size > 0x7f {
-            bytes.push(u8::try_from(size & 0x7f).unwrap() | 0x80);
-            size >>= 7;
-        }
-        bytes.push(u8::try_from(size).unwrap());
-        bytes
-    };
     let base = vec![0; 0x10000];
     let object = [entry(BLOB, base.len() as u64), deflated(&base)].concat();
     let copies = 1 << 14;
@@ -318,6 +375,26 @@ fn a_host_that_says_nothing() {
     refused(&mut elsewhere(&kit, &url, None, SHORT), "takes too long");
 }
 
+#[test]
+fn a_look_ends_with_the_server() {
+    let kit = scene();
+    fs::write(kit.at("known"), "").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for url in [format!("http://127.0.0.1:{port}/a"), format!("ssh://git@127.0.0.1:{port}/a")] {
+        let pace = pace();
+        let settings = Settings { known_hosts: Some(kit.at("known")), ..kit.settings(&url) };
+        let mut git = Git::bounded(settings, kit.at("mirror"), kit.at("anchor"), PATIENT, Arc::clone(&pace)).unwrap();
+        let look = std::thread::spawn(move || git.look());
+        std::thread::sleep(Duration::from_millis(500));
+        let since = Stopwatch::start();
+        pace.end();
+        let Look::Failed(said) = look.join().unwrap() else { panic!() };
+        assert!(said.contains("the server stops"), "{said}");
+        assert!(since.elapsed() < Duration::from_secs(2), "it took {:?}", since.elapsed());
+    }
+}
+
 /// Serves with a certificate of an authority for a name.
 fn secure(kit: &Kit, authority: &Authority, name: &str) -> u16 {
     authority.issue(name, "host.pem", "host-key.pem");
@@ -352,7 +429,7 @@ fn the_certificate_must_be_of_the_host_and_the_authority() {
     let ask = |authority: &Authority, name: &str, mirror: &str, private: bool| {
         let url = format!("https://localhost:{}/work/.git", secure(&kit, authority, name));
         let settings = Settings { ca_file: Some(ours.path("ca.pem")), dangerous_private_address: private, ..kit.settings(&url) };
-        Git::bounded(settings, kit.at(mirror), None, PATIENT).unwrap()
+        bounded(settings, kit.at(mirror), None, PATIENT).unwrap()
     };
     offered(&mut ask(&ours, "localhost", "a", true), first);
     refused(&mut ask(&others, "localhost", "b", true), "certificate");

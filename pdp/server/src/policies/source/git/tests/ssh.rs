@@ -63,7 +63,7 @@ fn logs_in(kit: &Kit, port: u16, first: CommitId) {
     let ask = |known: &str, key: &str, mirror: &str| {
         let url = format!("ssh://{}@127.0.0.1:{port}/srv/policies.git", user());
         let settings = Settings { ssh_key: Some(kit.at(key)), known_hosts: Some(kit.at(known)), ..kit.settings(&url) };
-        Git::new(settings, kit.at(&format!("{port}-{mirror}")), None).unwrap()
+        open(settings, kit.at(&format!("{port}-{mirror}")), None).unwrap()
     };
     let mut git = ask("known hosts", "user", "a");
     offered(&mut git, first);
@@ -84,5 +84,5 @@ fn a_host_that_says_nothing_is_left() {
     let url = format!("ssh://git@127.0.0.1:{}/a", listener.local_addr().unwrap().port());
     let settings = Settings { known_hosts: Some(kit.at("known")), ..kit.settings(&url) };
     let bounds = Bounds { within: Duration::from_secs(2), ..Bounds::default() };
-    refused(&mut Git::bounded(settings, kit.at("mirror"), None, bounds).unwrap(), "takes too long");
+    refused(&mut bounded(settings, kit.at("mirror"), None, bounds).unwrap(), "takes too long");
 }
