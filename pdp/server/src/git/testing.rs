@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use super::{CommitId, Follow, Repository, Settings};
 
+/// The work tree of a kit, below its folder.
+pub(crate) const WORK: &str = "work";
+
 /// A work tree with a bare twin beside it, keys, and a file of signers.
 pub(crate) struct Kit(TempDir);
 
@@ -184,7 +187,7 @@ impl Host {
     /// Serves what lies in a folder. The thread ends with the process of the test.
     pub(crate) fn start(root: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/work/.git", listener.local_addr().unwrap());
+        let url = format!("http://{}/{WORK}/.git", listener.local_addr().unwrap());
         let host = Self { url, asked: Arc::default(), twist: Arc::default() };
         let (root, asked, twist) = (root.to_owned(), Arc::clone(&host.asked), Arc::clone(&host.twist));
         std::thread::spawn(move || {

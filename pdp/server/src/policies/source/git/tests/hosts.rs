@@ -9,7 +9,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
-use crate::git::testing::{Asked, Host, backend, read};
+use crate::git::testing::{Asked, Host, WORK, backend, read};
 use crate::tls::tests::Authority;
 
 /// Long enough for a busy machine, short enough for a test that waits for its end.
@@ -427,7 +427,7 @@ fn the_certificate_must_be_of_the_host_and_the_authority() {
     let first = kit.commit("package one", Some("ann"));
     let (ours, others) = (Authority::new(), Authority::new());
     let ask = |authority: &Authority, name: &str, mirror: &str, private: bool| {
-        let url = format!("https://localhost:{}/work/.git", secure(&kit, authority, name));
+        let url = format!("https://localhost:{}/{WORK}/.git", secure(&kit, authority, name));
         let settings = Settings { ca_file: Some(ours.path("ca.pem")), dangerous_private_address: private, ..kit.settings(&url) };
         bounded(settings, kit.at(mirror), None, PATIENT).unwrap()
     };
